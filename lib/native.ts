@@ -1,0 +1,334 @@
+/**
+ * The raw surface of the native addon, typed, and its loader. Only `lib/` modules use it; nothing here is exported to users.
+ *
+ * Conventions of every function below:
+ * - A wrong argument type throws a `TypeError`; everything else that fails throws, or rejects with, an `Error` whose `code`
+ *   is a {@link NativeErrorCode}. Messages hold no secret and are fit for users.
+ * - Functions that return a promise work on the package's own threads, on locked and wiped stacks; the rest are quick and
+ *   run on the calling thread.
+ * - Handles are opaque; they belong to the environment (thread) that made them. Disposing of one twice is harmless, using it
+ *   afterwards throws `DISPOSED`.
+ * - `LockPolicy` decides what happens when memory cannot be locked.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
+export type NativeErrorCode =
+  | "INVALID_ARGUMENT"
+  | "MEMORY_LOCK"
+  | "OUT_OF_MEMORY"
+  | "DISPOSED"
+  | "CRYPTO_FAILURE"
+  | "KEY_FORMAT"
+  | "KEY_WEAK"
+  | "KEY_PASSWORD"
+  | "PACKAGE_FORMAT"
+  | "PACKAGE_ALGORITHM"
+  | "DECRYPT"
+  | "PLAINTEXT"
+  | "TOO_LARGE"
+  | "INVALID_UTF8"
+  | "NOT_FOUND"
+  | "CANCELLED"
+  | "QUEUE_FULL"
+  | "UNSUPPORTED"
+  | "TSS_MISSING"
+  | "TPM_ERROR";
+
+export type LockPolicy = "required" | "preferred" | "off";
+
+declare const kind: unique symbol;
+/** A secret in the pool: bytes that only {@link NativeAddon.bufferView} shows. */
+export interface BufferHandle {
+  readonly [kind]: "buffer";
+}
+/** An RSA private key, in the pool. */
+export interface PrivateKeyHandle {
+  readonly [kind]: "private-key";
+}
+/** An RSA public key. */
+export interface PublicKeyHandle {
+  readonly [kind]: "public-key";
+}
+/** An opened package: decrypted, authenticated, validated JSON of an object, in the pool. */
+export interface OpenedHandle {
+  readonly [kind]: "opened";
+}
+/** Takes one queued job out of the queue before it starts. */
+export interface CancelToken {
+  readonly [kind]: "cancel-token";
+}
+/** A connection to a TPM, for making quotes. */
+export interface TpmHandle {
+  readonly [kind]: "tpm";
+}
+
+export interface BuildInfo {
+  /** The package's version. */
+  readonly version: string;
+  /** The OpenSSL that runs, as it names itself. */
+  readonly opensslVersion: string;
+  /** The OpenSSL headers it was compiled with. */
+  readonly opensslBuiltWith: string;
+  /** Always true: the addon refuses to load otherwise. */
+  readonly opensslIsOwn: boolean;
+  readonly napiVersion: number;
+  readonly compiler: string;
+  readonly buildType: "release" | "debug";
+}
+
+/** Exact numbers of the locked pool, in bytes unless said otherwise. */
+export interface PoolStats {
+  /** Mapped for the pool now, locked or not (guard pages not counted). */
+  readonly bytesMapped: number;
+  /** Of these, locked. */
+  readonly bytesLocked: number;
+  /** Handed out now, as asked for by callers. */
+  readonly bytesInUse: number;
+  /** The largest `bytesInUse` so far. */
+  readonly bytesPeak: number;
+  /** Live allocations (count). */
+  readonly allocations: number;
+  /** All allocations so far (count). */
+  readonly totalAllocations: number;
+  /** Chunks mapped now (count). */
+  readonly chunks: number;
+}
+
+export interface MemoryInfo {
+  /** How memory is locked on this system at this moment. */
+  readonly mechanism: "memfd_secret" | "mlock" | "VirtualLock" | "none";
+  /** Soft and hard lock limit in bytes; `null` means unlimited or not applicable. */
+  readonly lockLimitSoft: number | null;
+  readonly lockLimitHard: number | null;
+  /** Whether swap is in use; `null` when it cannot be told. */
+  readonly swapEnabled: boolean | null;
+  /** Whether the process may dump core; `null` when it cannot be told. */
+  readonly coreDumpsEnabled: boolean | null;
+  /** Linux: kernel.yama.ptrace_scope, `null` where there is none. */
+  readonly ptraceScope: number | null;
+  /** Whether an allocation under `preferred` has had to go on unlocked. */
+  readonly degraded: boolean;
+  /** Whether OpenSSL allocates from the pool. */
+  readonly opensslInPool: boolean;
+  readonly stats: PoolStats;
+  readonly threads: {
+    readonly started: number;
+    readonly limit: number;
+    readonly queued: number;
+    readonly running: number;
+  };
+}
+
+export interface OpenLimits {
+  /** Largest plaintext in bytes; over it: `TOO_LARGE`. */
+  readonly maxPlaintextBytes: number;
+  /** Deepest nesting of arrays and objects; over it: `PLAINTEXT`. */
+  readonly maxDepth: number;
+}
+
+/** The facts of a key that are public. */
+export interface PublicKeyInfo {
+  readonly bits: number;
+  /** SHA-256 of the SubjectPublicKeyInfo DER, lower-case hex. */
+  readonly spkiSha256: string;
+  /** PEM SubjectPublicKeyInfo, with a final newline. */
+  readonly pem: string;
+}
+
+export interface QuoteOptions {
+  /** `"ecc-p256"` (default, ECDSA), `"rsa2048-rsassa"` or `"rsa2048-rsapss"`. */
+  readonly aik?: "ecc-p256" | "rsa2048-rsassa" | "rsa2048-rsapss";
+  /** The selection in tpm2-tools' grammar; `"sha256:0,7,10"` by default. */
+  readonly pcrs?: string;
+  /** A persistent AIK to use instead of an ephemeral one, e.g. 0x81010002. */
+  readonly persistentHandle?: number;
+}
+
+/** `_metadata.tpm_attestation` as a server sends it. */
+export interface TpmAttestationBlock {
+  readonly is_available: boolean;
+  readonly pcr_banks?: string;
+  readonly pcr_values?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  readonly quote_b64?: string;
+  readonly signature_b64?: string;
+  readonly aik_pubkey_b64?: string;
+  readonly aik_cert_chain_b64?: readonly string[];
+}
+
+export interface NativeAddon {
+  getBuildInfo(): BuildInfo;
+
+  // -- jobs
+  createCancelToken(): CancelToken;
+  /** Cancels the job that the token was given to: its promise rejects with `CANCELLED` unless it has already started. */
+  cancel(token: CancelToken): void;
+
+  // -- memory (native/addon/memory.cc)
+  memoryInfo(): MemoryInfo;
+  /** Turns core dumps off and makes the process not dumpable; throws `UNSUPPORTED` where there is no such thing. */
+  hardenProcess(): void;
+  /** Checks that the pool can give `bytes` under `policy`; throws `MEMORY_LOCK` with limit and remedy. */
+  memoryProbe(bytes: number, policy: LockPolicy): void;
+  bufferAlloc(size: number, policy: LockPolicy): BufferHandle;
+  /** Copies; the source is the caller's to wipe. A string is written as UTF-8 (lone surrogates: `INVALID_UTF8`). */
+  bufferFrom(source: Uint8Array | string, policy: LockPolicy): BufferHandle;
+  bufferLength(buffer: BufferHandle): number;
+  bufferLocked(buffer: BufferHandle): boolean;
+  bufferDisposed(buffer: BufferHandle): boolean;
+  /** A view of the pool's bytes, valid until {@link NativeAddon.bufferReleaseView}; while one is out, disposal throws. */
+  bufferView(buffer: BufferHandle): Uint8Array;
+  /** Detaches the view: its length becomes 0. */
+  bufferReleaseView(buffer: BufferHandle, view: Uint8Array): void;
+  /** A JavaScript string of the bytes, which must be UTF-8 (`INVALID_UTF8`). */
+  bufferToString(buffer: BufferHandle): string;
+  /** Constant time for equal lengths. */
+  bufferEquals(a: BufferHandle, b: BufferHandle | Uint8Array): boolean;
+  bufferDispose(buffer: BufferHandle): void;
+
+  // -- keys (native/addon/crypto.cc)
+  /** `bits`: 2048, 3072 or 4096. */
+  generatePrivateKey(bits: number, policy: LockPolicy, token?: CancelToken): Promise<PrivateKeyHandle>;
+  /**
+   * PKCS#8 (encrypted or not) or PKCS#1 PEM. `KEY_FORMAT`, `KEY_WEAK` (not RSA, under 2048 bits), `KEY_PASSWORD`.
+   */
+  importPrivateKey(
+    pem: BufferHandle,
+    password: BufferHandle | null,
+    policy: LockPolicy,
+    token?: CancelToken,
+  ): Promise<PrivateKeyHandle>;
+  /** PKCS#8 PEM; with a password PBES2 with AES-256-CBC and PBKDF2. */
+  exportPrivateKey(key: PrivateKeyHandle, password: BufferHandle | null, policy: LockPolicy): Promise<BufferHandle>;
+  privateKeyPublic(key: PrivateKeyHandle): PublicKeyHandle;
+  privateKeyDispose(key: PrivateKeyHandle): void;
+  /** SPKI PEM of an RSA key of at least `minBits`. `KEY_FORMAT`, `KEY_WEAK`. */
+  importPublicKey(pem: string, minBits: number): PublicKeyHandle;
+  publicKeyInfo(key: PublicKeyHandle): PublicKeyInfo;
+
+  // -- packages (native/addon/envelope.cc)
+  /**
+   * Seals JSON to `recipient` and returns the whole package, ready to be sent.
+   *
+   * `skeleton` is what `JSON.stringify` made with every long string and every secret taken out, each leaving the string
+   * `marker` in its place; `slots` are the taken values in order. `padTo`: plaintext length to reach with trailing spaces, 0 for
+   * none. `processedAt`: unix seconds, in answers only.
+   * Errors: `TOO_LARGE` (over `maxPlaintextBytes`), `INVALID_UTF8`, `DISPOSED`, `MEMORY_LOCK`, `OUT_OF_MEMORY`.
+   */
+  seal(
+    recipient: PublicKeyHandle,
+    skeleton: string,
+    marker: string,
+    slots: readonly (string | BufferHandle)[],
+    options: {
+      readonly maxPlaintextBytes: number;
+      readonly padding: "none" | "bucket";
+      readonly processedAt?: number;
+      readonly policy: LockPolicy;
+    },
+  ): Uint8Array<ArrayBuffer>;
+  /**
+   * Opens a package. `body` must not be changed until the promise settles. Errors: `PACKAGE_FORMAT`, `PACKAGE_ALGORITHM`, `DECRYPT`,
+   * `PLAINTEXT`, `TOO_LARGE`, `MEMORY_LOCK`, `CANCELLED`, `QUEUE_FULL`.
+   */
+  open(
+    key: PrivateKeyHandle,
+    body: Uint8Array,
+    limits: OpenLimits,
+    policy: LockPolicy,
+    token?: CancelToken,
+  ): Promise<OpenedHandle>;
+  /** The plaintext as a value, exactly as `JSON.parse` would make it. */
+  openedValue(opened: OpenedHandle): unknown;
+  /** The value at an RFC 6901 pointer (`""` is the whole); `NOT_FOUND`. */
+  openedGet(opened: OpenedHandle, pointer: string): unknown;
+  /** The string at a pointer as UTF-8 in the pool, never as a JavaScript string; `NOT_FOUND` when there is none. */
+  openedGetBuffer(opened: OpenedHandle, pointer: string, policy: LockPolicy): BufferHandle;
+  /** The plaintext as one string. */
+  openedText(opened: OpenedHandle): string;
+  /** The `processed_at` of the package, if it had one. */
+  openedProcessedAt(opened: OpenedHandle): number | undefined;
+  openedByteLength(opened: OpenedHandle): number;
+  openedDispose(opened: OpenedHandle): void;
+  /**
+   * TEST ONLY, for the forensic proof: the AES key of the package in hex. Throws `UNSUPPORTED` unless the process was started with
+   * NOMYO_NATIVE_FORENSIC_TEST=1 in its environment, and the router says so loudly.
+   */
+  openedAesKeyForForensicTest(opened: OpenedHandle): string;
+
+  // -- attestation (native/addon/attestation.cc)
+  /**
+   * Verifies a block. `block` is a JSON text of whatever the server sent; `qualifyingData` the expected 16 bytes (or other, for quotes
+   * made elsewhere); `policyJson` a policy that lib/attestation has checked. Resolves to the report as JSON text, whatever the block
+   * holds.
+   */
+  verifyAttestation(
+    block: string,
+    qualifyingData: Uint8Array,
+    policyJson: string,
+    engineTcti: string | null,
+  ): Promise<string>;
+  /** The block's structures as JSON text for people to look at, unverified; `INVALID_ARGUMENT` when it cannot be parsed. */
+  parseAttestation(block: string): string;
+  /** Opens the TPM at a TCTI string (`device:/dev/tpmrm0`, `swtpm:host=…,port=…`). `TSS_MISSING`, `TPM_ERROR`. */
+  tpmOpen(tcti: string): Promise<TpmHandle>;
+  /** Makes a fresh AIK and a quote over `qualifyingData`; the block of ATTESTATION.md, without certificates. */
+  tpmQuote(tpm: TpmHandle, qualifyingData: Uint8Array, options: QuoteOptions): Promise<TpmAttestationBlock>;
+  tpmClose(tpm: TpmHandle): void;
+  /** Version and path of the tpm2-tss libraries that were found, or why none was. */
+  tssInfo(): { readonly available: boolean; readonly mu?: string; readonly esys?: string; readonly detail: string };
+}
+
+/** The libc of this process, in prebuildify's words; empty where the question does not arise. */
+function libcTag(): string {
+  if (process.platform !== "linux") return "";
+  const report = process.report as { excludeNetwork?: boolean } & typeof process.report;
+  // Without this the report looks up host names of open sockets: slow, and none of our business.
+  const former = report.excludeNetwork;
+  report.excludeNetwork = true;
+  try {
+    const { header } = report.getReport() as { header: { glibcVersionRuntime?: string } };
+    return header.glibcVersionRuntime === undefined ? "musl" : "glibc";
+  } finally {
+    if (former !== undefined) report.excludeNetwork = former;
+  }
+}
+
+/**
+ * Finds the addon inside this package only: a prebuilt file for this platform, architecture and libc, else the result of a local
+ * build. No environment variable and no folder outside the package is looked at, since both are ways to load foreign code.
+ */
+function load(): NativeAddon {
+  const root = join(__dirname, "..");
+  const libc = libcTag();
+  const name = libc === "" ? "nomyo-native.node" : `nomyo-native.${libc}.node`;
+  const candidates = [
+    join(root, "build", "Release", "nomyo_native.node"),
+    join(root, "prebuilds", `${process.platform}-${process.arch}`, name),
+  ];
+  const failures: string[] = [];
+  for (const file of candidates) {
+    if (!existsSync(file)) {
+      failures.push(`${file}: not there`);
+      continue;
+    }
+    try {
+      // eslint-disable-next-line @typescript-eslint/no-require-imports
+      return require(file) as NativeAddon;
+    } catch (error) {
+      failures.push(`${file}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  const libcText = libc === "" ? "" : `, ${libc}`;
+  throw Object.assign(
+    new Error(
+      `nomyo-native could not load its native addon for ${process.platform}-${process.arch}${libcText}, Node ${process.version}. ` +
+        "Install a release of this package that has a prebuilt file for this system, or build it from source " +
+        "(OpenSSL 3 headers and static library, CMake and a C++20 compiler; then `npx cmake-js build` in the package's folder). Tried:\n  " +
+        failures.join("\n  "),
+    ),
+    { code: "ERR_NATIVE_ADDON_NOT_LOADED" },
+  );
+}
+
+export const native: NativeAddon = load();

@@ -1,0 +1,29 @@
+// The addon's entry: one Init for each folder of the core. lib/native.ts is the typed list of what they export.
+#include <napi.h>
+
+#include "addon/attestation.h"
+#include "addon/build_info.h"
+#include "addon/crypto.h"
+#include "addon/envelope.h"
+#include "addon/environment.h"
+#include "addon/job.h"
+#include "addon/memory.h"
+
+namespace nomyo::addon {
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  // Memory first: OpenSSL's allocator can be replaced only before its first allocation.
+  InitMemory(env, exports);
+  if (!env.IsExceptionPending()) InitBuildInfo(env, exports);
+  if (env.IsExceptionPending()) return exports;
+  Environment::Attach(env);
+  InitJob(env, exports);
+  InitCrypto(env, exports);
+  InitEnvelope(env, exports);
+  InitAttestation(env, exports);
+  return exports;
+}
+
+NODE_API_MODULE(nomyo_native, Init)
+
+}  // namespace nomyo::addon

@@ -1,0 +1,7 @@
+#include "addon/crypto.h"
+
+namespace nomyo::addon {
+
+void InitCrypto(Napi::Env, Napi::Object) {}
+
+}  // namespace nomyo::addon

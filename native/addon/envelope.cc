@@ -1,0 +1,7 @@
+#include "addon/envelope.h"
+
+namespace nomyo::addon {
+
+void InitEnvelope(Napi::Env, Napi::Object) {}
+
+}  // namespace nomyo::addon

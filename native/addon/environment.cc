@@ -1,0 +1,112 @@
+#include "addon/environment.h"
+
+#include <deque>
+#include <mutex>
+#include <utility>
+
+namespace nomyo::addon {
+
+// The thread-safe function carries no data of its own: it is the bell, the queue is ours. So a completion is freed in
+// one place however the environment ends.
+class Environment::Channel final : public Mailbox, public std::enable_shared_from_this<Channel> {
+ public:
+  void Open(Napi::Env env) {
+    napi_value name = Napi::String::New(env, "nomyo-native");
+    // The function keeps the channel alive until it is finalized itself.
+    auto* self = new std::shared_ptr<Channel>(shared_from_this());
+    const napi_status status = napi_create_threadsafe_function(
+        env, nullptr, nullptr, name, 0, 1, self,
+        [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<Channel>*>(data); }, this,
+        [](napi_env ring_env, napi_value, void* context, void*) {
+          if (ring_env != nullptr) static_cast<Channel*>(context)->Drain(ring_env);
+        },
+        &bell_);
+    if (status != napi_ok) {
+      delete self;
+      bell_ = nullptr;
+      Napi::Error::New(env, "nomyo-native could not open its channel to this environment").ThrowAsJavaScriptException();
+      return;
+    }
+    napi_unref_threadsafe_function(env, bell_);
+  }
+
+  void Post(std::unique_ptr<Completion> completion) override {
+    std::lock_guard lock(mutex_);
+    if (bell_ == nullptr) return;  // the environment has ended: the completion is destroyed
+    queue_.push_back(std::move(completion));
+    if (queue_.size() == 1) napi_call_threadsafe_function(bell_, nullptr, napi_tsfn_nonblocking);
+  }
+
+  void Hold(Napi::Env env, bool hold) {
+    if (hold) {
+      napi_ref_threadsafe_function(env, bell_);
+    } else {
+      napi_unref_threadsafe_function(env, bell_);
+    }
+  }
+
+  void Close() {
+    std::deque<std::unique_ptr<Completion>> left;
+    std::lock_guard lock(mutex_);
+    left.swap(queue_);
+    if (bell_ != nullptr) napi_release_threadsafe_function(bell_, napi_tsfn_abort);
+    bell_ = nullptr;
+  }
+
+  void Drain(Napi::Env env) {
+    for (;;) {
+      std::unique_ptr<Completion> next;
+      {
+        std::lock_guard lock(mutex_);
+        if (queue_.empty()) return;
+        next = std::move(queue_.front());
+      }
+      {
+        Napi::HandleScope scope(env);
+        next->Settle(env);
+      }
+      std::lock_guard lock(mutex_);
+      if (queue_.empty()) return;  // closed meanwhile
+      queue_.pop_front();
+    }
+  }
+
+  Napi::Env env_for_hold{nullptr};
+
+ private:
+  std::mutex mutex_;
+  std::deque<std::unique_ptr<Completion>> queue_;
+  napi_threadsafe_function bell_ = nullptr;
+};
+
+void Environment::Attach(Napi::Env env) {
+  auto* environment = new Environment;
+  environment->channel_ = std::make_shared<Channel>();
+  environment->channel_->env_for_hold = env;
+  env.SetInstanceData(environment);
+  environment->channel_->Open(env);
+  // Before the environment goes, no thread may ring its bell any more.
+  env.AddCleanupHook([channel = environment->channel_] { channel->Close(); });
+}
+
+Environment& Environment::Of(Napi::Env env) {
+  return *env.GetInstanceData<Environment>();
+}
+
+std::shared_ptr<Mailbox> Environment::mailbox() const {
+  return channel_;
+}
+
+void Environment::BeginWork() {
+  if (under_way_++ == 0) channel_->Hold(channel_->env_for_hold, true);
+}
+
+void Environment::EndWork() {
+  if (--under_way_ == 0) channel_->Hold(channel_->env_for_hold, false);
+}
+
+Environment::~Environment() {
+  channel_->Close();
+}
+
+}  // namespace nomyo::addon

@@ -1,0 +1,29 @@
+// Export: defines a native function on the addon's object, and stops C++ exceptions at the binding.
+#pragma once
+
+#include <exception>
+#include <new>
+
+#include <napi.h>
+
+#include "addon/error.h"
+
+namespace nomyo::addon {
+
+template <Napi::Value (*Function)(const Napi::CallbackInfo&)>
+Napi::Value Guarded(const Napi::CallbackInfo& info) {
+  try {
+    return Function(info);
+  } catch (const std::bad_alloc&) {
+    return Throw(info.Env(), {Code::kOutOfMemory, "The system has no memory to give."});
+  } catch (...) {
+    return Throw(info.Env(), {Code::kCrypto, "The call failed inside the addon."});
+  }
+}
+
+template <Napi::Value (*Function)(const Napi::CallbackInfo&)>
+void Export(Napi::Env env, Napi::Object exports, const char* name) {
+  exports.Set(name, Napi::Function::New<Guarded<Function>>(env, name));
+}
+
+}  // namespace nomyo::addon

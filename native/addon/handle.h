@@ -1,0 +1,60 @@
+// Handles: opaque JavaScript objects that own a native one. napi_unwrap checks nothing, so each kind has a type tag,
+// and a handle of another kind (or a Proxy, or null) is a TypeError instead of a wild pointer.
+#pragma once
+
+#include <memory>
+
+#include <napi.h>
+
+namespace nomyo::addon {
+
+// HandleTag<T>::value must be specialised with a random tag for each T that has handles; HandleTag<T>::name says what
+// the argument should have been.
+template <class T>
+struct HandleTag;
+
+// NewHandle returns an object that shares ownership of `object` until it is collected. `external_bytes` tells the
+// collector how much native memory hangs on it.
+template <class T>
+Napi::Value NewHandle(Napi::Env env, std::shared_ptr<T> object, std::int64_t external_bytes = 0) {
+  struct Box {
+    std::shared_ptr<T> object;
+    std::int64_t external_bytes;
+  };
+  Napi::Object handle = Napi::Object::New(env);
+  auto box = std::make_unique<Box>(Box{std::move(object), external_bytes});
+  if (napi_type_tag_object(env, handle, &HandleTag<T>::value) != napi_ok ||
+      napi_wrap(
+          env, handle, box.get(),
+          [](napi_env finalize_env, void* data, void*) {
+            std::unique_ptr<Box> owned(static_cast<Box*>(data));
+            std::int64_t total = 0;
+            napi_adjust_external_memory(finalize_env, -owned->external_bytes, &total);
+          },
+          nullptr, nullptr) != napi_ok) {
+    Napi::Error::New(env, "a handle could not be made").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  std::int64_t total = 0;
+  napi_adjust_external_memory(env, external_bytes, &total);
+  box.release();
+  return handle;
+}
+
+// GetHandle returns what `value` owns, or an empty pointer with a TypeError pending.
+template <class T>
+std::shared_ptr<T> GetHandle(Napi::Env env, napi_value value) {
+  bool tagged = false;
+  napi_valuetype type = napi_undefined;
+  void* data = nullptr;
+  if (napi_typeof(env, value, &type) == napi_ok && type == napi_object &&
+      napi_check_object_type_tag(env, value, &HandleTag<T>::value, &tagged) == napi_ok && tagged &&
+      napi_unwrap(env, value, &data) == napi_ok) {
+    // The box starts with the pointer.
+    return *static_cast<std::shared_ptr<T>*>(data);
+  }
+  Napi::TypeError::New(env, std::string("expected ") + HandleTag<T>::name).ThrowAsJavaScriptException();
+  return nullptr;
+}
+
+}  // namespace nomyo::addon

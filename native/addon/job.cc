@@ -1,0 +1,141 @@
+#include "addon/job.h"
+
+#include <string>
+#include <utility>
+
+#include "addon/environment.h"
+#include "addon/error.h"
+#include "addon/function.h"
+#include "addon/handle.h"
+
+namespace nomyo::addon {
+
+template <>
+struct HandleTag<CancelToken> {
+  static constexpr napi_type_tag value = {0x6d1f0e53c2b74a19, 0x9b3c57aa04e8d261};
+  static constexpr const char* name = "a cancel token";
+};
+
+namespace {
+
+// Settlement carries a finished job back. It owns the deferred: settled here, or dropped with the environment.
+class Settlement final : public Completion {
+ public:
+  Settlement(napi_deferred deferred, std::unique_ptr<PromiseJob> job, Status status)
+      : deferred_(deferred), job_(std::move(job)), status_(std::move(status)) {}
+
+  void Settle(Napi::Env env) override {
+    napi_value value = nullptr;
+    if (status_) value = job_->Resolve(env);
+    if (env.IsExceptionPending()) {
+      napi_reject_deferred(env, deferred_, env.GetAndClearPendingException().Value());
+    } else if (!status_) {
+      napi_reject_deferred(env, deferred_, MakeError(env, status_.error()).Value());
+    } else {
+      napi_resolve_deferred(env, deferred_, value);
+    }
+    Environment::Of(env).EndWork();
+  }
+
+ private:
+  napi_deferred deferred_;
+  std::unique_ptr<PromiseJob> job_;
+  Status status_;
+};
+
+class QueuedJob final : public Job {
+ public:
+  QueuedJob(std::unique_ptr<PromiseJob> job, napi_deferred deferred, std::shared_ptr<Mailbox> mailbox)
+      : job_(std::move(job)), deferred_(deferred), mailbox_(std::move(mailbox)) {}
+
+  void Run() noexcept override {
+    try {
+      status_ = job_->Work();
+    } catch (const std::bad_alloc&) {
+      status_ = Error{Code::kOutOfMemory, "The system has no memory to give."};
+    } catch (...) {
+      status_ = Error{Code::kCrypto, "The work failed inside the addon."};
+    }
+  }
+
+  void Finish(bool cancelled) noexcept override {
+    if (cancelled) status_ = Error{Code::kCancelled, "The work was cancelled before it started."};
+    mailbox_->Post(std::make_unique<Settlement>(deferred_, std::move(job_), std::move(status_)));
+  }
+
+ private:
+  std::unique_ptr<PromiseJob> job_;
+  napi_deferred deferred_;
+  std::shared_ptr<Mailbox> mailbox_;
+  Status status_;
+};
+
+Napi::Value CreateCancelToken(const Napi::CallbackInfo& info) {
+  return NewHandle(info.Env(), std::make_shared<CancelToken>());
+}
+
+Napi::Value Cancel(const Napi::CallbackInfo& info) {
+  auto token = GetHandle<CancelToken>(info.Env(), info[0]);
+  if (token) token->Cancel();
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+void CancelToken::Cancel() {
+  cancelled_ = true;
+  if (auto job = job_.lock()) Executor::Instance().Cancel(job);
+}
+
+void CancelToken::Bind(std::shared_ptr<Job> job) {
+  job_ = job;
+}
+
+Napi::Value Start(Napi::Env env, std::unique_ptr<PromiseJob> job, LockPolicy policy, napi_value cancel_token) {
+  std::shared_ptr<CancelToken> token;
+  napi_valuetype type = napi_undefined;
+  if (cancel_token != nullptr) napi_typeof(env, cancel_token, &type);
+  if (type != napi_undefined) {
+    token = GetHandle<CancelToken>(env, cancel_token);
+    if (!token) return env.Undefined();
+  }
+  napi_deferred deferred = nullptr;
+  napi_value promise = nullptr;
+  if (napi_create_promise(env, &deferred, &promise) != napi_ok) {
+    return Throw(env, Error{Code::kOutOfMemory, "A promise could not be made."});
+  }
+  if (token && token->cancelled()) {
+    napi_reject_deferred(env, deferred,
+                         MakeError(env, {Code::kCancelled, "The work was cancelled before it started."}).Value());
+    return {env, promise};
+  }
+  Environment& environment = Environment::Of(env);
+  auto queued = std::make_shared<QueuedJob>(std::move(job), deferred, environment.mailbox());
+  if (token) token->Bind(queued);
+  environment.BeginWork();
+  const Status status = Executor::Instance().Submit(queued, policy, &environment);
+  if (!status) {
+    environment.EndWork();
+    napi_reject_deferred(env, deferred, MakeError(env, status.error()).Value());
+  }
+  return {env, promise};
+}
+
+std::optional<LockPolicy> GetLockPolicy(Napi::Env env, napi_value value) {
+  const Napi::Value given(env, value);
+  if (given.IsString()) {
+    const std::string name = given.As<Napi::String>();
+    if (name == "required") return LockPolicy::kRequired;
+    if (name == "preferred") return LockPolicy::kPreferred;
+    if (name == "off") return LockPolicy::kOff;
+  }
+  Napi::TypeError::New(env, "expected 'required', 'preferred' or 'off'").ThrowAsJavaScriptException();
+  return std::nullopt;
+}
+
+void InitJob(Napi::Env env, Napi::Object exports) {
+  Export<CreateCancelToken>(env, exports, "createCancelToken");
+  Export<Cancel>(env, exports, "cancel");
+}
+
+}  // namespace nomyo::addon

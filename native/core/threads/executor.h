@@ -1,0 +1,71 @@
+// Executor: the package's own few threads, for work whose stack holds secrets (private-key operations, opening).
+//
+// Not libuv's: four shared threads whose stacks nobody wipes, and which a queue of RSA operations would starve.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+
+#include "core/memory/lock_policy.h"
+#include "core/result.h"
+
+namespace nomyo {
+
+// Job is one piece of work. It is run once, or cancelled once, never both.
+class Job {
+ public:
+  virtual ~Job() = default;
+
+  // Run does the work, on a worker thread and on a stack of locked memory (kJobStackBytes) that is wiped afterwards,
+  // under the LockPolicy that was given to Submit. It must not throw, and must not keep pointers into its stack.
+  virtual void Run() noexcept = 0;
+
+  // Finish is called once after Run (`cancelled` false), on the same worker thread but on its ordinary stack, or after
+  // a cancellation (`cancelled` true), on the thread that cancelled. It hands the outcome on.
+  virtual void Finish(bool cancelled) noexcept = 0;
+
+ private:
+  friend class Executor;
+  enum class State { kNew, kQueued, kRunning, kDone };
+  std::atomic<State> state_{State::kNew};
+  LockPolicy policy_ = LockPolicy::kRequired;
+};
+
+class Executor {
+ public:
+  // Instance returns the process-wide executor. It is never destroyed: its threads may outlive every environment.
+  static Executor& Instance();
+
+  // Submit queues `job`. `owner` (an environment) is served in turn with other owners, so that one that queues a
+  // thousand jobs does not hold up another's single one. Threads are started when they are first needed.
+  // Errors: kQueueFull; kMemoryLock when no stack can be locked under kRequired; kOutOfMemory when no thread can be
+  // started. On an error neither Run nor Finish is called. Any thread.
+  Status Submit(std::shared_ptr<Job> job, LockPolicy policy, const void* owner);
+
+  // Cancel takes a job that has not started out of the queue and calls Finish(true); returns false, and does nothing,
+  // when it is already running or done. Any thread.
+  bool Cancel(const std::shared_ptr<Job>& job);
+
+  // SetThreadLimit sets the largest number of threads (1 to 64; by default the number of cores).
+  Status SetThreadLimit(std::size_t threads);
+
+  struct Stats {
+    std::size_t threads;  // started so far
+    std::size_t thread_limit;
+    std::size_t queued;
+    std::size_t running;
+  };
+  Stats stats() const;
+
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+ private:
+  Executor();
+  ~Executor() = delete;
+  struct Impl;
+  Impl* impl_;
+};
+
+}  // namespace nomyo
