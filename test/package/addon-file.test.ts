@@ -81,11 +81,7 @@ describe("the addon file", () => {
   });
 
   test("getBuildInfo names this package's version", () => {
-    const { version } = JSON.parse(
-      execFileSync("cat", [join(__dirname, "../../package.json")], { encoding: "utf8" }),
-    ) as {
-      version: string;
-    };
+    const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
     expect(native.getBuildInfo().version).toBe(version);
   });
 });
