@@ -168,6 +168,8 @@ export interface NativeAddon {
   memoryInfo(): MemoryInfo;
   /** Turns core dumps off and makes the process not dumpable; throws `UNSUPPORTED` where there is no such thing. */
   hardenProcess(): void;
+  /** Chooses the way of locking before the first use of the pool; `INVALID_ARGUMENT` afterwards, `UNSUPPORTED` if there is none such. */
+  setMemoryMechanism(mechanism: "memfd_secret" | "mlock"): void;
   /** Checks that the pool can give `bytes` under `policy`; throws `MEMORY_LOCK` with limit and remedy. */
   memoryProbe(bytes: number, policy: LockPolicy): void;
   bufferAlloc(size: number, policy: LockPolicy): BufferHandle;
