@@ -91,14 +91,18 @@ async function generate({ folder, password }: Request): Promise<Result> {
     }
     const files = keyFiles(folder);
     const text = `made ${files.privateKey} (${password === undefined ? "without a password" : "under the password"})\nmade ${files.publicKey}\n`;
-    return { json: { ...facts(info), private_key: files.privateKey, public_key: files.publicKey }, text: text + table(info) };
+    return {
+      json: { ...facts(info), private_key: files.privateKey, public_key: files.publicKey },
+      text: text + table(info),
+    };
   } finally {
     native.privateKeyDispose(key);
   }
 }
 
 async function show({ folder, file, password }: Request): Promise<Result> {
-  const path = file ?? ((await isFile(keyFiles(folder).publicKey)) ? keyFiles(folder).publicKey : join(folder, "private_key.pem"));
+  const path =
+    file ?? ((await isFile(keyFiles(folder).publicKey)) ? keyFiles(folder).publicKey : join(folder, "private_key.pem"));
   const pem = await readPublicPem(path);
   const info = pem === undefined ? await privateInfo(path, undefined, password) : publicInfo(path, pem);
   return { json: { ...facts(info), public_key_pem: info.pem }, text: `${table(info)}${info.pem}` };
@@ -114,7 +118,11 @@ async function check({ folder, password }: Request): Promise<Result> {
   return { json: { ...facts(info), private_key: privateKey, public_key: beside ?? null }, text: text + table(info) };
 }
 
-async function privateInfo(path: string, publicPath: string | undefined, password: SecureBuffer | undefined): Promise<PublicKeyInfo> {
+async function privateInfo(
+  path: string,
+  publicPath: string | undefined,
+  password: SecureBuffer | undefined,
+): Promise<PublicKeyInfo> {
   const { key } = await loadPrivateKey(path, publicPath, password, "required");
   try {
     return native.publicKeyInfo(native.importPublicKey(publicPem(key), 2048));
@@ -137,7 +145,10 @@ async function readPublicPem(path: string): Promise<string | undefined> {
   try {
     bytes = await readFile(path);
   } catch (error) {
-    throw new ConfigurationError("FILE", `${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown error"}).`);
+    throw new ConfigurationError(
+      "FILE",
+      `${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown error"}).`,
+    );
   }
   if (bytes.subarray(0, 64).includes("PRIVATE KEY")) {
     bytes.fill(0);
