@@ -13,7 +13,7 @@ export function writeFileAtomically(path: string, content: Uint8Array, mode: num
   const file = openSync(temporary, "wx", mode);
   try {
     try {
-      for (let at = 0; at < content.byteLength; ) at += writeSync(file, content, at);
+      for (let at = 0; at < content.byteLength;) at += writeSync(file, content, at);
       fsyncSync(file);
     } finally {
       closeSync(file);

@@ -64,7 +64,7 @@ export class FetchTransport implements Transport {
     }
     if (response.redirected) {
       throw new SecurityError(
-        "The given `fetch` followed a redirect, with the credential in its headers. Use one that honours `redirect: \"manual\"`.",
+        'The given `fetch` followed a redirect, with the credential in its headers. Use one that honours `redirect: "manual"`.',
         "REDIRECTED",
       );
     }

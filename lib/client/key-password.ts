@@ -24,7 +24,10 @@ export async function withPassword<T>(
   const value = typeof password === "function" ? await callForPassword(password) : password;
   if (value instanceof SecureBuffer) return use(value);
   if (typeof value !== "string" || value === "") {
-    throw new ConfigurationError("keyPassword", "`keyPassword` must give a string that is not empty, or a SecureBuffer.");
+    throw new ConfigurationError(
+      "keyPassword",
+      "`keyPassword` must give a string that is not empty, or a SecureBuffer.",
+    );
   }
   const copy = SecureBuffer.from(value, policy);
   try {

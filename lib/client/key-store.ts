@@ -175,7 +175,10 @@ function readAll(file: number, size: number, path: string, policy: LockPolicy): 
 
 function unreadable(path: string, error: unknown): ConfigurationError {
   const code = (error as NodeJS.ErrnoException).code ?? "unknown";
-  return new ConfigurationError("keyDir", `The key file ${path} cannot be read (${code}). No new key was made in its place.`);
+  return new ConfigurationError(
+    "keyDir",
+    `The key file ${path} cannot be read (${code}). No new key was made in its place.`,
+  );
 }
 
 /**
@@ -221,7 +224,10 @@ function checkPublicKey(key: PrivateKeyHandle, privateKeyPath: string, publicKey
     stated = native.publicKeyInfo(native.importPublicKey(pem, 2048)).spkiSha256;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).syscall !== undefined) throw unreadable(publicKeyPath, error);
-    throw new SecurityError(`${publicKeyPath} is not a PEM file of an RSA public key of at least 2048 bits.`, "KEY_FORMAT");
+    throw new SecurityError(
+      `${publicKeyPath} is not a PEM file of an RSA public key of at least 2048 bits.`,
+      "KEY_FORMAT",
+    );
   }
   if (stated !== native.publicKeyInfo(native.privateKeyPublic(key)).spkiSha256) {
     throw new SecurityError(

@@ -160,7 +160,12 @@ export function resolveClientOptions(options: ClientOptions): ResolvedOptions {
     maxRetries: integer("maxRetries", options.maxRetries ?? 2, 0, 10),
     keyDir,
     keyPassword: checkKeyPassword(options.keyPassword, keyDir),
-    keyRotationInterval: integer("keyRotationInterval", options.keyRotationInterval ?? 86_400_000, 0, Number.MAX_SAFE_INTEGER),
+    keyRotationInterval: integer(
+      "keyRotationInterval",
+      options.keyRotationInterval ?? 86_400_000,
+      0,
+      Number.MAX_SAFE_INTEGER,
+    ),
     padding: oneOf("padding", options.padding ?? "none", ["none", "bucket"]),
     policy: lockPolicy(options.secureMemory),
     serverKey: checkServerKey(options.serverKey ?? {}),
@@ -267,7 +272,14 @@ export function checkBaseUrl(value: string, allowHttp: boolean): string {
 
 /** A pin in any of the accepted forms, as lower-case hex. */
 export function normaliseFingerprint(value: unknown): string {
-  const hex = typeof value === "string" ? value.trim().toLowerCase().replace(/^sha256:/, "").replaceAll(":", "") : "";
+  const hex =
+    typeof value === "string"
+      ? value
+          .trim()
+          .toLowerCase()
+          .replace(/^sha256:/, "")
+          .replaceAll(":", "")
+      : "";
   if (/^[0-9a-f]{64}$/.test(hex)) return hex;
   throw new ConfigurationError(
     "serverKey.fingerprints",
@@ -281,7 +293,10 @@ function checkServerKey(options: ServerKeyOptions): ServerKeyPolicy {
   const { fingerprints, knownServersFile } = options;
   const pins = fingerprints === undefined ? [] : typeof fingerprints === "string" ? [fingerprints] : fingerprints;
   if (fingerprints !== undefined && pins.length === 0) {
-    throw new ConfigurationError("serverKey.fingerprints", "`serverKey.fingerprints` is an empty list: leave it out, or pin a key.");
+    throw new ConfigurationError(
+      "serverKey.fingerprints",
+      "`serverKey.fingerprints` is an empty list: leave it out, or pin a key.",
+    );
   }
   if (fingerprints !== undefined && knownServersFile !== undefined) {
     throw new ConfigurationError(
@@ -304,7 +319,10 @@ function checkRateLimit(options: RateLimitOptions | undefined): RateLimitOptions
   checkNames(options, new Set(["requestsPerSecond", "burst"]), "rateLimit.");
   const { requestsPerSecond, burst } = options;
   if (!(Number.isFinite(requestsPerSecond) && requestsPerSecond > 0)) {
-    throw new ConfigurationError("rateLimit.requestsPerSecond", "`rateLimit.requestsPerSecond` must be a number above 0.");
+    throw new ConfigurationError(
+      "rateLimit.requestsPerSecond",
+      "`rateLimit.requestsPerSecond` must be a number above 0.",
+    );
   }
   if (burst !== undefined && !(Number.isFinite(burst) && burst >= 1)) {
     throw new ConfigurationError("rateLimit.burst", "`rateLimit.burst` must be a number of at least 1.");
@@ -319,23 +337,33 @@ function checkKeyPassword(password: KeyPassword | undefined, keyDir: string | un
   }
   if (password === "") throw new ConfigurationError("keyPassword", "`keyPassword` must not be empty.");
   if (typeof password !== "string" && typeof password !== "function" && !(password instanceof SecureBuffer)) {
-    throw new ConfigurationError("keyPassword", "`keyPassword` must be a string, a SecureBuffer, or a function that gives one.");
+    throw new ConfigurationError(
+      "keyPassword",
+      "`keyPassword` must be a string, a SecureBuffer, or a function that gives one.",
+    );
   }
   return password;
 }
 
 function checkTier(inBody: unknown, inOptions: unknown): SecurityTier | undefined {
   if (inBody !== undefined && inOptions !== undefined && inBody !== inOptions) {
-    throw new ConfigurationError("security_tier", "`security_tier` differs between the request's body and its options.");
+    throw new ConfigurationError(
+      "security_tier",
+      "`security_tier` differs between the request's body and its options.",
+    );
   }
   const tier = inBody ?? inOptions;
-  return tier === undefined ? undefined : oneOf("security_tier", tier, ["standard", "high", "maximum"]);
+  return tier === undefined ? undefined : oneOf<SecurityTier>("security_tier", tier, ["standard", "high", "maximum"]);
 }
 
 function checkSignal(signal: AbortSignal | null | undefined): AbortSignal | undefined {
   if (signal === undefined || signal === null) return undefined;
   // By shape, not by class: polyfills and other realms have their own.
-  if (typeof signal === "object" && typeof signal.aborted === "boolean" && typeof signal.addEventListener === "function") {
+  if (
+    typeof signal === "object" &&
+    typeof signal.aborted === "boolean" &&
+    typeof signal.addEventListener === "function"
+  ) {
     return signal;
   }
   throw new ConfigurationError("signal", "`signal` must be an AbortSignal.");
@@ -343,8 +371,12 @@ function checkSignal(signal: AbortSignal | null | undefined): AbortSignal | unde
 
 function checkDispatcher(dispatcher: DispatcherLike | undefined): DispatcherLike | undefined {
   if (dispatcher === undefined) return undefined;
-  if (typeof dispatcher === "object" && dispatcher !== null && typeof dispatcher.dispatch === "function") return dispatcher;
-  throw new ConfigurationError("dispatcher", "`dispatcher` must be an undici Dispatcher, e.g. an Agent or a ProxyAgent.");
+  if (typeof dispatcher === "object" && dispatcher !== null && typeof dispatcher.dispatch === "function")
+    return dispatcher;
+  throw new ConfigurationError(
+    "dispatcher",
+    "`dispatcher` must be an undici Dispatcher, e.g. an Agent or a ProxyAgent.",
+  );
 }
 
 function checkLogger(logger: Logger | undefined): Logger | undefined {
@@ -360,10 +392,14 @@ function lockPolicy(value: LockPolicy | boolean | undefined): LockPolicy {
 
 /** An option that is misspelt would silently not protect. */
 function checkNames(options: object, known: ReadonlySet<string>, prefix: string): void {
-  if (typeof options !== "object" || options === null) throw new ConfigurationError("options", "The options must be an object.");
+  if (typeof options !== "object" || options === null)
+    throw new ConfigurationError("options", "The options must be an object.");
   for (const name of Object.keys(options)) {
     if (!known.has(name)) {
-      throw new ConfigurationError(prefix + name, `There is no option \`${prefix}${name}\`. Known: ${[...known].join(", ")}.`);
+      throw new ConfigurationError(
+        prefix + name,
+        `There is no option \`${prefix}${name}\`. Known: ${[...known].join(", ")}.`,
+      );
     }
   }
 }

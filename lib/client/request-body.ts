@@ -22,7 +22,8 @@ export function takeApart(body: object): RequestBody {
   if (typeof body !== "object" || (body as unknown) === null) {
     throw new ConfigurationError("body", "The request must be an object with `model` and `messages`.");
   }
-  const value = typeof (body as { toJSON?: unknown }).toJSON === "function" ? (body as { toJSON(): object }).toJSON() : body;
+  const value =
+    typeof (body as { toJSON?: unknown }).toJSON === "function" ? (body as { toJSON(): object }).toJSON() : body;
   const { security_tier: tier, stream, stream_options: streamOptions, ...rest } = value as Record<string, unknown>;
   const { model, messages } = rest;
   if (typeof model !== "string" || model === "") {
@@ -31,7 +32,10 @@ export function takeApart(body: object): RequestBody {
   if (!Array.isArray(messages)) throw new ConfigurationError("messages", "The request needs `messages`, an array.");
   for (const name of keyNames) {
     if (name in rest) {
-      throw new ConfigurationError(name, `\`${name}\` does not belong into the request: pass \`apiKey\` to the client, or as a request option.`);
+      throw new ConfigurationError(
+        name,
+        `\`${name}\` does not belong into the request: pass \`apiKey\` to the client, or as a request option.`,
+      );
     }
   }
   if (stream !== undefined && stream !== null && typeof stream !== "boolean") {

@@ -80,7 +80,10 @@ export class SecureChannel {
     this.#transport =
       options.fetch === undefined && options.dispatcher === undefined
         ? new NodeTransport()
-        : new FetchTransport(options.fetch ?? (globalThis.fetch as unknown as NonNullable<typeof options.fetch>), options.dispatcher);
+        : new FetchTransport(
+            options.fetch ?? (globalThis.fetch as unknown as NonNullable<typeof options.fetch>),
+            options.dispatcher,
+          );
     this.#limiter = options.rateLimit === undefined ? undefined : new RateLimiter(options.rateLimit);
     this.#warnOfHttp(options.baseUrl);
   }
@@ -121,7 +124,9 @@ export class SecureChannel {
   #track<T>(work: () => Promise<T>): Promise<T> {
     if (this.#closed) {
       return Promise.reject(
-        Object.assign(new ConfigurationError("close", "This client has been closed: make a new one."), { sent: "no" as const }),
+        Object.assign(new ConfigurationError("close", "This client has been closed: make a new one."), {
+          sent: "no" as const,
+        }),
       );
     }
     const running = work();
@@ -134,7 +139,7 @@ export class SecureChannel {
   async #attempts(payload: object, options: ResolvedRequestOptions, trace: RequestTrace): Promise<OpenedAnswer> {
     let sent: Sent = "no";
     let keyWasRefreshed = false;
-    for (let retry = 0; ; ) {
+    for (let retry = 0; ;) {
       const state: AttemptState = { sent: "no", payloadId: undefined, serverKey: undefined, keyWasCached: false };
       try {
         return await this.#attempt(payload, options, trace, state);
@@ -154,8 +159,18 @@ export class SecureChannel {
     }
   }
 
-  async #waitBeforeRetry(error: APIError, wait: number, options: ResolvedRequestOptions, trace: RequestTrace): Promise<void> {
-    const message: RetryTrace = { request: trace, attempt: trace.attempts, errorCode: error.code, waitMilliseconds: wait };
+  async #waitBeforeRetry(
+    error: APIError,
+    wait: number,
+    options: ResolvedRequestOptions,
+    trace: RequestTrace,
+  ): Promise<void> {
+    const message: RetryTrace = {
+      request: trace,
+      attempt: trace.attempts,
+      errorCode: error.code,
+      waitMilliseconds: wait,
+    };
     retryChannel.publish(message);
     this.options.logger.warn("An attempt failed and is repeated.", {
       code: error.code,
@@ -179,7 +194,13 @@ export class SecureChannel {
    */
   async #keyHasChanged(error: unknown, state: AttemptState, options: ResolvedRequestOptions): Promise<boolean> {
     const used = state.serverKey;
-    if (!(error instanceof InvalidRequestError) || error.statusCode !== 400 || used === undefined || !state.keyWasCached) return false;
+    if (
+      !(error instanceof InvalidRequestError) ||
+      error.statusCode !== 400 ||
+      used === undefined ||
+      !state.keyWasCached
+    )
+      return false;
     this.#serverKeyCache(options.baseUrl).invalidate(used);
     const deadline = new Deadline(options.timeout, [options.signal, this.#closing.signal]);
     try {
@@ -247,7 +268,9 @@ export class SecureChannel {
       state.sent = "yes";
       trace.status = response.status;
       if (response.status !== 200) throw await httpError(response, { payloadId, sent: "yes" });
-      const { bytes, truncated } = await tracePhase(trace, "read", () => readBody(response, this.options.maxResponseBytes));
+      const { bytes, truncated } = await tracePhase(trace, "read", () =>
+        readBody(response, this.options.maxResponseBytes),
+      );
       if (truncated) {
         throw new SecurityError(
           `The server's answer has more than ${this.options.maxResponseBytes} bytes (\`maxResponseBytes\`). Nothing of it was used.`,
@@ -308,16 +331,20 @@ export class SecureChannel {
     });
     if (response.status !== 200) throw await httpError(response, { sent: "no" });
     const { bytes, truncated } = await readBody(response, MAX_KEY_BYTES);
-    if (truncated) throw new SecurityError("The server's public key is longer than a key can be. Nothing was sent.", "KEY_FORMAT");
+    if (truncated)
+      throw new SecurityError("The server's public key is longer than a key can be. Nothing was sent.", "KEY_FORMAT");
     return new TextDecoder().decode(bytes);
   }
 
   #warnOfHttp(baseUrl: string): void {
     if (this.#warnedOfHttp || !baseUrl.startsWith("http:")) return;
     this.#warnedOfHttp = true;
-    this.options.logger.warn("`allowHttp`: the connection is not encrypted. The API key and the server's public key can be read and changed on the way.", {
-      server: baseUrl,
-    });
+    this.options.logger.warn(
+      "`allowHttp`: the connection is not encrypted. The API key and the server's public key can be read and changed on the way.",
+      {
+        server: baseUrl,
+      },
+    );
   }
 }
 
@@ -342,7 +369,8 @@ function complete(failure: unknown, { sent, payloadId }: Pick<AttemptState, "sen
   if (error instanceof NomyoError) {
     error.sent ??= sent;
     if (payloadId !== undefined) error.payloadId ??= payloadId;
-    if (error instanceof APIConnectionTimeoutError || error instanceof APIUserAbortError) error.sent = further(error.sent, sent);
+    if (error instanceof APIConnectionTimeoutError || error instanceof APIUserAbortError)
+      error.sent = further(error.sent, sent);
   }
   return error;
 }

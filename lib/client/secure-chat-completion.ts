@@ -1,3 +1,5 @@
+/* eslint-disable @typescript-eslint/no-unnecessary-type-parameters --
+   A request's type is a parameter because only then does TypeScript let unknown parameters pass in a literal. */
 import type { AttestationReport } from "../attestation/report.js";
 import { SecureResponse } from "../memory/secure-response.js";
 import type {
@@ -46,7 +48,7 @@ export class SecureChatCompletion implements AsyncDisposable {
   constructor(options: ClientOptions = {}) {
     this.#channel = new SecureChannel(resolveClientOptions(options));
     this.#channel.keys.start();
-    this.chat = { completions: { create: this.create.bind(this) as SecureChatCompletion["create"] } };
+    this.chat = { completions: { create: this.create.bind(this) } };
   }
 
   /**
@@ -60,7 +62,10 @@ export class SecureChatCompletion implements AsyncDisposable {
    */
   create<B extends ChatCompletionRequestStreaming>(body: B, options?: RequestOptions): APIPromise<ChatCompletionStream>;
   create<B extends ChatCompletionRequestNonStreaming>(body: B, options?: RequestOptions): APIPromise<ChatCompletion>;
-  create<B extends ChatCompletionRequest>(body: B, options?: RequestOptions): APIPromise<ChatCompletion | ChatCompletionStream>;
+  create<B extends ChatCompletionRequest>(
+    body: B,
+    options?: RequestOptions,
+  ): APIPromise<ChatCompletion | ChatCompletionStream>;
   create(body: ChatCompletionRequest, options: RequestOptions = {}): APIPromise<ChatCompletion | ChatCompletionStream> {
     return new APIPromise(
       this.#send(body, options, (answer, { stream, streamOptions }) => {
@@ -71,10 +76,19 @@ export class SecureChatCompletion implements AsyncDisposable {
   }
 
   /** The same as {@link create}: the name that the Python client has for it. */
-  acreate<B extends ChatCompletionRequestStreaming>(body: B, options?: RequestOptions): APIPromise<ChatCompletionStream>;
+  acreate<B extends ChatCompletionRequestStreaming>(
+    body: B,
+    options?: RequestOptions,
+  ): APIPromise<ChatCompletionStream>;
   acreate<B extends ChatCompletionRequestNonStreaming>(body: B, options?: RequestOptions): APIPromise<ChatCompletion>;
-  acreate<B extends ChatCompletionRequest>(body: B, options?: RequestOptions): APIPromise<ChatCompletion | ChatCompletionStream>;
-  acreate(body: ChatCompletionRequest, options: RequestOptions = {}): APIPromise<ChatCompletion | ChatCompletionStream> {
+  acreate<B extends ChatCompletionRequest>(
+    body: B,
+    options?: RequestOptions,
+  ): APIPromise<ChatCompletion | ChatCompletionStream>;
+  acreate(
+    body: ChatCompletionRequest,
+    options: RequestOptions = {},
+  ): APIPromise<ChatCompletion | ChatCompletionStream> {
     return this.create(body, options);
   }
 
@@ -93,7 +107,7 @@ export class SecureChatCompletion implements AsyncDisposable {
    *
    * @returns the report; under a policy of mode `"require"` it rejects with an `AttestationError` unless the quote verified.
    */
-  async attest(options: AttestOptions = {}): Promise<AttestationReport> {
+  attest(options: AttestOptions = {}): Promise<AttestationReport> {
     const { model, ...rest } = options;
     const resolved = resolveRequestOptions(this.#channel.options, rest, undefined);
     return this.#channel.attest(resolved, model);

@@ -25,6 +25,13 @@ export interface ServerKeyPolicy {
   readonly knownServers: KnownServersFile | undefined;
 }
 
+/** One fetch under way, and how many wait for it. */
+interface Flight {
+  readonly promise: Promise<ServerKey>;
+  readonly controller: AbortController;
+  waiting: number;
+}
+
 /** Fetches the PEM text of the key. */
 export type FetchPem = (signal: AbortSignal) => Promise<string>;
 
@@ -39,7 +46,7 @@ export class ServerKeyCache {
   #cached: { key: ServerKey; until: number } | undefined;
   /** The first key seen, for the lifetime of the client. */
   #remembered: string | undefined;
-  #fetching: { promise: Promise<ServerKey>; waiting: number; controller: AbortController } | undefined;
+  #fetching: Flight | undefined;
 
   constructor(base: string, policy: ServerKeyPolicy, fetchPem: FetchPem, logger: Logger) {
     this.#base = base;
@@ -79,7 +86,7 @@ export class ServerKeyCache {
     }
   }
 
-  #start(): NonNullable<typeof this.#fetching> {
+  #start(): Flight {
     const controller = new AbortController();
     const promise = this.#fetchPem(controller.signal).then((pem) => {
       const key = this.#accept(pem);
@@ -131,7 +138,10 @@ export class ServerKeyCache {
     const known = file.find(this.#base);
     if (known === undefined) {
       file.add(this.#base, fingerprint);
-      this.#logger.info("The server's key was not known and is remembered now.", { server: this.#base, key: fingerprint });
+      this.#logger.info("The server's key was not known and is remembered now.", {
+        server: this.#base,
+        key: fingerprint,
+      });
     } else if (known.fingerprint !== fingerprint) {
       this.#publish("known-mismatch", fingerprint, known.fingerprint);
       throw new SecurityError(

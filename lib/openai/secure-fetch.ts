@@ -1,4 +1,11 @@
-import { AttestationError, APIConnectionError, APIError, APIUserAbortError, ConfigurationError, NomyoError } from "../errors.js";
+import {
+  AttestationError,
+  APIConnectionError,
+  APIError,
+  APIUserAbortError,
+  ConfigurationError,
+  NomyoError,
+} from "../errors.js";
 import { toCompletion } from "../client/secure-chat-completion.js";
 import { resolveClientOptions, resolveRequestOptions } from "../client/options.js";
 import type { ClientOptions, SecurityTier } from "../client/options.js";
@@ -47,7 +54,7 @@ export function createSecureFetch(options: SecureFetchOptions = {}): SecureFetch
 
   const secureFetch = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
     const request = input instanceof Request ? new Request(input, init) : undefined;
-    const url = checkedUrl(request?.url ?? String(input));
+    const url = checkedUrl(request?.url ?? (input instanceof URL ? input.href : (input as string)));
     const method = (request?.method ?? init.method ?? "GET").toUpperCase();
     if (url !== endpoint || method !== "POST") {
       return refusal(404, "NOT_SEALED", `Only POST ${endpoint} goes through the encrypted protocol. Nothing was sent.`);
@@ -146,7 +153,8 @@ function failure(error: unknown, signal: AbortSignal | undefined | null): Respon
     return refusal(error.statusCode, error.code, detailOf(error) ?? error.message, headers);
   }
   if (error instanceof ConfigurationError || error instanceof APIError) return refusal(400, error.code, error.message);
-  if (error instanceof AttestationError) return refusal(424, error.code, error.message, {}, { attestation_report: error.report });
+  if (error instanceof AttestationError)
+    return refusal(424, error.code, error.message, {}, { attestation_report: error.report });
   if (error instanceof NomyoError) return refusal(424, error.code, error.message);
   throw error;
 }
