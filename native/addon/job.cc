@@ -108,7 +108,7 @@ void CancelToken::Cancel() {
   if (auto job = job_.lock()) Executor::Instance().Cancel(job);
 }
 
-void CancelToken::Bind(std::shared_ptr<Job> job) {
+void CancelToken::Bind(const std::shared_ptr<Job>& job) {
   job_ = job;
 }
 

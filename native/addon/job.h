@@ -44,7 +44,7 @@ class CancelToken {
   // Cancel cancels the job it was given to, or the one that it will be given to.
   void Cancel();
   bool cancelled() const { return cancelled_; }
-  void Bind(std::shared_ptr<Job> job);
+  void Bind(const std::shared_ptr<Job>& job);
 
  private:
   bool cancelled_ = false;
