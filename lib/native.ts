@@ -120,6 +120,12 @@ export interface MemoryInfo {
   };
 }
 
+/**
+ * A text as it is handed to {@link NativeAddon.seal}: a string without characters above U+00FF (they would be cut) of at most
+ * 16 384 code units, or any text in pieces of at most that many. `wide` pieces may hold any code unit.
+ */
+export type SealText = string | { readonly wide: boolean; readonly pieces: readonly string[] };
+
 export interface OpenLimits {
   /** Largest plaintext in bytes; over it: `TOO_LARGE`. */
   readonly maxPlaintextBytes: number;
@@ -168,6 +174,8 @@ export interface NativeAddon {
   memoryInfo(): MemoryInfo;
   /** Turns core dumps off and makes the process not dumpable; throws `UNSUPPORTED` where there is no such thing. */
   hardenProcess(): void;
+  /** Chooses the way of locking before the first use of the pool; `INVALID_ARGUMENT` afterwards, `UNSUPPORTED` if there is none such. */
+  setMemoryMechanism(mechanism: "memfd_secret" | "mlock"): void;
   /** Checks that the pool can give `bytes` under `policy`; throws `MEMORY_LOCK` with limit and remedy. */
   memoryProbe(bytes: number, policy: LockPolicy): void;
   bufferAlloc(size: number, policy: LockPolicy): BufferHandle;
@@ -211,24 +219,28 @@ export interface NativeAddon {
    * Seals JSON to `recipient` and returns the whole package, ready to be sent.
    *
    * `skeleton` is what `JSON.stringify` made with every long string and every secret taken out, each leaving the string
-   * `marker` in its place; `slots` are the taken values in order. `padTo`: plaintext length to reach with trailing spaces, 0 for
-   * none. `processedAt`: unix seconds, in answers only.
-   * Errors: `TOO_LARGE` (over `maxPlaintextBytes`), `INVALID_UTF8`, `DISPOSED`, `MEMORY_LOCK`, `OUT_OF_MEMORY`.
+   * `marker` (ASCII, its first character nowhere else in it) in its place; `slots` are the taken values in order.
+   * Errors: `TOO_LARGE` (over `maxPlaintextBytes`), `INVALID_UTF8`, `DISPOSED`, `MEMORY_LOCK`, `OUT_OF_MEMORY`, `INVALID_ARGUMENT`
+   * (the skeleton does not hold the marker exactly once for each slot).
    */
   seal(
     recipient: PublicKeyHandle,
-    skeleton: string,
+    skeleton: SealText,
     marker: string,
-    slots: readonly (string | BufferHandle)[],
+    slots: readonly (SealText | BufferHandle)[],
     options: {
       readonly maxPlaintextBytes: number;
+      /** The plaintext's likely length: sizes memory, no more. */
+      readonly expectedBytes: number;
+      /** `"bucket"`: filled up with spaces to the next power of two from 4 KiB on, at most to `maxPlaintextBytes`. */
       readonly padding: "none" | "bucket";
+      /** Unix seconds, in answers only. */
       readonly processedAt?: number;
       readonly policy: LockPolicy;
     },
   ): Uint8Array<ArrayBuffer>;
   /**
-   * Opens a package. `body` must not be changed until the promise settles. Errors: `PACKAGE_FORMAT`, `PACKAGE_ALGORITHM`, `DECRYPT`,
+   * Opens a package. `body` must be neither changed nor transferred until the promise settles. Errors: `PACKAGE_FORMAT`, `PACKAGE_ALGORITHM`, `DECRYPT`,
    * `PLAINTEXT`, `TOO_LARGE`, `MEMORY_LOCK`, `CANCELLED`, `QUEUE_FULL`.
    */
   open(

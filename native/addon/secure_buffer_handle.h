@@ -1,0 +1,55 @@
+// The native side of a BufferHandle (lib/native.ts): secret bytes in the pool that JavaScript owns.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include <napi.h>
+
+#include "addon/handle.h"
+#include "core/memory/secure_buffer.h"
+
+namespace nomyo::addon {
+
+// BufferObject is what a handle owns. It is used on its environment's thread only, but the bytes may be shared with
+// jobs.
+//
+// Two owners are told apart. Whoever uses the bytes (the handle until it is disposed of, and jobs that were given them)
+// holds the secret; when the last of these goes, the bytes are wiped. The memory itself stays as long as a view's array
+// buffer may still point to it, which the collector decides: such a view sees zeros, never freed memory.
+class BufferObject {
+ public:
+  explicit BufferObject(SecureBuffer buffer);
+
+  bool disposed() const { return secret_ == nullptr; }
+  // bytes shares the secret; empty after disposal.
+  std::shared_ptr<SecureBuffer> bytes() const;
+  // memory keeps the memory alive without keeping the secret.
+  std::shared_ptr<SecureBuffer> memory() const;
+  void Dispose() { secret_.reset(); }
+
+  std::size_t views = 0;
+
+ private:
+  struct Secret;
+  std::shared_ptr<Secret> secret_;
+};
+
+template <>
+struct HandleTag<BufferObject> {
+  static constexpr napi_type_tag value = {0x2f4c0d6be1a94b58, 0xa7e35c1890bd62f3};
+  static constexpr const char* name = "a secure buffer";
+};
+
+// NewBufferHandle hands `buffer` over to JavaScript.
+Napi::Value NewBufferHandle(Napi::Env env, SecureBuffer buffer);
+
+// GetBuffer returns the bytes behind a handle, for as long as the pointer is kept (in a job, too, whatever JavaScript
+// does meanwhile); or an empty pointer with an exception pending: a TypeError, or DISPOSED.
+std::shared_ptr<SecureBuffer> GetBuffer(Napi::Env env, napi_value value);
+
+// ReadUtf8 copies a JavaScript string into the pool as UTF-8, by way of pool memory only, under the calling thread's
+// LockPolicy. kUtf8 for lone surrogates.
+Result<SecureBuffer> ReadUtf8(Napi::Env env, napi_value string);
+
+}  // namespace nomyo::addon

@@ -1,0 +1,164 @@
+// LockedPool: the memory that every secret of this package lives in, OpenSSL's included.
+//
+// How it works. A range of address space is reserved once, and memory is mapped into it in chunks, each locked and
+// given back as a whole, with inaccessible pages before and after it. Whether an address is the pool's is one
+// comparison, and its chunk one look into a table of frames (64 KiB pieces of the range).
+//
+// Small allocations (up to kSmallLimit) are slots of equal size in a chunk of their size class; a larger one has a
+// chunk of its own, and ends where the guard page starts. Each allocation stands between two canaries that depend on
+// its address and on a key of this process; a broken one aborts the process when it is freed, and so does freeing twice
+// or freeing what was never handed out: silent corruption of key memory is worse than a crash. All bookkeeping lies in
+// ordinary memory outside the chunks, so that an overrun cannot reach it, and no locked byte is spent on it.
+//
+// Every free wipes, so every allocation starts as zeros without being cleared again. An empty chunk is kept for reuse
+// within retain_bytes (mapping a page of memfd_secret costs microseconds) and given back to the system beyond that, or
+// when a lock is refused.
+//
+// A chunk is locked or is not. An allocation under kRequired never lands in one that is not.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "core/memory/lock_policy.h"
+#include "core/memory/page_allocator.h"
+#include "core/result.h"
+
+namespace nomyo {
+
+class LockedPool {
+ public:
+  // The largest allocation that shares a chunk with others.
+  static constexpr std::size_t kSmallLimit = 64 * 1024;
+
+  struct Options {
+    // Address space to reserve; halved until the system agrees (an address-space limit may be in force).
+    std::size_t reserve_bytes = sizeof(void*) == 8 ? std::size_t{16} << 30 : std::size_t{256} << 20;
+    // Empty chunks kept mapped, in bytes; at most a quarter of the lock limit is kept whatever this says.
+    std::size_t retain_bytes = std::size_t{16} << 20;
+  };
+
+  // Exact numbers, in bytes unless said otherwise.
+  struct Stats {
+    std::size_t bytes_mapped = 0;       // for chunks now, locked or not; guard pages not counted
+    std::size_t bytes_locked = 0;       // of these, locked
+    std::size_t bytes_in_use = 0;       // handed out now, as asked for
+    std::size_t bytes_peak = 0;         // the largest bytes_in_use so far
+    std::size_t allocations = 0;        // live (count)
+    std::size_t total_allocations = 0;  // so far (count)
+    std::size_t chunks = 0;             // mapped now (count)
+  };
+
+  enum class Refusal { kNone, kLock, kMemory };
+
+  LockedPool(std::unique_ptr<PageAllocator> pages, Options options);
+  ~LockedPool();
+  LockedPool(const LockedPool&) = delete;
+  LockedPool& operator=(const LockedPool&) = delete;
+
+  // Instance returns the process-wide pool, shared by all environments. It is never destroyed: threads and OpenSSL may
+  // free into it while the process ends.
+  static LockedPool& Instance();
+
+  // Allocate returns `size` zero bytes, aligned to 16, or null with the reason in `refusal` (Explain makes a sentence
+  // of it). A size of zero gives one byte. Any thread.
+  void* Allocate(std::size_t size, LockPolicy policy, Refusal* refusal) noexcept;
+
+  // Free wipes and takes back. Null does nothing. Aborts the process on a pointer that is not a live allocation, and on
+  // a broken canary. Any thread.
+  void Free(void* memory) noexcept;
+
+  // Owns says whether an address lies in the pool's range. Any thread, no lock.
+  bool Owns(const void* memory) const noexcept {
+    const auto offset = reinterpret_cast<std::uintptr_t>(memory) - reinterpret_cast<std::uintptr_t>(base_);
+    return offset < reserved_;
+  }
+
+  // SizeOf returns the size that a live allocation was asked for with; IsLocked whether its bytes are locked.
+  std::size_t SizeOf(const void* memory) const noexcept;
+  bool IsLocked(const void* memory) const noexcept;
+
+  // Trim gives all empty chunks back to the system.
+  void Trim() noexcept;
+
+  Stats stats() const noexcept;
+
+  // Whether an allocation under kPreferred has had to go on unlocked.
+  bool degraded() const noexcept;
+
+  // The way memory is locked; "none" once a lock was refused and nothing is locked.
+  std::string_view Mechanism() const noexcept;
+
+  // SetMechanism chooses "memfd_secret" or "mlock" where there is a choice. kInvalidArgument once memory is mapped,
+  // kUnsupported when this system does not have it.
+  Status SetMechanism(std::string_view name);
+
+  PageAllocator::LockLimit Limit() const { return pages_->Limit(); }
+
+  // LockBudget returns how many bytes this process may lock, as far as the system says; empty when there is no limit.
+  std::optional<std::size_t> LockBudget() const;
+
+  // Explain turns a refusal into an error for people.
+  Error Explain(Refusal refusal, std::size_t size) const;
+
+ private:
+  struct Chunk;
+  struct Canary;
+  struct Location;
+  struct List {
+    Chunk* head = nullptr;
+    Chunk* tail = nullptr;
+  };
+
+  static constexpr std::size_t kClasses = 30;
+  static constexpr std::size_t kGeometries = 4;
+
+  void* TakeSmall(std::size_t size, std::size_t size_class, bool locked, Refusal* refusal);
+  void* TakeLarge(std::size_t size, bool locked, Refusal* refusal);
+  void* TakeSlot(Chunk* chunk, std::size_t size);
+  Chunk* MapChunk(std::size_t bytes, bool locked, Refusal* refusal);
+  void UnmapChunk(Chunk* chunk);
+  bool UnmapIdle(std::optional<bool> locked);
+  void Retain(Chunk* chunk);
+  Chunk* TakeIdle(std::size_t geometry, bool locked);
+  Chunk* OldestIdle(bool locked, List** list);
+  Location Find(const void* memory) const noexcept;
+  Canary CanaryFor(const std::byte* slot, std::size_t size) const noexcept;
+  void Seal(std::byte* slot, std::size_t size) const noexcept;
+  void CheckCanaries(const std::byte* slot, std::size_t size) const noexcept;
+  std::optional<std::size_t> TakeFrames(std::size_t count);
+  void GiveFrames(std::size_t first, std::size_t count);
+  static void Push(List& list, Chunk* chunk);
+  static void Remove(List& list, Chunk* chunk);
+
+  const std::unique_ptr<PageAllocator> pages_;
+  std::size_t page_ = 0;
+  std::size_t frame_bytes_ = 0;
+  std::byte* base_ = nullptr;
+  std::size_t reserved_ = 0;
+  std::size_t retain_bytes_ = 0;
+  std::array<std::uint64_t, 2> canary_key_{};
+
+  mutable std::mutex mutex_;
+  std::unique_ptr<Chunk*[], void (*)(void*)> frames_;  // the chunk in each frame; pages never looked at cost nothing
+  std::map<std::size_t, std::size_t> free_frames_;     // first frame → count, never touching one another
+  // [locked]: chunks of a class with a free slot; empty chunks by geometry (the last list: chunks of large
+  // allocations).
+  std::array<std::array<List, kClasses>, 2> open_{};
+  std::array<std::array<List, kGeometries + 1>, 2> idle_{};
+  std::size_t idle_bytes_ = 0;
+  std::uint64_t clock_ = 0;
+  Stats stats_;
+  bool degraded_ = false;
+  bool refused_ = false;
+};
+
+}  // namespace nomyo

@@ -1,0 +1,33 @@
+// OpenSSL inside the pool: its allocator, its random source, and its one-time initialisation.
+#pragma once
+
+#include <string>
+
+#include "core/result.h"
+
+namespace nomyo {
+
+// InstallOpenSslMemory routes all of libcrypto's allocations to LockedPool, makes the kernel its random generator, and
+// initialises it completely. It must come before every other call of OpenSSL in the process's copy of libcrypto; later
+// calls do nothing and return the first outcome. Any thread. Fails with kUnsupported when OpenSSL has allocated before
+// and with kCrypto when it does not initialise; nothing that uses OpenSSL may run then.
+//
+// What OpenSSL allocates while it initialises (provider tables, error strings, fetched algorithms: half a megabyte that
+// holds no secret) is ordinary memory; free and realloc tell it from the pool's by address. Everything later is the
+// pool's, under the LockPolicy of the thread that allocates.
+//
+// No configuration file is read: one could load foreign providers. No random generator state exists either: each
+// request for random bytes goes to getrandom(2), straight into the caller's memory.
+Status InstallOpenSslMemory();
+
+// OpenSslInPool says whether OpenSSL's allocations go to the pool.
+bool OpenSslInPool() noexcept;
+
+// OpenSslError makes an error for an OpenSSL call that has just failed on this thread, and clears OpenSSL's error
+// queue: kMemoryLock or kOutOfMemory when the pool refused OpenSSL memory since ClearOpenSslError(), else `otherwise`.
+Error OpenSslError(Error otherwise);
+
+// ClearOpenSslError empties this thread's error queue and forgets a refusal; called before a sequence of OpenSSL calls.
+void ClearOpenSslError() noexcept;
+
+}  // namespace nomyo

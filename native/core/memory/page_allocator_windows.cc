@@ -1,0 +1,70 @@
+// Windows: VirtualAlloc and VirtualLock. What may be locked is bounded by the minimum working set, which is grown when
+// a lock is refused. Written from Microsoft's documentation; it has not been run (docs/memory.md says so).
+#if defined(_WIN32)
+
+#include <windows.h>
+
+#include "core/memory/page_allocator.h"
+
+namespace nomyo {
+namespace {
+
+class WindowsPageAllocator final : public PageAllocator {
+ public:
+  std::size_t PageSize() const override {
+    SYSTEM_INFO info{};
+    GetSystemInfo(&info);
+    return info.dwPageSize;
+  }
+
+  std::byte* Reserve(std::size_t bytes) override {
+    return static_cast<std::byte*>(VirtualAlloc(nullptr, bytes, MEM_RESERVE, PAGE_NOACCESS));
+  }
+
+  Outcome MapLocked(std::byte* at, std::size_t bytes) override {
+    if (MapUnlocked(at, bytes) == Outcome::kNoMemory) return Outcome::kNoMemory;
+    if (VirtualLock(at, bytes) || (GrowWorkingSet(bytes) && VirtualLock(at, bytes))) return Outcome::kLocked;
+    Unmap(at, bytes);
+    return Outcome::kLockRefused;
+  }
+
+  Outcome MapUnlocked(std::byte* at, std::size_t bytes) override {
+    return VirtualAlloc(at, bytes, MEM_COMMIT, PAGE_READWRITE) != nullptr ? Outcome::kUnlocked : Outcome::kNoMemory;
+  }
+
+  // Decommitting unlocks, and the range stays reserved.
+  bool Unmap(std::byte* at, std::size_t bytes) override { return VirtualFree(at, bytes, MEM_DECOMMIT) != 0; }
+
+  std::string_view Mechanism() const override { return "VirtualLock"; }
+  bool SetMechanism(std::string_view name) override { return name == "VirtualLock"; }
+  LockLimit Limit() const override { return {}; }
+
+  std::string ExplainRefusal(std::size_t bytes) const override {
+    return "Memory could not be locked: " + std::to_string(bytes) +
+           " bytes were asked for, and the process's working set could not be grown to hold them. Give the account the "
+           "right 'Increase a process working set', raise the job object's working-set limit if there is one, send "
+           "less "
+           "at a time, or choose secureMemory 'preferred'.";
+  }
+
+ private:
+  static bool GrowWorkingSet(std::size_t bytes) {
+    SIZE_T least = 0;
+    SIZE_T most = 0;
+    const HANDLE process = GetCurrentProcess();
+    // VirtualLock keeps a few pages of the minimum for the system; a margin of 16 pages more than covers them.
+    const SIZE_T more = bytes + 16 * 4096;
+    return GetProcessWorkingSetSize(process, &least, &most) != 0 &&
+           SetProcessWorkingSetSize(process, least + more, most + more) != 0;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<PageAllocator> NewSystemPageAllocator() {
+  return std::make_unique<WindowsPageAllocator>();
+}
+
+}  // namespace nomyo
+
+#endif  // defined(_WIN32)
