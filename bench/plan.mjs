@@ -22,7 +22,7 @@ export const contenderNames = {
   "node:parsed": "Node, JSON.parse",
   "node:escaped": "Node, own JSON escaping",
   webcrypto: "Web Crypto, as nomyo-js",
-  cryptography: "Python cryptography",
+  python: "Python cryptography",
   openssl: "openssl speed",
   core: "C++ core alone",
   idle: "nothing to do",
@@ -53,7 +53,7 @@ export function plan() {
     for (const content of contents) {
       for (const size of sizes) {
         const quick = quickCells.has(`${content} ${size}`);
-        add(kind, ["native", "node", "webcrypto", "cryptography"], { content, size, quick });
+        add(kind, ["native", "node", "webcrypto", "python"], { content, size, quick });
       }
     }
   }
@@ -66,14 +66,14 @@ export function plan() {
   for (const kind of ["seal", "open"]) {
     for (const size of growthSizes) add(kind, ["native", "node"], { content: "ascii", size, label: "growth", growth: true });
   }
-  add("rsa", ["native", "node", "webcrypto", "cryptography", "openssl"], { label: "4096 private", quick: true });
-  add("keygen", ["native", "node", "webcrypto", "cryptography", "openssl"], { label: "4096", samples: 1, quick: true });
+  add("rsa", ["native", "node", "webcrypto", "python", "openssl"], { label: "4096 private", quick: true });
+  add("keygen", ["native", "node", "webcrypto", "python", "openssl"], { label: "4096", samples: 1, quick: true });
   for (const size of sizes) {
-    add("aes", ["node", "webcrypto", "cryptography", "openssl"], { size, label: "256-gcm", quick: size === MiB });
-    add("base64", ["node", "webcrypto", "cryptography"], { size, label: "encode", quick: size === MiB });
+    add("aes", ["node", "webcrypto", "python", "openssl"], { size, label: "256-gcm", quick: size === MiB });
+    add("base64", ["node", "webcrypto", "python"], { size, label: "encode", quick: size === MiB });
   }
   for (const label of ["ecc-p256", "rsa2048"]) {
-    add("attestation", ["native", "node", "cryptography"], { label, quick: true });
+    add("attestation", ["native", "node", "python"], { label, quick: true });
   }
   add("stall", ["idle", "native", "node", "webcrypto"], { label: "private operations", quick: true });
   add("start", ["native", "openai"], { label: "import", quick: true });

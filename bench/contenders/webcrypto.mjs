@@ -89,7 +89,7 @@ export const kinds = {
     const key = await importPrivate(readFileSync(`${folder}/private.pem`, "utf8"));
     const ciphertext = fromBase64(JSON.parse(readFileSync(`${folder}/package-smallest.json`)).encrypted_aes_key);
     const operation = () => subtle.decrypt(oaep, key, ciphertext);
-    return { operation, evidence: async () => ({ sha256: sha256(Buffer.from(await operation())) }) };
+    return { operation, evidence: async () => ({ key: Buffer.from(await operation()).toString("hex") }) };
   },
   keygen() {
     const parameters = { ...oaep, modulusLength: 4096, publicExponent: Uint8Array.of(1, 0, 1) };
@@ -100,7 +100,7 @@ export const kinds = {
         const { publicKey, privateKey } = await operation();
         const spki = toBase64(new Uint8Array(await subtle.exportKey("spki", publicKey)));
         const pem = `-----BEGIN PUBLIC KEY-----\n${spki.match(/.{1,64}/g).join("\n")}\n-----END PUBLIC KEY-----\n`;
-        return { pem, opens: sha256(JSON.stringify(await open(privateKey, await seal(pem, "x")))) };
+        return { pem, opens: sha256(JSON.stringify(await open(privateKey, await seal(pem, { text: "x" })))) };
       },
     };
   },

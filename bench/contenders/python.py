@@ -62,7 +62,7 @@ class Seal:
     def __init__(self, job):
         self.key = serialization.load_pem_public_key(read(job["folder"], "public.pem"))
         self.value = json.loads(read(job["folder"], f"request-{job['content']}-{job['size']}.json"))
-        self.file = f"{job['folder']}/sealed-cryptography.json"
+        self.file = f"{job['folder']}/sealed-python.json"
 
     def operation(self):
         return seal(self.key, self.value)
@@ -104,7 +104,7 @@ class Rsa:
         return self.key.decrypt(self.ciphertext, OAEP)
 
     def evidence(self):
-        return {"sha256": sha256(self.operation())}
+        return {"key": self.operation().hex()}
 
 
 class KeyGeneration:
@@ -121,7 +121,7 @@ class KeyGeneration:
         pem = key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
-        opened = text(open_package(key, seal(key.public_key(), "x"))).encode("utf-8")
+        opened = text(open_package(key, seal(key.public_key(), {"text": "x"}))).encode("utf-8")
         return {"pem": pem.decode("ascii"), "opens": sha256(opened)}
 
 
