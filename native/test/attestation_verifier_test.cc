@@ -8,36 +8,18 @@
 #include <openssl/ec.h>
 
 #include "attestation_forge.h"
+#include "attestation_judge.h"
 
 namespace nomyo {
 namespace {
 
+using test::CodeOf;
 using test::ExpectedNonce;
 using test::Forgery;
 using test::Key;
+using test::kPlainPolicy;
 using test::Packer;
-using TestBytes = test::Bytes;
-
-constexpr const char* kPlainPolicy = R"({"version":1})";
-
-Report Verify(const std::string& json, const std::string& policy_json = kPlainPolicy,
-              const TestBytes& expected = ExpectedNonce()) {
-  const Result<Policy> policy = ReadPolicy(policy_json);
-  EXPECT_TRUE(policy) << policy.error().message;
-  Result<Report> report = VerifyAttestation(json, expected, policy.value(), nullptr);
-  EXPECT_TRUE(report) << report.error().message;
-  return std::move(report).value();
-}
-
-std::string CodeOf(const Report& report) {
-  const std::optional<Check> decisive = report.checks.Decisive();
-  EXPECT_EQ(decisive.has_value(), !report.checks.Verified());
-  return decisive ? std::string(CheckName(*decisive)) : "ok";
-}
-
-std::string CodeOf(const Forgery& forgery, const std::string& policy = kPlainPolicy) {
-  return CodeOf(Verify(forgery.Json(), policy));
-}
+using test::Verify;
 
 // A case: what is changed, and what must come out.
 struct Case {
