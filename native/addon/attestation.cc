@@ -1,7 +1,106 @@
 #include "addon/attestation.h"
 
-namespace nomyo::addon {
+#include <string>
+#include <utility>
 
-void InitAttestation(Napi::Env, Napi::Object) {}
+#include "addon/error.h"
+#include "addon/function.h"
+#include "addon/job.h"
+#include "addon/tpm.h"
+#include "core/attestation/inspection.h"
+#include "core/attestation/policy.h"
+#include "core/attestation/tpm_verify_engine.h"
+#include "core/attestation/tss_mu.h"
+#include "core/attestation/verifier.h"
+
+namespace nomyo::addon {
+namespace {
+
+Napi::Value ThrowTypeError(Napi::Env env, const char* message) {
+  Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+struct Verification {
+  std::string block;
+  Bytes qualifying_data;
+  std::string policy;
+  std::string report_json;
+
+  Status Run(SignatureEngine* engine) {
+    const Result<Policy> read = ReadPolicy(policy);
+    if (!read) return read.error();
+    const Result<Report> report = VerifyAttestation(block, qualifying_data, read.value(), engine);
+    if (!report) return report.error();
+    report_json = ReportJson(report.value());
+    return Status::Ok();
+  }
+};
+
+// Offline: with our own libcrypto, on the package's own threads.
+class OfflineJob final : public PromiseJob {
+ public:
+  explicit OfflineJob(Verification verification) : verification_(std::move(verification)) {}
+  Status Work() override { return verification_.Run(nullptr); }
+  Napi::Value Resolve(Napi::Env env) override { return Napi::String::New(env, verification_.report_json); }
+
+ private:
+  Verification verification_;
+};
+
+// With a TPM's second opinion, on the thread of that TPM, since it blocks.
+class TpmVerifyJob final : public TpmJob {
+ public:
+  explicit TpmVerifyJob(Verification verification) : verification_(std::move(verification)) {}
+  Status Work(TpmConnection& tpm) override {
+    TpmVerifyEngine engine(tpm);
+    return verification_.Run(&engine);
+  }
+  Napi::Value Resolve(Napi::Env env) override { return Napi::String::New(env, verification_.report_json); }
+
+ private:
+  Verification verification_;
+};
+
+Napi::Value VerifyAttestationBlock(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsString()) return ThrowTypeError(env, "block must be a string of JSON");
+  if (!info[1].IsTypedArray() || info[1].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    return ThrowTypeError(env, "qualifyingData must be a Uint8Array");
+  }
+  if (!info[2].IsString()) return ThrowTypeError(env, "policyJson must be a string of JSON");
+  if (!info[3].IsNull() && !info[3].IsString()) return ThrowTypeError(env, "engineTcti must be a string or null");
+  const auto qualifying_data = info[1].As<Napi::Uint8Array>();
+  SilenceTss();
+  Verification verification{info[0].As<Napi::String>().Utf8Value(),
+                            Bytes(qualifying_data.Data(), qualifying_data.Data() + qualifying_data.ByteLength()),
+                            info[2].As<Napi::String>().Utf8Value(),
+                            {}};
+  if (info[3].IsString()) {
+    auto device = SharedTpm(info[3].As<Napi::String>().Utf8Value());
+    if (!device) return Throw(env, device.error());
+    return StartOnTpm(env, std::move(device).value(), std::make_shared<TpmVerifyJob>(std::move(verification)));
+  }
+  // A quote holds no secret, so nothing of this job needs to be locked.
+  return Start(env, std::make_unique<OfflineJob>(std::move(verification)), LockPolicy::kOff);
+}
+
+Napi::Value ParseAttestation(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsString()) return ThrowTypeError(env, "block must be a string of JSON");
+  SilenceTss();
+  const LockPolicyScope unlocked(LockPolicy::kOff);
+  const Result<std::string> text = InspectAttestation(info[0].As<Napi::String>().Utf8Value());
+  if (!text) return Throw(env, text.error());
+  return Napi::String::New(env, text.value());
+}
+
+}  // namespace
+
+void InitAttestation(Napi::Env env, Napi::Object exports) {
+  Export<VerifyAttestationBlock>(env, exports, "verifyAttestation");
+  Export<ParseAttestation>(env, exports, "parseAttestation");
+  InitTpm(env, exports);
+}
 
 }  // namespace nomyo::addon
