@@ -240,6 +240,15 @@ export interface NativeAddon {
     },
   ): Uint8Array<ArrayBuffer>;
   /**
+   * Seals bytes that are already the UTF-8 JSON of one object, which the caller answers for; usually a view of pool memory. Options and
+   * errors as for {@link NativeAddon.seal}.
+   */
+  sealBytes(
+    recipient: PublicKeyHandle,
+    json: Uint8Array,
+    options: { readonly maxPlaintextBytes: number; readonly processedAt?: number; readonly policy: LockPolicy },
+  ): Uint8Array<ArrayBuffer>;
+  /**
    * Opens a package. `body` must be neither changed nor transferred until the promise settles. Errors: `PACKAGE_FORMAT`, `PACKAGE_ALGORITHM`, `DECRYPT`,
    * `PLAINTEXT`, `TOO_LARGE`, `MEMORY_LOCK`, `CANCELLED`, `QUEUE_FULL`.
    */
@@ -261,6 +270,8 @@ export interface NativeAddon {
   /** The `processed_at` of the package, if it had one. */
   openedProcessedAt(opened: OpenedHandle): number | undefined;
   openedByteLength(opened: OpenedHandle): number;
+  /** Moves the plaintext's bytes, without a copy, to a buffer of the caller's; `opened` is disposed of. */
+  openedTakeBuffer(opened: OpenedHandle): BufferHandle;
   openedDispose(opened: OpenedHandle): void;
   /**
    * TEST ONLY, for the forensic proof: the AES key of the package in hex. Throws `UNSUPPORTED` unless the process was started with
