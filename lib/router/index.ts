@@ -68,7 +68,7 @@ function makeServer(settings: RouterSettings, key: ServerKey): RouterServer {
     upstream === undefined
       ? new EchoModel(policy, settings.echoDelayMs)
       : new UpstreamModel({ ...upstream, maxAnswerBytes, maxDepth, policy });
-  return new RouterServer(
+  const server: RouterServer = new RouterServer(
     settings,
     {
       key,
@@ -87,9 +87,11 @@ function makeServer(settings: RouterSettings, key: ServerKey): RouterServer {
       version: native.getBuildInfo().version,
       model: model.kind,
       secure_inference: settings.secureInference,
+      requests_under_way: server.completionsUnderWay,
       tpm_available: attestor?.available ?? false,
     }),
   );
+  return server;
 }
 
 /** Under `required` the largest request must fit into lockable memory, or it will be refused: better said at start than found out later. */

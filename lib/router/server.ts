@@ -28,6 +28,7 @@ export class RouterServer {
   readonly #limiter: RateLimiter | undefined;
   readonly #server: http.Server;
   readonly #running = new Set<AbortController>();
+  #completions = 0;
   #stopping = false;
 
   constructor(settings: RouterSettings, completion: CompletionSettings, health: () => Record<string, unknown>) {
@@ -71,8 +72,8 @@ export class RouterServer {
     return address.port;
   }
 
-  get requestsUnderWay(): number {
-    return this.#running.size;
+  get completionsUnderWay(): number {
+    return this.#completions;
   }
 
   /** Takes no new requests, lets those under way finish for `stopTimeoutMs`, then cuts them. */
@@ -130,9 +131,14 @@ export class RouterServer {
         return { status: 200, type: "text/plain; charset=utf-8", body: this.#completion.key.public.pem };
       }
       this.#admit(request);
-      const { sealed, bodyBytes } = await complete(request, this.#completion, signal, sendContinue);
-      entry.bytesIn = bodyBytes;
-      return { status: 200, type: "application/octet-stream", body: sealed };
+      this.#completions += 1;
+      try {
+        const { sealed, bodyBytes } = await complete(request, this.#completion, signal, sendContinue);
+        entry.bytesIn = bodyBytes;
+        return { status: 200, type: "application/octet-stream", body: sealed };
+      } finally {
+        this.#completions -= 1;
+      }
     } catch (error) {
       if (error instanceof Refusal) return json(error.status, { detail: error.message }, error.headers);
       if (!(error instanceof Disconnected) && !signal.aborted) {
@@ -155,7 +161,7 @@ export class RouterServer {
       key = identified;
     }
     this.#limiter?.take(key);
-    if (this.#running.size > this.#settings.maxRequests) throw unavailable("The server is busy.", 1);
+    if (this.#completions >= this.#settings.maxRequests) throw unavailable("The server is busy.", 1);
   }
 
   async #send(request: http.IncomingMessage, response: http.ServerResponse, answer: Answer): Promise<void> {

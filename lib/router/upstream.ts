@@ -55,6 +55,8 @@ export class UpstreamModel implements Model {
       method: "POST",
       // A connection for each request: one that the upstream closes at the wrong moment would cost an answer that may be billed.
       agent: false,
+      // Stated, because NODE_TLS_REJECT_UNAUTHORIZED only changes the default.
+      ...(url.protocol === "https:" ? { rejectUnauthorized: true, minVersion: "TLSv1.2" } : {}),
       headers: {
         "content-type": "application/json",
         "content-length": body.length,

@@ -26,7 +26,7 @@ describe("scanObject", () => {
     fc.assert(
       fc.property(
         fc.nat(base.length - 1),
-        fc.constantFrom("delete", "double", ..."{}[]\",:\\0-.e1tu \u0001"),
+        fc.constantFrom("delete", "double", ...'{}[]",:\\0-.e1tu \u0001'),
         (at, edit) => {
           const replacement = edit === "delete" ? "" : edit === "double" ? base[at]!.repeat(2) : edit;
           const text = base.slice(0, at) + replacement + base.slice(at + 1);
@@ -38,7 +38,11 @@ describe("scanObject", () => {
           }
           if (parsed === undefined) expect(() => scan(text)).toThrow(JsonObjectError);
           else if (new Set(topLevelNames(text)).size === topLevelNames(text).length) {
-            expect(scan(text).members.map(({ name }) => name).sort()).toEqual(Object.keys(parsed as object).sort());
+            expect(
+              scan(text)
+                .members.map(({ name }) => name)
+                .sort(),
+            ).toEqual(Object.keys(parsed as object).sort());
           }
         },
       ),
@@ -46,12 +50,23 @@ describe("scanObject", () => {
     );
   });
 
-  test.each(["", " ", "[]", "1", '"a"', "{}{}", "{} x", '{"a":1,}', '{"a":01}', '{"a":.5}', '{"a":+1}', "{a:1}", '\ufeff{"a":1}'])(
-    "refuses %j",
-    (text) => {
-      expect(() => scan(text)).toThrow(JsonObjectError);
-    },
-  );
+  test.each([
+    "",
+    " ",
+    "[]",
+    "1",
+    '"a"',
+    "{}{}",
+    "{} x",
+    '{"a":1,}',
+    '{"a":01}',
+    '{"a":.5}',
+    '{"a":+1}',
+    "{a:1}",
+    '\ufeff{"a":1}',
+  ])("refuses %j", (text) => {
+    expect(() => scan(text)).toThrow(JsonObjectError);
+  });
 
   test("refuses a name that occurs twice, however it is escaped", () => {
     expect(() => scan('{"model":"a","m\\u006fdel":"b"}')).toThrow("a name occurs twice");
