@@ -16,7 +16,9 @@ describe("patterns", () => {
     const schedule = (key: string) => aesKeySchedule(Buffer.from(key, "hex")).toString("hex");
     const aes256 = schedule("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4");
     expect(aes256).toHaveLength(480);
-    expect(aes256.slice(64, 160)).toBe("9ba354118e6925afa51a8b5f2067fcdea8b09c1a93d194cdbe49846eb75d5b9ad59aecb85bf3c917fee94248de8ebe96");
+    expect(aes256.slice(64, 160)).toBe(
+      "9ba354118e6925afa51a8b5f2067fcdea8b09c1a93d194cdbe49846eb75d5b9ad59aecb85bf3c917fee94248de8ebe96",
+    );
     expect(aes256.slice(-32)).toBe("fe4890d1e6188d0b046df344706c631e");
     expect(schedule("2b7e151628aed2a6abf7158809cf4f3c").slice(-32)).toBe("d014f9a8c9ee2589e13f0cc8b6630ca6");
   });
@@ -30,7 +32,9 @@ describe("patterns", () => {
     const der = Buffer.from(pem.replace(/-----.*-----|\s/g, ""), "base64").toString("hex");
     const patterns = rsaKeyPatterns("key", createPrivateKey(pem));
     const numbers = Object.keys(patterns);
-    expect(numbers).toEqual(["p", "q", "d", "dP", "dQ", "qInv"].flatMap((n) => [`key's ${n} (bytes)`, `key's ${n} (limbs)`]));
+    expect(numbers).toEqual(
+      ["p", "q", "d", "dP", "dQ", "qInv"].flatMap((n) => [`key's ${n} (bytes)`, `key's ${n} (limbs)`]),
+    );
     for (const number of numbers) {
       const pieces = patterns[number]!;
       expect(pieces).toHaveLength(number.includes(" d ") ? 16 : 8);
@@ -84,12 +88,20 @@ whenReadable(`the scanner${unreadable === undefined ? "" : ` (skipped: ${unreada
   });
 
   test("finds a JavaScript string as UTF-8 and as UTF-16, and nothing that is not there", async () => {
-    const [narrow, wide, absent] = [0, 1, 2].map(() => randomBytes(24).toString("base64url")) as [string, string, string];
+    const [narrow, wide, absent] = [0, 1, 2].map(() => randomBytes(24).toString("base64url")) as [
+      string,
+      string,
+      string,
+    ];
     const scan = await holding(
       Buffer.from(`${narrow}${wide}`),
       "globalThis.narrow = bytes.toString('latin1', 0, 32); globalThis.wide = '→' + bytes.toString('latin1', 32); globalThis.wide.charCodeAt(5); bytes.fill(0)",
       (pid) =>
-        scanProcess(pid, { ...textPatterns("narrow", narrow), ...textPatterns("wide", wide), ...textPatterns("absent", absent) }),
+        scanProcess(pid, {
+          ...textPatterns("narrow", narrow),
+          ...textPatterns("wide", wide),
+          ...textPatterns("absent", absent),
+        }),
     );
     const names = new Set(scan.hits.map(({ name }) => name));
     expect(names).toContain("narrow (UTF-8)");

@@ -24,7 +24,8 @@ class Pieces {
     for (const [name, pieces] of Object.entries(patterns)) {
       for (const hex of pieces) {
         const bytes = Buffer.from(hex, "hex");
-        if (bytes.length < 16) throw new Error(`a piece of ${name} has fewer than 16 bytes: it would be found by chance`);
+        if (bytes.length < 16)
+          throw new Error(`a piece of ${name} has fewer than 16 bytes: it would be found by chance`);
         this.longest = Math.max(this.longest, bytes.length);
         for (let shift = 0; shift < 4; shift++) {
           const word = bytes.readInt32LE(shift);
@@ -56,7 +57,7 @@ function search(file, start, end, pieces, found) {
   const block = Buffer.alloc(blockBytes + overlap);
   let carried = 0;
   let read = 0;
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     const got = readSync(file, block, carried, Math.min(blockBytes, end - at), at);
     if (got === 0) break;
     const length = carried + got;

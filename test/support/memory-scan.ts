@@ -48,7 +48,9 @@ export function whyNotReadable(): string | undefined {
     ],
     { encoding: "utf8" },
   );
-  return other.stdout === "" ? undefined : `this account may not read another process's memory (${other.stdout.trim()})`;
+  return other.stdout === ""
+    ? undefined
+    : `this account may not read another process's memory (${other.stdout.trim()})`;
 }
 
 async function scan<Report>(order: object): Promise<Report> {

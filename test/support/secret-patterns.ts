@@ -17,7 +17,10 @@ const swappedWords = (bytes: Buffer, wordBytes: 4 | 8) => {
 
 /** A text as UTF-8 and as UTF-16, little-endian as V8 keeps it. */
 export function textPatterns(name: string, text: string): Record<string, string[]> {
-  return { [`${name} (UTF-8)`]: pieces(Buffer.from(text, "utf8")), [`${name} (UTF-16)`]: pieces(Buffer.from(text, "utf16le")) };
+  return {
+    [`${name} (UTF-8)`]: pieces(Buffer.from(text, "utf8")),
+    [`${name} (UTF-16)`]: pieces(Buffer.from(text, "utf16le")),
+  };
 }
 
 /**
@@ -38,7 +41,14 @@ export function aesKeyPatterns(name: string, key: Buffer): Record<string, string
 export function rsaKeyPatterns(name: string, key: KeyObject): Record<string, string[]> {
   const jwk = key.export({ format: "jwk" });
   const patterns: Record<string, string[]> = {};
-  for (const [number, value] of Object.entries({ p: jwk.p, q: jwk.q, d: jwk.d, dP: jwk.dp, dQ: jwk.dq, qInv: jwk.qi })) {
+  for (const [number, value] of Object.entries({
+    p: jwk.p,
+    q: jwk.q,
+    d: jwk.d,
+    dP: jwk.dp,
+    dQ: jwk.dq,
+    qInv: jwk.qi,
+  })) {
     const bigEndian = Buffer.from(value!, "base64url");
     patterns[`${name}'s ${number} (bytes)`] = pieces(bigEndian);
     patterns[`${name}'s ${number} (limbs)`] = pieces(Buffer.from(bigEndian).reverse());

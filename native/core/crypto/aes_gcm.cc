@@ -4,11 +4,10 @@
 #include <array>
 #include <utility>
 
-#include <openssl/err.h>
-
 #include "core/crypto/algorithms.h"
 #include "core/crypto/crypto_error.h"
 #include "core/memory/cleanse.h"
+#include "core/memory/openssl_memory.h"
 
 namespace nomyo {
 namespace {
@@ -31,6 +30,7 @@ bool InPlace(std::span<std::uint8_t> data, Update update) {
 
 Result<AesGcmEncryptor> AesGcmEncryptor::Start(std::span<const std::uint8_t, kAesKeyBytes> key,
                                                std::span<const std::uint8_t, kGcmNonceBytes> nonce) {
+  ClearOpenSslError();
   EvpCipherCtx context(EVP_CIPHER_CTX_new());
   // GCM's nonce length is 12 bytes unless one says otherwise.
   if (!context ||
@@ -64,6 +64,7 @@ Status AesGcmDecrypt(std::span<const std::uint8_t, kAesKeyBytes> key,
                      std::span<const std::uint8_t, kGcmTagBytes> tag, std::span<std::uint8_t> data) {
   std::array<std::uint8_t, kGcmTagBytes> expected{};
   std::copy(tag.begin(), tag.end(), expected.begin());
+  ClearOpenSslError();
   EvpCipherCtx context(EVP_CIPHER_CTX_new());
   if (!context ||
       EVP_DecryptInit_ex2(context.get(), Algorithms::Get().aes_256_gcm, key.data(), nonce.data(), nullptr) != 1 ||
@@ -77,9 +78,8 @@ Status AesGcmDecrypt(std::span<const std::uint8_t, kAesKeyBytes> key,
   std::uint8_t none[16];
   int written = 0;
   if (EVP_DecryptFinal_ex(context.get(), none, &written) != 1) {
-    ERR_clear_error();
     Cleanse(data.data(), data.size());
-    return Error{Code::kDecrypt, "The package does not open."};
+    return OpenSslError({Code::kDecrypt, "The package does not open."});
   }
   return Status::Ok();
 }

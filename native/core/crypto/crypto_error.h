@@ -5,9 +5,8 @@
 
 namespace nomyo {
 
-// CryptoError empties the calling thread's OpenSSL error queue, so that a later call does not report this failure, and
-// names `what` (a few words, e.g. "RSA key generation"). When the queue says that an allocation failed, the error is
-// kMemoryLock under LockPolicy::kRequired, since that is what starves OpenSSL here, else kOutOfMemory.
+// CryptoError names `what` failed (a few words, e.g. "RSA key generation") with kCrypto; or says kMemoryLock or
+// kOutOfMemory when the pool refused OpenSSL memory. Empties the calling thread's OpenSSL error queue.
 Error CryptoError(const char* what);
 
 }  // namespace nomyo

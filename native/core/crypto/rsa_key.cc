@@ -1,10 +1,10 @@
 #include "core/crypto/rsa_key.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include <openssl/core_names.h>
-#include <openssl/err.h>
 #include <openssl/pkcs12.h>
 #include <openssl/rsa.h>
 
@@ -12,6 +12,7 @@
 #include "core/crypto/crypto_error.h"
 #include "core/crypto/pem.h"
 #include "core/crypto/sha256.h"
+#include "core/memory/openssl_memory.h"
 
 namespace nomyo {
 namespace {
@@ -20,9 +21,9 @@ namespace {
 constexpr int kPbkdf2Iterations = 600'000;
 constexpr int kPbkdf2SaltBytes = 16;
 
-Error Refuse(Code code, const char* message) {
-  ERR_clear_error();
-  return {code, message};
+// What OpenSSL does not accept is refused for its form, unless it only lacked memory.
+Error Refuse(Code code, std::string message) {
+  return OpenSslError({code, std::move(message)});
 }
 
 std::string Hex(std::span<const std::uint8_t> bytes) {
@@ -49,9 +50,8 @@ Status CheckPublicNumbers(const EVP_PKEY* key, int least_bits) {
   if (EVP_PKEY_is_a(key, "RSA") != 1) return Refuse(Code::kKeyWeak, "The key is not an RSA key.");
   const int bits = EVP_PKEY_get_bits(key);
   if (bits < least_bits || bits < kRsaLeastBits) {
-    ERR_clear_error();
-    return Error{Code::kKeyWeak, "The RSA key has " + std::to_string(bits) + " bits; at least " +
-                                     std::to_string(std::max(least_bits, kRsaLeastBits)) + " are needed."};
+    return Refuse(Code::kKeyWeak, "The RSA key has " + std::to_string(bits) + " bits; at least " +
+                                      std::to_string(std::max(least_bits, kRsaLeastBits)) + " are needed.");
   }
   if (bits > kRsaMostBits) return Refuse(Code::kKeyWeak, "The RSA key is longer than 16384 bits.");
   const BigNum n = Parameter(key, OSSL_PKEY_PARAM_RSA_N);
@@ -125,6 +125,7 @@ Result<Pkcs8Info> DecryptPkcs8(std::span<const std::uint8_t> der, std::span<cons
 }  // namespace
 
 Result<RsaPublicKey> RsaPublicKey::FromDer(std::span<const std::uint8_t> spki, int least_bits) {
+  ClearOpenSslError();
   const unsigned char* at = spki.data();
   EvpPkey key(d2i_PUBKEY(nullptr, &at, static_cast<long>(spki.size())));
   if (!key || at != spki.data() + spki.size()) {
@@ -161,6 +162,7 @@ Result<RsaPrivateKey> RsaPrivateKey::Generate(int bits) {
   if (bits != 2048 && bits != 3072 && bits != 4096) {
     return Error{Code::kInvalidArgument, "An RSA key has 2048, 3072 or 4096 bits."};
   }
+  ClearOpenSslError();
   const EvpPkeyCtx context(EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr));
   EVP_PKEY* key = nullptr;
   if (!context || EVP_PKEY_keygen_init(context.get()) != 1 ||
@@ -172,6 +174,7 @@ Result<RsaPrivateKey> RsaPrivateKey::Generate(int bits) {
 
 Result<RsaPrivateKey> RsaPrivateKey::Import(std::span<const std::uint8_t> pem,
                                             std::optional<std::span<const std::uint8_t>> password) {
+  ClearOpenSslError();
   auto block = ReadPem(pem);
   if (!block) return block.error();
   const std::string& label = block->label;
@@ -207,6 +210,7 @@ Result<SecureBuffer> RsaPrivateKey::Export(std::optional<std::span<const std::ui
   if (password && password->size() < kPasswordLeastBytes) {
     return Error{Code::kKeyPassword, "A key password must have at least 8 characters."};
   }
+  ClearOpenSslError();
   const Pkcs8Info info(EVP_PKEY2PKCS8(key_.get()));
   if (!info) return CryptoError("writing the private key");
   X509Sig encrypted;
@@ -229,6 +233,7 @@ Result<SecureBuffer> RsaPrivateKey::Export(std::optional<std::span<const std::ui
 }
 
 Result<RsaPublicKey> RsaPrivateKey::PublicKey() const {
+  ClearOpenSslError();
   unsigned char* spki = nullptr;
   const int length = i2d_PUBKEY(key_.get(), &spki);
   if (length <= 0) return CryptoError("writing the public key");

@@ -2,11 +2,11 @@
 
 #include <utility>
 
-#include <openssl/err.h>
 #include <openssl/rsa.h>
 
 #include "core/crypto/algorithms.h"
 #include "core/crypto/crypto_error.h"
+#include "core/memory/openssl_memory.h"
 
 namespace nomyo {
 namespace {
@@ -20,6 +20,7 @@ bool UseOaepSha256(EVP_PKEY_CTX* context) {
 }  // namespace
 
 Result<OaepEncryptor> OaepEncryptor::For(const RsaPublicKey& key) {
+  ClearOpenSslError();
   EvpPkeyCtx context(EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr));
   if (!context || EVP_PKEY_encrypt_init(context.get()) != 1 || !UseOaepSha256(context.get())) {
     return CryptoError("RSA-OAEP encryption");
@@ -28,6 +29,7 @@ Result<OaepEncryptor> OaepEncryptor::For(const RsaPublicKey& key) {
 }
 
 Status OaepEncryptor::Encrypt(std::span<const std::uint8_t> message, std::span<std::uint8_t> out) {
+  ClearOpenSslError();
   std::size_t length = out.size();
   if (EVP_PKEY_encrypt(context_.get(), out.data(), &length, message.data(), message.size()) != 1 ||
       length != out.size()) {
@@ -37,6 +39,7 @@ Status OaepEncryptor::Encrypt(std::span<const std::uint8_t> message, std::span<s
 }
 
 Result<SecureBuffer> OaepDecrypt(const RsaPrivateKey& key, std::span<const std::uint8_t> ciphertext) {
+  ClearOpenSslError();
   const EvpPkeyCtx context(EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr));
   if (!context || EVP_PKEY_decrypt_init(context.get()) != 1 || !UseOaepSha256(context.get())) {
     return CryptoError("RSA-OAEP decryption");
@@ -46,8 +49,7 @@ Result<SecureBuffer> OaepDecrypt(const RsaPrivateKey& key, std::span<const std::
   if (!message) return message.error();
   std::size_t length = message->size();
   if (EVP_PKEY_decrypt(context.get(), message->data(), &length, ciphertext.data(), ciphertext.size()) != 1) {
-    ERR_clear_error();
-    return Error{Code::kDecrypt, "The package does not open."};
+    return OpenSslError({Code::kDecrypt, "The package does not open."});
   }
   message->Truncate(length);
   return message;

@@ -1,11 +1,13 @@
 #include "core/envelope/json_string.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <limits>
 #include <system_error>
 
 #include "core/envelope/text_scan.h"
+#include "core/envelope/utf8.h"
 
 namespace nomyo {
 namespace {
@@ -66,6 +68,23 @@ std::size_t StringDecoder::Next(std::span<char16_t> out) noexcept {
   return written;
 }
 
+std::optional<std::size_t> StringDecoder::NextLatin1(std::span<std::uint8_t> out) noexcept {
+  const std::uint8_t* at = at_;
+  std::size_t written = 0;
+  while (at != end_ && written < out.size()) {
+    const std::size_t fits = std::min(out.size() - written, static_cast<std::size_t>(end_ - at));
+    const std::size_t plain = CopyUntilEscape({at, fits}, out.data() + written, true);
+    written += plain;
+    at += plain;
+    if (plain == fits) continue;
+    const std::uint32_t point = *at == '\\' ? TakeEscape(at, end_) : TakeUtf8(at);
+    if (point > 0xFF) return std::nullopt;
+    out[written++] = static_cast<std::uint8_t>(point);
+  }
+  at_ = at;
+  return written;
+}
+
 std::size_t DecodeUtf8(std::span<const std::uint8_t> raw, std::uint8_t* out, bool* lone) noexcept {
   const std::uint8_t* at = raw.data();
   const std::uint8_t* const end = at + raw.size();
@@ -79,22 +98,8 @@ std::size_t DecodeUtf8(std::span<const std::uint8_t> raw, std::uint8_t* out, boo
     at += plain;
     if (at == end) break;
     const std::uint32_t point = TakeEscape(at, end);
-    if (point < 0x80) {
-      *to++ = static_cast<std::uint8_t>(point);
-    } else if (point < 0x800) {
-      *to++ = static_cast<std::uint8_t>(0xC0 | point >> 6);
-      *to++ = static_cast<std::uint8_t>(0x80 | (point & 0x3F));
-    } else if (point < 0x10000) {
-      if (point >= 0xD800 && point <= 0xDFFF) *lone = true;
-      *to++ = static_cast<std::uint8_t>(0xE0 | point >> 12);
-      *to++ = static_cast<std::uint8_t>(0x80 | (point >> 6 & 0x3F));
-      *to++ = static_cast<std::uint8_t>(0x80 | (point & 0x3F));
-    } else {
-      *to++ = static_cast<std::uint8_t>(0xF0 | point >> 18);
-      *to++ = static_cast<std::uint8_t>(0x80 | (point >> 12 & 0x3F));
-      *to++ = static_cast<std::uint8_t>(0x80 | (point >> 6 & 0x3F));
-      *to++ = static_cast<std::uint8_t>(0x80 | (point & 0x3F));
-    }
+    if (point >= 0xD800 && point <= 0xDFFF) *lone = true;
+    to = PutUtf8(to, point);
   }
   return static_cast<std::size_t>(to - out);
 }

@@ -3,8 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
-#include <string>
 
 #include "core/envelope/json_cursor.h"
 
@@ -18,6 +18,12 @@ class StringDecoder {
 
   // Next writes up to out.size() (at least 2) code units and returns how many; 0 at the end of the string.
   std::size_t Next(std::span<char16_t> out) noexcept;
+
+  // NextLatin1 does so for characters up to U+00FF, a byte each; if it meets one above, it returns nothing and stays
+  // where it was, and the same piece is Next's.
+  std::optional<std::size_t> NextLatin1(std::span<std::uint8_t> out) noexcept;
+
+  bool done() const noexcept { return at_ == end_; }
 
  private:
   const std::uint8_t* at_;

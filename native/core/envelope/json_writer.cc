@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "core/envelope/text_scan.h"
+#include "core/envelope/utf8.h"
+#include "core/memory/secure_text.h"
 
 namespace nomyo {
 namespace {
@@ -31,25 +33,6 @@ std::uint8_t* PutEscape(std::uint8_t* to, std::uint32_t c) {
   }
   *to++ = '\\';
   *to++ = static_cast<std::uint8_t>(letter);
-  return to;
-}
-
-std::uint8_t* PutUtf8(std::uint8_t* to, std::uint32_t c) {
-  if (c < 0x80) {
-    *to++ = static_cast<std::uint8_t>(c);
-  } else if (c < 0x800) {
-    *to++ = static_cast<std::uint8_t>(0xC0 | c >> 6);
-    *to++ = static_cast<std::uint8_t>(0x80 | (c & 0x3F));
-  } else if (c < 0x10000) {
-    *to++ = static_cast<std::uint8_t>(0xE0 | c >> 12);
-    *to++ = static_cast<std::uint8_t>(0x80 | (c >> 6 & 0x3F));
-    *to++ = static_cast<std::uint8_t>(0x80 | (c & 0x3F));
-  } else {
-    *to++ = static_cast<std::uint8_t>(0xF0 | c >> 18);
-    *to++ = static_cast<std::uint8_t>(0x80 | (c >> 12 & 0x3F));
-    *to++ = static_cast<std::uint8_t>(0x80 | (c >> 6 & 0x3F));
-    *to++ = static_cast<std::uint8_t>(0x80 | (c & 0x3F));
-  }
   return to;
 }
 
@@ -160,7 +143,8 @@ Status JsonWriter::EndString() {
 }
 
 Status JsonWriter::StringUtf8(std::span<const std::uint8_t> text) {
-  if (!IsUtf8(text)) return Error{Code::kUtf8, "A SecureBuffer in the request does not hold UTF-8."};
+  if (!IsUtf8(text.subspan(AsciiPrefix(text))))
+    return Error{Code::kUtf8, "A SecureBuffer in the request does not hold UTF-8."};
   while (!text.empty()) {
     auto room = out_->Room();
     if (!room) return room.error();

@@ -1,16 +1,12 @@
 #include "core/envelope/opener.h"
 
-#include <array>
-#include <cstring>
 #include <utility>
-#include <vector>
 
-#include "core/crypto/aes_gcm.h"
-#include "core/crypto/random.h"
 #include "core/crypto/rsa_oaep.h"
 #include "core/envelope/base64.h"
 #include "core/envelope/json_check.h"
 #include "core/envelope/package_reader.h"
+#include "core/memory/kernel_random.h"
 
 namespace nomyo {
 namespace {
@@ -31,40 +27,46 @@ Result<SecureBuffer> UnwrapKey(const RsaPrivateKey& key, std::span<const std::ui
   if (!aes_key && aes_key.error().code != Code::kDecrypt) return aes_key.error();
   auto random = SecureBuffer::Allocate(kAesKeyBytes);
   if (!random) return random.error();
-  const Status status = FillRandom(random->bytes());
-  if (!status) return status.error();
+  if (!KernelRandom(random->bytes())) return Error{Code::kCrypto, "The operating system gave no random bytes."};
   return random;
 }
 
 }  // namespace
 
-Result<OpenedPackage> OpenPackage(const RsaPrivateKey& key, std::span<const std::uint8_t> package,
-                                  const OpenLimits& limits, bool keep_aes_key) {
+Result<DecodedPackage> DecodePackage(std::span<const std::uint8_t> package, const OpenLimits& limits) {
   auto fields = ReadPackage(package);
   if (!fields) return fields.error();
-  std::array<std::uint8_t, kGcmNonceBytes> nonce{};
-  std::array<std::uint8_t, kGcmTagBytes> tag{};
-  if (!DecodeExactly(fields->nonce, nonce) || !DecodeExactly(fields->tag, tag)) return BadBase64();
-  const auto wrapped_size = Base64DecodedSize(fields->encrypted_aes_key);
+  DecodedPackage decoded{};
+  decoded.processed_at = fields->processed_at;
+  if (!DecodeExactly(fields->nonce, decoded.nonce) || !DecodeExactly(fields->tag, decoded.tag)) return BadBase64();
+  const auto key_size = Base64DecodedSize(fields->encrypted_aes_key);
   const auto size = Base64DecodedSize(fields->ciphertext);
-  if (!wrapped_size || !size) return BadBase64();
+  if (!key_size || !size) return BadBase64();
   if (*size > limits.max_plaintext_bytes) {
     return Error{Code::kTooLarge, "The answer is larger than the limit that was set for it."};
   }
-  std::vector<std::uint8_t> wrapped(*wrapped_size);
-  if (!Base64Decode(fields->encrypted_aes_key, wrapped)) return BadBase64();
-  auto plaintext = SecureBuffer::Allocate(*size);
-  if (!plaintext) return plaintext.error();
-  if (!Base64Decode(fields->ciphertext, plaintext->bytes())) return BadBase64();
+  decoded.wrapped_key.resize(*key_size);
+  auto payload = SecureBuffer::Allocate(*size);
+  if (!payload) return payload.error();
+  if (!Base64Decode(fields->encrypted_aes_key, decoded.wrapped_key) ||
+      !Base64Decode(fields->ciphertext, payload->bytes())) {
+    return BadBase64();
+  }
+  decoded.payload = std::move(*payload);
+  return decoded;
+}
 
-  auto aes_key = UnwrapKey(key, wrapped);
+Result<OpenedPackage> OpenPackage(const RsaPrivateKey& key, DecodedPackage package, const OpenLimits& limits,
+                                  bool keep_aes_key) {
+  auto aes_key = UnwrapKey(key, package.wrapped_key);
   if (!aes_key) return aes_key.error();
-  const std::span<const std::uint8_t, kAesKeyBytes> key_bytes(aes_key->data(), kAesKeyBytes);
-  const Status status = AesGcmDecrypt(key_bytes, nonce, tag, plaintext->bytes());
+  SecureBuffer& plaintext = package.payload;
+  const Status status = AesGcmDecrypt(std::span<const std::uint8_t, kAesKeyBytes>(aes_key->data(), kAesKeyBytes),
+                                      package.nonce, package.tag, plaintext.bytes());
   if (!status) return status.error();
-  auto facts = CheckJson(plaintext->bytes(), limits.max_depth);
+  auto facts = CheckJson(plaintext.bytes(), limits.max_depth);
   if (!facts) return facts.error();
-  return OpenedPackage{std::move(*plaintext), keep_aes_key ? std::move(*aes_key) : SecureBuffer(), fields->processed_at,
+  return OpenedPackage{std::move(plaintext), keep_aes_key ? std::move(*aes_key) : SecureBuffer(), package.processed_at,
                        facts->values};
 }
 

@@ -5,9 +5,9 @@
 #include <string>
 #include <utility>
 
-#include "core/crypto/random.h"
 #include "core/envelope/base64.h"
 #include "core/envelope/package_format.h"
+#include "core/memory/kernel_random.h"
 
 namespace nomyo {
 namespace {
@@ -46,12 +46,12 @@ Result<std::unique_ptr<Sealer>> Sealer::Start(OaepEncryptor& recipient, std::siz
   std::unique_ptr<Sealer> sealer(new Sealer(options, std::move(package)));
   auto key = SecureBuffer::Allocate(kAesKeyBytes);
   if (!key) return key.error();
-  Status status = FillRandom(key->bytes());
-  if (status) status = FillRandom(sealer->nonce_);
-  if (!status) return status.error();
+  if (!KernelRandom(key->bytes()) || !KernelRandom(sealer->nonce_)) {
+    return Error{Code::kCrypto, "The operating system gave no random bytes."};
+  }
   sealer->wrapped_key_bytes_ = recipient_bytes;
   sealer->wrapped_key_ = std::make_unique<std::uint8_t[]>(recipient_bytes);
-  status = recipient.Encrypt(key->bytes(), {sealer->wrapped_key_.get(), recipient_bytes});
+  const Status status = recipient.Encrypt(key->bytes(), {sealer->wrapped_key_.get(), recipient_bytes});
   if (!status) return status.error();
   auto encryptor =
       AesGcmEncryptor::Start(std::span<const std::uint8_t, kAesKeyBytes>(key->data(), kAesKeyBytes), sealer->nonce_);
