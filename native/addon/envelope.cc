@@ -229,19 +229,26 @@ Napi::Value PackageValue(Napi::Env env, PackageBytes package) {
   return {env, array};
 }
 
-[[gnu::noinline]] Napi::Value SealOnThisStack(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  auto recipient = GetHandle<PublicKeyObject>(env, info[0]);
-  if (!recipient) return env.Undefined();
-  if (!info[2].IsString() || !info[3].IsArray() || !info[4].IsObject()) {
-    return ThrowType(env, "expected a marker, slots and options");
+struct GivenSealOptions {
+  SealOptions seal;
+  LockPolicy policy;
+};
+
+// The options argument of both kinds of sealing; nothing with an exception pending.
+std::optional<GivenSealOptions> ReadSealOptions(Napi::Env env, const Napi::Value& value) {
+  if (!value.IsObject()) {
+    ThrowType(env, "expected options");
+    return std::nullopt;
   }
-  const Napi::Object given = info[4].As<Napi::Object>();
+  const Napi::Object given = value.As<Napi::Object>();
   const auto policy = GetLockPolicy(env, given.Get("policy"));
-  if (!policy) return env.Undefined();
+  if (!policy) return std::nullopt;
   const double limit = given.Get("maxPlaintextBytes").ToNumber();
   const double expected = given.Get("expectedBytes").ToNumber();
-  if (!(limit >= 0) || !(limit <= 9e15)) return ThrowType(env, "expected a size limit");
+  if (!(limit >= 0) || !(limit <= 9e15)) {
+    ThrowType(env, "expected a size limit");
+    return std::nullopt;
+  }
   SealOptions options{
       static_cast<std::size_t>(limit),
       expected >= 0 && expected <= limit ? static_cast<std::size_t>(expected) : static_cast<std::size_t>(limit),
@@ -250,11 +257,21 @@ Napi::Value PackageValue(Napi::Env env, PackageBytes package) {
   if (const Napi::Value at = given.Get("processedAt"); at.IsNumber()) {
     options.processed_at = at.As<Napi::Number>().Int64Value();
   }
+  return GivenSealOptions{options, *policy};
+}
+
+[[gnu::noinline]] Napi::Value SealOnThisStack(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  auto recipient = GetHandle<PublicKeyObject>(env, info[0]);
+  if (!recipient) return env.Undefined();
+  if (!info[2].IsString() || !info[3].IsArray()) return ThrowType(env, "expected a marker and slots");
+  const auto options = ReadSealOptions(env, info[4]);
+  if (!options) return env.Undefined();
   std::string marker = info[2].As<Napi::String>().Utf8Value();
   if (marker.empty()) return ThrowType(env, "expected a marker");
 
-  LockPolicyScope scope(*policy);
-  auto sealer = Sealer::Start(recipient->encryptor, recipient->key.size(), options);
+  LockPolicyScope scope(options->policy);
+  auto sealer = Sealer::Start(recipient->encryptor, recipient->key.size(), options->seal);
   if (!sealer) return Throw(env, sealer.error());
   SkeletonWriter writer(env, (*sealer)->writer(), std::move(marker), info[3].As<Napi::Array>());
   const Status status = writer.Write(info[1]);
@@ -269,6 +286,30 @@ Napi::Value Seal(const Napi::CallbackInfo& info) {
   Napi::Value package = SealOnThisStack(info);
   WipeStackBelow();
   return package;
+}
+
+// Only the ciphertext leaves the pool here, and the stack holds no more than the cipher's own state.
+[[gnu::noinline]] Napi::Value SealBytesOnThisStack(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  auto recipient = GetHandle<PublicKeyObject>(env, info[0]);
+  if (!recipient) return env.Undefined();
+  if (!info[1].IsTypedArray() || info[1].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    return ThrowType(env, "expected a Uint8Array");
+  }
+  const auto json = info[1].As<Napi::Uint8Array>();
+  auto options = ReadSealOptions(env, info[2]);
+  if (!options) return env.Undefined();
+  options->seal.expected = std::min(json.ByteLength(), options->seal.limit);
+
+  LockPolicyScope scope(options->policy);
+  auto sealer = Sealer::Start(recipient->encryptor, recipient->key.size(), options->seal);
+  if (!sealer) return Throw(env, sealer.error());
+  if (const Status status = (*sealer)->writer().RawUtf8({json.Data(), json.ByteLength()}); !status) {
+    return Throw(env, status.error());
+  }
+  auto package = (*sealer)->Finish();
+  if (!package) return Throw(env, package.error());
+  return PackageValue(env, std::move(*package));
 }
 
 // ---- opening --------------------------------------------------------------------------------------------------------
@@ -492,6 +533,15 @@ Napi::Value OpenedByteLength(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(opened->package.plaintext.size()));
 }
 
+Napi::Value OpenedTakeBuffer(const Napi::CallbackInfo& info) {
+  auto opened = GetOpened(info.Env(), info[0]);
+  if (!opened) return info.Env().Undefined();
+  SecureBuffer plaintext = std::move(opened->package.plaintext);
+  opened->package = {};
+  opened->disposed = true;
+  return NewBufferHandle(info.Env(), std::move(plaintext));
+}
+
 Napi::Value OpenedDispose(const Napi::CallbackInfo& info) {
   auto opened = GetHandle<OpenedObject>(info.Env(), info[0]);
   if (opened) {
@@ -519,10 +569,12 @@ Napi::Value OpenedAesKeyForForensicTest(const Napi::CallbackInfo& info) {
 
 void InitEnvelope(Napi::Env env, Napi::Object exports) {
   Export<Seal>(env, exports, "seal");
+  Export<ThenWipeStack<SealBytesOnThisStack>>(env, exports, "sealBytes");
   Export<ThenWipeStack<OpenedGetBuffer>>(env, exports, "openedGetBuffer");
   Export<ThenWipeStack<OpenedText>>(env, exports, "openedText");
   Export<OpenedProcessedAt>(env, exports, "openedProcessedAt");
   Export<OpenedByteLength>(env, exports, "openedByteLength");
+  Export<OpenedTakeBuffer>(env, exports, "openedTakeBuffer");
   Export<OpenedDispose>(env, exports, "openedDispose");
   Export<OpenedAesKeyForForensicTest>(env, exports, "openedAesKeyForForensicTest");
   auto* state = new EnvelopeState;

@@ -20,6 +20,9 @@ class JsonWriter {
   Status RawLatin1(std::span<const std::uint8_t> text);
   Status RawUtf16(std::span<const char16_t> text);
 
+  // JSON text that is UTF-8 already: it is copied.
+  Status RawUtf8(std::span<const std::uint8_t> text) { return out_->Append(text); }
+
   // The inside of a JSON string, without its quotes; a long one may come in several calls. EndString comes after the
   // last: a high surrogate is lone only when it is known what follows.
   Status StringLatin1(std::span<const std::uint8_t> text);

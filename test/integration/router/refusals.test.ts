@@ -96,7 +96,8 @@ test("503 over the number of requests under way", async () => {
     expect(second.status).toBe(503);
     expect(second.headers["retry-after"]).toBe("1");
     await router.close();
-    expect(await first).toBeInstanceOf(Error);
+    // A class of another realm: jest gives tests their own Error.
+    expect(await first).toMatchObject({ code: expect.stringMatching(/^(ECONNRESET|EPIPE)$/) });
   });
 });
 

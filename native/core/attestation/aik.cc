@@ -1,0 +1,212 @@
+#include "core/attestation/aik.h"
+
+#include <algorithm>
+#include <array>
+
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+namespace nomyo {
+namespace {
+
+struct Curve {
+  TPM2_ECC_CURVE id;
+  std::string_view name;
+  const char* group;
+  unsigned bits;
+};
+constexpr Curve kCurves[] = {
+    {TPM2_ECC_NIST_P256, "P-256", "prime256v1", 256},
+    {TPM2_ECC_NIST_P384, "P-384", "secp384r1", 384},
+    {TPM2_ECC_NIST_P521, "P-521", "secp521r1", 521},
+};
+
+constexpr std::uint32_t kDefaultExponent = 65537;  // 0 on the wire, Part 2 12.2.3.5
+
+// Attributes that an AIK must have, and those that are free. Everything else must be clear, so that a bit which some
+// later version of the specification defines is refused until someone has thought about it.
+constexpr TPMA_OBJECT kRequiredAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+                                            TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_RESTRICTED |
+                                            TPMA_OBJECT_SIGN_ENCRYPT;
+constexpr TPMA_OBJECT kFreeAttributes =
+    TPMA_OBJECT_NODA | TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_STCLEAR | TPMA_OBJECT_ADMINWITHPOLICY;
+
+struct Hierarchy {
+  TPM2_HANDLE handle;
+  std::string_view name;
+};
+constexpr Hierarchy kHierarchies[] = {
+    {TPM2_RH_OWNER, "owner"},
+    {TPM2_RH_ENDORSEMENT, "endorsement"},
+    {TPM2_RH_PLATFORM, "platform"},
+    {TPM2_RH_NULL, "null"},
+};
+
+using OwnedParamBuilder = std::unique_ptr<OSSL_PARAM_BLD, OpensslFree<OSSL_PARAM_BLD_free>>;
+using OwnedParams = std::unique_ptr<OSSL_PARAM, OpensslFree<OSSL_PARAM_free>>;
+
+Error Refused(std::string what) {
+  return {Code::kInvalidArgument, std::move(what)};
+}
+
+// ImportKey makes the key, or null: the import checks that a point is on its curve.
+OwnedKey ImportKey(const char* type, OSSL_PARAM_BLD* builder) {
+  const OwnedParams params(OSSL_PARAM_BLD_to_param(builder));
+  const OwnedKeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, type, nullptr));
+  EVP_PKEY* key = nullptr;
+  if (params == nullptr || context == nullptr || EVP_PKEY_fromdata_init(context.get()) != 1 ||
+      EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, params.get()) != 1) {
+    EVP_PKEY_free(key);
+    key = nullptr;
+  }
+  ERR_clear_error();
+  return OwnedKey(key);
+}
+
+Result<AikKey> LoadRsa(const TPMT_PUBLIC& area) {
+  const TPMS_RSA_PARMS& parameters = area.parameters.rsaDetail;
+  const TPM2B_PUBLIC_KEY_RSA& modulus = area.unique.rsa;
+  if (parameters.keyBits != 2048 && parameters.keyBits != 3072 && parameters.keyBits != 4096) {
+    return Refused("The AIK is an RSA key of another size than 2048, 3072 or 4096 bits.");
+  }
+  if (modulus.size * 8 != parameters.keyBits || (modulus.buffer[0] & 0x80) == 0) {
+    return Refused("The AIK's RSA modulus does not have the length that it declares.");
+  }
+  if ((modulus.buffer[modulus.size - 1] & 1) == 0) return Refused("The AIK's RSA modulus is even.");
+  if (parameters.exponent != 0 && parameters.exponent != kDefaultExponent) {
+    return Refused("The AIK's RSA exponent is not 65537.");
+  }
+  const OwnedParamBuilder builder(OSSL_PARAM_BLD_new());
+  const OwnedNumber n(BN_bin2bn(modulus.buffer, modulus.size, nullptr));
+  if (builder == nullptr || n == nullptr ||
+      OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get()) != 1 ||
+      OSSL_PARAM_BLD_push_uint(builder.get(), OSSL_PKEY_PARAM_RSA_E, kDefaultExponent) != 1) {
+    return Error{Code::kCrypto, "The AIK could not be loaded."};
+  }
+  AikKey loaded{ImportKey("RSA", builder.get()), true, parameters.keyBits, {}};
+  if (loaded.key == nullptr) return Refused("The AIK is not an RSA key.");
+  return loaded;
+}
+
+Result<AikKey> LoadEcc(const TPMT_PUBLIC& area) {
+  const auto* curve = std::ranges::find(kCurves, area.parameters.eccDetail.curveID, &Curve::id);
+  if (curve == std::end(kCurves)) return Refused("The AIK is on another curve than P-256, P-384 or P-521.");
+  const std::size_t width = (curve->bits + 7) / 8;
+  const TPM2B_ECC_PARAMETER& x = area.unique.ecc.x;
+  const TPM2B_ECC_PARAMETER& y = area.unique.ecc.y;
+  if (x.size > width || y.size > width) return Refused("The AIK's point has coordinates longer than its curve.");
+  // Uncompressed point (SEC 1 2.3.3); TPMs may leave out leading zeros. Infinity has no such form: (0, 0) is on none of
+  // these curves.
+  Bytes point(1 + 2 * width);
+  point[0] = 4;
+  std::copy_n(x.buffer, x.size, point.begin() + static_cast<std::ptrdiff_t>(1 + width - x.size));
+  std::copy_n(y.buffer, y.size, point.end() - y.size);
+  const OwnedParamBuilder builder(OSSL_PARAM_BLD_new());
+  if (builder == nullptr ||
+      OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, curve->group, 0) != 1 ||
+      OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size()) != 1) {
+    return Error{Code::kCrypto, "The AIK could not be loaded."};
+  }
+  AikKey loaded{ImportKey("EC", builder.get()), false, curve->bits, curve->name};
+  if (loaded.key == nullptr) return Refused("The AIK's point is not on its curve.");
+  return loaded;
+}
+
+std::string Number(TPM2_ALG_ID id) {
+  const std::uint8_t bytes[] = {static_cast<std::uint8_t>(id >> 8), static_cast<std::uint8_t>(id)};
+  return "0x" + ToHex(bytes);
+}
+
+}  // namespace
+
+Result<AikKey> LoadAikKey(const TPMT_PUBLIC& area) {
+  if (area.type == TPM2_ALG_RSA) return LoadRsa(area);
+  if (area.type == TPM2_ALG_ECC) return LoadEcc(area);
+  return Refused("The AIK is neither an RSA nor an elliptic-curve key.");
+}
+
+Status CheckAikAttributes(const TPMT_PUBLIC& area) {
+  if (!IsSignatureHash(area.nameAlg)) return Refused("The AIK's name algorithm is not SHA-256, SHA-384 or SHA-512.");
+  const TPMA_OBJECT attributes = area.objectAttributes;
+  if ((attributes & kRequiredAttributes) != kRequiredAttributes) {
+    return Refused(
+        "The AIK lacks one of restricted, sign, fixedTPM, fixedParent, sensitiveDataOrigin: it could have signed "
+        "anything, or lie outside a TPM.");
+  }
+  if ((attributes & ~(kRequiredAttributes | kFreeAttributes)) != 0) {
+    return Refused("The AIK has decrypt, encryptedDuplication, x509sign or a reserved attribute set.");
+  }
+  const bool plain = area.type == TPM2_ALG_RSA ? area.parameters.rsaDetail.symmetric.algorithm == TPM2_ALG_NULL
+                                               : area.type == TPM2_ALG_ECC &&
+                                                     area.parameters.eccDetail.symmetric.algorithm == TPM2_ALG_NULL &&
+                                                     area.parameters.eccDetail.kdf.scheme == TPM2_ALG_NULL;
+  if (!plain) return Refused("The AIK names a symmetric algorithm or a key derivation, as signing keys never do.");
+  return Status::Ok();
+}
+
+AikScheme AikSchemeOf(const TPMT_PUBLIC& area) {
+  // For every signing scheme the hash comes first in its details; RSAES has none, but no AIK has RSAES.
+  if (area.type == TPM2_ALG_RSA && area.parameters.rsaDetail.scheme.scheme != TPM2_ALG_NULL) {
+    return {area.parameters.rsaDetail.scheme.scheme, area.parameters.rsaDetail.scheme.details.anySig.hashAlg};
+  }
+  if (area.type == TPM2_ALG_ECC && area.parameters.eccDetail.scheme.scheme != TPM2_ALG_NULL) {
+    return {area.parameters.eccDetail.scheme.scheme, area.parameters.eccDetail.scheme.details.anySig.hashAlg};
+  }
+  return {TPM2_ALG_NULL, 0};
+}
+
+Result<Bytes> AikName(const PublicArea& aik) {
+  const HashAlgorithm* hash = HashById(aik.area.nameAlg);
+  if (hash == nullptr) return Refused("The AIK's name algorithm is not known.");
+  Result<Bytes> digest = Digest(*hash, {aik.bytes});
+  if (!digest) return digest;
+  Bytes name = {static_cast<std::uint8_t>(hash->id >> 8), static_cast<std::uint8_t>(hash->id)};
+  name.insert(name.end(), digest->begin(), digest->end());
+  return name;
+}
+
+Result<std::string_view> PrimaryHierarchy(ByteView name, ByteView qualified_name) {
+  const HashAlgorithm* hash = HashById(static_cast<std::uint16_t>(name[0] << 8 | name[1]));
+  for (const Hierarchy& hierarchy : kHierarchies) {
+    const TPM2_HANDLE h = hierarchy.handle;
+    const std::uint8_t handle[] = {static_cast<std::uint8_t>(h >> 24), static_cast<std::uint8_t>(h >> 16),
+                                   static_cast<std::uint8_t>(h >> 8), static_cast<std::uint8_t>(h)};
+    Result<Bytes> digest = Digest(*hash, {handle, name});
+    if (!digest) return digest.error();
+    if (std::ranges::equal(qualified_name.first(2), name.first(2)) && EqualBytes(*digest, qualified_name.subspan(2))) {
+      return hierarchy.name;
+    }
+  }
+  return std::string_view();
+}
+
+std::string SchemeName(TPM2_ALG_ID scheme, TPM2_ALG_ID hash) {
+  if (scheme == TPM2_ALG_NULL) return "none";
+  std::string name;
+  switch (scheme) {
+    case TPM2_ALG_RSASSA: name = "rsassa"; break;
+    case TPM2_ALG_RSAPSS: name = "rsapss"; break;
+    case TPM2_ALG_ECDSA: name = "ecdsa"; break;
+    case TPM2_ALG_ECDAA: name = "ecdaa"; break;
+    case TPM2_ALG_SM2: name = "sm2"; break;
+    case TPM2_ALG_ECSCHNORR: name = "ecschnorr"; break;
+    case TPM2_ALG_HMAC: name = "hmac"; break;
+    default: name = Number(scheme);
+  }
+  const HashAlgorithm* known = HashById(hash);
+  return name + "-" + (known != nullptr ? std::string(known->name) : Number(hash));
+}
+
+Result<std::string> KeyPem(EVP_PKEY* key) {
+  const OwnedBio bio(BIO_new(BIO_s_mem()));
+  if (bio == nullptr || PEM_write_bio_PUBKEY(bio.get(), key) != 1) {
+    ERR_clear_error();
+    return Error{Code::kCrypto, "The AIK could not be written as PEM."};
+  }
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio.get(), &data);
+  return std::string(data, static_cast<std::size_t>(size));
+}
+
+}  // namespace nomyo

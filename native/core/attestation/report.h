@@ -1,0 +1,56 @@
+// Report: the outcome of verifying a quote, as lib/attestation/report.ts describes it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/attestation/checklist.h"
+#include "core/attestation/pcr.h"
+#include "core/attestation/signature_engine.h"
+
+namespace nomyo {
+
+struct Report {
+  struct Aik {
+    bool rsa;
+    unsigned bits;
+    std::string curve;
+    std::string scheme;
+    std::string name_hex;   // empty when nameAlg is not one that an AIK may have
+    std::string hierarchy;  // `primary:<hierarchy>` or `child-or-unknown`
+    std::string pem;
+  };
+  struct Quote {
+    std::uint64_t clock;
+    bool safe;
+    // Only of endorsement and platform primaries: for other keys a TPM adds a number to them that differs per key.
+    struct Counters {
+      std::uint32_t reset;
+      std::uint32_t restart;
+      std::uint64_t firmware;
+    };
+    std::optional<Counters> counters;
+    std::string qualifying_data_hex;
+    std::string pcr_selection;
+    std::string pcr_digest_hex;
+  };
+
+  Checklist checks;
+  bool certified = false;
+  std::string_view engine = "offline";
+  std::optional<EngineVerdict> verdict;  // of `engine`; nothing when it was not asked
+  // What the block claims about the key and the quote; to be believed only if the checks passed.
+  std::optional<Aik> aik;
+  std::optional<Quote> quote;
+  // Filled only when every check up to PCR_DIGEST passed.
+  std::optional<PcrValues> pcrs;
+  std::optional<std::string> profile;
+};
+
+// ReportJson writes the report. TypeScript adds `policyId`, `verifiedAt` and `expiresAt`: the core has neither the
+// policy's canonical form nor the caller's clock.
+std::string ReportJson(const Report& report);
+
+}  // namespace nomyo

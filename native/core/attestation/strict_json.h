@@ -1,0 +1,19 @@
+// ReadJson: JSON text from outside, read once and strictly.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "core/result.h"
+
+namespace nomyo {
+
+// ReadJson parses `text` (RFC 8259, UTF-8) without recursion. It refuses what two readers could read differently: a
+// duplicate key, a byte order mark, a lone surrogate, bytes after the value; and what only an attacker sends: more than
+// `max_bytes`, or objects and arrays nested more than `max_depth` deep. Any thread.
+// Errors: kTooLarge, kInvalidArgument; the message ends without a full stop, to be put into a sentence.
+Result<nlohmann::json> ReadJson(std::string_view text, std::size_t max_bytes, std::size_t max_depth);
+
+}  // namespace nomyo

@@ -1,0 +1,381 @@
+#include "core/attestation/verifier.h"
+
+#include <algorithm>
+#include <string>
+
+#include "core/attestation/aik.h"
+#include "core/attestation/aik_certificate.h"
+#include "core/attestation/block.h"
+#include "core/attestation/offline_engine.h"
+#include "core/attestation/structures.h"
+#include "core/attestation/tss_mu.h"
+
+namespace nomyo {
+namespace {
+
+constexpr unsigned kImaPcr = 10;
+
+// Verification is one run over one block. Each method decides one check, or a few that belong together, from what those
+// before it found; what is missing leaves its check not run, and so the block not verified.
+// A method's Status fails only for causes that are not the block's.
+class Verification {
+ public:
+  Verification(ByteView expected, const Policy& policy, SignatureEngine* engine)
+      : expected_(expected), policy_(policy), engine_(engine) {}
+
+  Result<Report> Run(std::string_view json) {
+    block_ = ReadBlock(json, checks());
+    using Step = Status (Verification::*)();
+    for (const Step step : {&Verification::ReadStructures, &Verification::CheckKey, &Verification::CheckSchemes,
+                            &Verification::CheckQuoteHeader, &Verification::CheckSigner, &Verification::CheckNonce,
+                            &Verification::CheckSelection, &Verification::CheckDigest, &Verification::CheckSignature,
+                            &Verification::CheckBaseline, &Verification::CheckCertificate}) {
+      if (Status status = (this->*step)(); !status) return status.error();
+    }
+    return std::move(report_);
+  }
+
+ private:
+  Checklist& checks() { return report_.checks; }
+
+  // Judge records a sub-check's outcome; errors that are not about the block go to the caller.
+  Status Judge(Check check, const Status& status, const char* passed) {
+    if (status) {
+      checks().Pass(check, passed);
+    } else if (status.error().code == Code::kInvalidArgument) {
+      checks().Fail(check, status.error().message);
+    } else {
+      return status;
+    }
+    return Status::Ok();
+  }
+
+  Status ReadStructures() {
+    if (!block_.quote && !block_.signature && !block_.aik) return Status::Ok();
+    Result<const TssMu*> mu = TssMu::Load();
+    if (!mu) return mu.error();
+    const auto read = [&](auto reader, const std::optional<Bytes>& bytes, auto& out) {
+      if (!bytes) return;
+      auto result = reader(**mu, *bytes);
+      if (result) {
+        out = std::move(*result);
+      } else {
+        checks().Fail(Check::kMalformed, result.error().message);
+      }
+    };
+    read(ReadQuote, block_.quote, quote_);
+    read(ReadSignature, block_.signature, signature_);
+    read(ReadPublicArea, block_.aik, aik_);
+    if (quote_ && signature_ && aik_ && block_.selection && block_.values) {
+      checks().Pass(Check::kMalformed, "All fields and structures are well formed.");
+    }
+    return Status::Ok();
+  }
+
+  // AIK_TYPE and AIK_ATTRIBUTES.
+  Status CheckKey() {
+    if (!aik_) return Status::Ok();
+    Result<AikKey> loaded = LoadAikKey(aik_->area);
+    Status type = loaded ? Status::Ok() : Status(loaded.error());
+    if (loaded && loaded->rsa && loaded->bits < policy_.min_rsa_bits) {
+      type = Error{Code::kInvalidArgument, "The AIK's RSA modulus is shorter than the policy wants."};
+    }
+    if (Status status = Judge(Check::kAikType, type, "The AIK is a sound public key."); !status) return status;
+    if (loaded) {
+      key_ = std::move(*loaded);
+      Result<std::string> pem = KeyPem(key_->key.get());
+      if (!pem) return pem.error();
+      const AikScheme scheme = AikSchemeOf(aik_->area);
+      report_.aik =
+          Report::Aik{key_->rsa, key_->bits,         std::string(key_->curve), SchemeName(scheme.scheme, scheme.hash),
+                      {},        "child-or-unknown", std::move(*pem)};
+    }
+    return Judge(Check::kAikAttributes, CheckAikAttributes(aik_->area),
+                 "The AIK is a restricted signing key that cannot leave its TPM.");
+  }
+
+  // AIK_SCHEME and SIGNATURE_SCHEME. Neither depends on the other: the key's own scheme is what its TPM signs with.
+  Status CheckSchemes() {
+    if (!signature_) return Status::Ok();
+    const TPM2_ALG_ID scheme = signature_->sigAlg;
+    // For each scheme the hash comes first; a NULL signature has none, and unmarshalling left zeros.
+    const TPM2_ALG_ID hash = signature_->signature.any.hashAlg;
+    if (aik_) {
+      const AikScheme of_key = AikSchemeOf(aik_->area);
+      if (of_key.scheme == TPM2_ALG_NULL) {
+        checks().Fail(Check::kAikScheme, "The AIK has no signing scheme, so whoever uses it may choose one.");
+      } else if (!IsSignatureHash(of_key.hash)) {
+        checks().Fail(Check::kAikScheme, "The AIK signs with another hash than SHA-256, SHA-384 or SHA-512.");
+      } else if (of_key.scheme != scheme || of_key.hash != hash) {
+        checks().Fail(Check::kAikScheme, "The signature's scheme or hash is not the AIK's.");
+      } else {
+        checks().Pass(Check::kAikScheme, "The AIK's scheme is the signature's: " + SchemeName(scheme, hash) + ".");
+      }
+    }
+    const bool rsa = scheme == TPM2_ALG_RSASSA || scheme == TPM2_ALG_RSAPSS;
+    if ((!rsa && scheme != TPM2_ALG_ECDSA) || !IsSignatureHash(hash)) {
+      checks().Fail(Check::kSignatureScheme, "The signature's scheme (" + SchemeName(scheme, hash) +
+                                                 ") is not RSASSA, RSAPSS or ECDSA with SHA-256, SHA-384 or SHA-512.");
+    } else if (!policy_.schemes.contains(scheme) || !policy_.hashes.contains(hash)) {
+      checks().Fail(Check::kSignatureScheme,
+                    "The policy does not allow the signature's scheme, " + SchemeName(scheme, hash) + ".");
+    } else if (key_ && key_->rsa != rsa) {
+      checks().Fail(Check::kSignatureScheme, "The signature's scheme does not fit the AIK's kind of key.");
+    } else if (key_) {
+      checks().Pass(Check::kSignatureScheme, "The signature's scheme is allowed.");
+    }
+    return Status::Ok();
+  }
+
+  // QUOTE_MAGIC and QUOTE_TYPE, from the raw bytes.
+  Status CheckQuoteHeader() {
+    if (!quote_) return Status::Ok();
+    if (quote_->has_magic()) {
+      checks().Pass(Check::kQuoteMagic, "The signed structure was made inside a TPM, if the AIK is restricted.");
+    } else {
+      checks().Fail(Check::kQuoteMagic,
+                    "The signed structure does not start with TPM_GENERATED_VALUE: it was made outside a TPM.");
+    }
+    if (quote_->is_quote()) {
+      checks().Pass(Check::kQuoteType, "The signed structure is a quote.");
+    } else {
+      checks().Fail(Check::kQuoteType, "The signed structure is a statement of another kind than a quote.");
+    }
+    return Status::Ok();
+  }
+
+  // SIGNER_NAME and, since both speak of the signer, CLOCK.
+  Status CheckSigner() {
+    if (!quote_ || !quote_->is_quote()) return Status::Ok();
+    const TPMS_ATTEST& attest = quote_->attest;
+    report_.quote =
+        Report::Quote{attest.clockInfo.clock,
+                      attest.clockInfo.safe == 1,
+                      {},
+                      ToHex({attest.extraData.buffer, attest.extraData.size}),
+                      {},
+                      ToHex({attest.attested.quote.pcrDigest.buffer, attest.attested.quote.pcrDigest.size})};
+    if (!aik_ || !checks().passed(Check::kAikAttributes)) return Status::Ok();
+
+    const ByteView qualified(attest.qualifiedSigner.name, attest.qualifiedSigner.size);
+    const HashAlgorithm* hash =
+        qualified.size() < 2 ? nullptr : HashById(static_cast<std::uint16_t>(qualified[0] << 8 | qualified[1]));
+    Result<Bytes> name = AikName(*aik_);
+    if (!name) return name.error();
+    if (report_.aik) report_.aik->name_hex = ToHex(*name);
+    if (hash == nullptr || qualified.size() != 2 + hash->size || hash->id != aik_->area.nameAlg) {
+      checks().Fail(Check::kSignerName, "The quote's signer is not named by the AIK's name algorithm and its digest.");
+      return Status::Ok();
+    }
+    Result<std::string_view> hierarchy = PrimaryHierarchy(*name, qualified);
+    if (!hierarchy) return hierarchy.error();
+    const std::string place = hierarchy->empty() ? "child-or-unknown" : "primary:" + std::string(*hierarchy);
+    if (report_.aik) report_.aik->hierarchy = place;
+    if (!hierarchy->empty()) {
+      checks().Pass(Check::kSignerName,
+                    "The quote names the AIK as a primary key of the hierarchy " + std::string(*hierarchy) + ".");
+    } else if (policy_.require_primary) {
+      checks().Fail(Check::kSignerName,
+                    "The policy wants a primary key, and the quote's signer is not the AIK as a primary key.");
+    } else {
+      checks().Pass(Check::kSignerName, "The quote's signer has a name; the AIK is no primary key, or not that one.");
+    }
+    if (*hierarchy == "endorsement" || *hierarchy == "platform") {
+      report_.quote->counters = {attest.clockInfo.resetCount, attest.clockInfo.restartCount, attest.firmwareVersion};
+    }
+    checks().Pass(Check::kClock, attest.clockInfo.safe == 1
+                                     ? "The TPM's clock is safe: it never showed this time before."
+                                     : "The TPM's clock is not safe: it may have shown later times before.");
+    return Status::Ok();
+  }
+
+  Status CheckNonce() {
+    if (!quote_ || !quote_->is_quote()) return Status::Ok();
+    const TPM2B_DATA& nonce = quote_->attest.extraData;
+    if (!expected_.empty() && EqualBytes({nonce.buffer, nonce.size}, expected_)) {
+      checks().Pass(Check::kNonceMismatch, "The quote was made for the expected qualifying data.");
+    } else {
+      checks().Fail(Check::kNonceMismatch,
+                    "The quote was made for other qualifying data: it is not the answer to this request.");
+    }
+    return Status::Ok();
+  }
+
+  // PCR_SELECTION and PCR_BANK.
+  Status CheckSelection() {
+    if (!quote_ || !quote_->is_quote()) return Status::Ok();
+    Result<OrderedPcrSelection> read = ReadSignedSelection(quote_->attest.attested.quote.pcrSelect);
+    if (!read) {
+      checks().Fail(Check::kPcrSelection, read.error().message);
+      return Status::Ok();
+    }
+    selection_ = std::move(*read);
+    report_.quote->pcr_selection = PcrText(*selection_);
+    const PcrSelection signed_set(selection_->begin(), selection_->end());
+    if (block_.selection && block_.values) {
+      if (*block_.selection != signed_set) {
+        checks().Fail(Check::kPcrSelection, "The quote selects " + PcrText(signed_set) + ", pcr_banks names others.");
+      } else if (SelectionOf(*block_.values) != signed_set) {
+        checks().Fail(Check::kPcrSelection, "The quote selects " + PcrText(signed_set) + ", pcr_values holds others.");
+      } else if (!Covers(signed_set, policy_.required)) {
+        checks().Fail(Check::kPcrSelection, "The policy wants " + PcrText(policy_.required) +
+                                                ", the quote selects only " + PcrText(signed_set) + ".");
+      } else {
+        checks().Pass(Check::kPcrSelection, "The quote selects what the block shows: " + PcrText(signed_set) + ".");
+      }
+    }
+    const auto foreign =
+        std::ranges::find_if(*selection_, [&](const auto& bank) { return !policy_.banks.contains(bank.first); });
+    if (foreign == selection_->end()) {
+      checks().Pass(Check::kPcrBank, "The policy allows the quote's PCR banks.");
+    } else {
+      checks().Fail(Check::kPcrBank,
+                    "The policy does not allow the PCR bank " + std::string(HashById(foreign->first)->name) + ".");
+    }
+    return Status::Ok();
+  }
+
+  // PCR_DIGEST: Part 3 18.4. The hash is that of the signing scheme, the order of banks the quote's own.
+  Status CheckDigest() {
+    const HashAlgorithm* hash = signature_ ? HashById(signature_->signature.any.hashAlg) : nullptr;
+    if (hash == nullptr || !selection_ || !block_.values) return Status::Ok();
+    Bytes values;
+    for (const auto& [bank, mask] : *selection_) {
+      const auto pcrs = block_.values->find(bank);
+      for (unsigned index = 0; index < kPcrCount; ++index) {
+        if ((mask >> index & 1) == 0) continue;
+        if (pcrs == block_.values->end() || !pcrs->second.contains(index)) return Status::Ok();
+        const Bytes& value = pcrs->second.at(index);
+        values.insert(values.end(), value.begin(), value.end());
+      }
+    }
+    Result<Bytes> digest = Digest(*hash, {values});
+    if (!digest) return digest.error();
+    const TPM2B_DIGEST& quoted = quote_->attest.attested.quote.pcrDigest;
+    if (EqualBytes(*digest, {quoted.buffer, quoted.size})) {
+      checks().Pass(Check::kPcrDigest, "The PCR values are those that the TPM signed.");
+      return Status::Ok();
+    }
+    std::string detail = "The PCR values are not those that the TPM signed.";
+    const bool has_ima =
+        std::ranges::any_of(*selection_, [](const auto& bank) { return (bank.second >> kImaPcr & 1) != 0; });
+    if (has_ima) {
+      detail +=
+          " PCR 10 is among them: an honest server can hit this when IMA measures a file between quote and read; a new "
+          "request settles it.";
+    }
+    checks().Fail(Check::kPcrDigest, std::move(detail));
+    return Status::Ok();
+  }
+
+  // SIGNATURE_INVALID, after all that needs no engine: an engine accepts weak keys and schemes, TPMs above all.
+  Status CheckSignature() {
+    if (engine_ != nullptr) report_.engine = "esapi";
+    if (!quote_ || !signature_ || !aik_ || !key_ || !checks().passed(Check::kSignatureScheme)) return Status::Ok();
+    const SignedQuote signed_quote{aik_->bytes, aik_->area, key_->key.get(), quote_->bytes, *signature_};
+    Result<EngineVerdict> offline = OfflineEngine().Verify(signed_quote);
+    if (!offline) return offline.error();
+    if (*offline != EngineVerdict::kValid) {
+      checks().Fail(Check::kSignatureInvalid, "The signature is not the AIK's over this quote.");
+    }
+    if (engine_ == nullptr) {
+      report_.verdict = *offline;
+    } else if (checks().passed(Check::kAikType) && checks().passed(Check::kAikAttributes) &&
+               checks().passed(Check::kAikScheme)) {
+      Result<EngineVerdict> second = engine_->Verify(signed_quote);
+      if (!second) return second.error();
+      report_.verdict = *second;
+      if (*second == EngineVerdict::kInvalid) {
+        checks().Fail(Check::kSignatureInvalid, "The TPM that was asked does not accept the signature.");
+      } else if (*second == EngineVerdict::kValid && *offline != EngineVerdict::kValid) {
+        checks().Fail(Check::kSignatureInvalid, "OpenSSL does not accept the signature, the TPM that was asked does.");
+      }
+    }
+    if (policy_.require_tpm_engine && (engine_ == nullptr || report_.verdict != EngineVerdict::kValid)) {
+      checks().Fail(Check::kSignatureInvalid,
+                    "The policy wants the signature checked by a TPM too, and none said yes.");
+    }
+    checks().Pass(Check::kSignatureInvalid, "The AIK signed this quote.");
+    return Status::Ok();
+  }
+
+  // PCR_BASELINE judges verified values only; those that are not are worth no comparison.
+  Status CheckBaseline() {
+    if (!checks().PassedThrough(Check::kPcrDigest)) return Status::Ok();
+    report_.pcrs = std::move(block_.values);
+    if (policy_.profiles.empty()) {
+      checks().Skip(Check::kPcrBaseline, "The policy names no profiles, so the values were not compared.");
+      return Status::Ok();
+    }
+    for (const Profile& profile : policy_.profiles) {
+      if (!Fits(profile, *report_.pcrs)) continue;
+      report_.profile = profile.name;
+      checks().Pass(Check::kPcrBaseline, "The PCR values fit the profile \"" + profile.name + "\".");
+      return Status::Ok();
+    }
+    checks().Fail(Check::kPcrBaseline, "The PCR values fit no profile of the policy.");
+    return Status::Ok();
+  }
+
+  static bool Fits(const Profile& profile, const PcrValues& values) {
+    return std::ranges::all_of(profile.pcrs, [&](const auto& bank) {
+      const auto found = values.find(bank.first);
+      return found != values.end() && std::ranges::all_of(bank.second, [&](const auto& pcr) {
+               const auto value = found->second.find(pcr.first);
+               return value != found->second.end() && Accepts(pcr.second, value->second);
+             });
+    });
+  }
+
+  static bool Accepts(const PcrRule& rule, const Bytes& value) {
+    if (!rule.any) return std::ranges::find(rule.values, value) != rule.values.end();
+    const auto all = [&](std::uint8_t byte) { return std::ranges::count(value, byte) == std::ssize(value); };
+    return !all(0x00) && !all(0xFF);
+  }
+
+  Status CheckCertificate() {
+    if (policy_.aik_roots.empty()) {
+      // A chain that nothing is to be checked against adds no trust, and takes none away.
+      checks().Skip(Check::kAikCertificate, block_.has_chain
+                                                ? "The AIK came with a chain; the policy has no aikRoots to check it."
+                                                : "The AIK came without a certificate: any software can make one.");
+      return Status::Ok();
+    }
+    if (!block_.has_chain) {
+      checks().Fail(Check::kAikCertificate, "The policy has aikRoots, and the AIK came without a certificate.");
+    } else if (block_.chain && key_) {
+      const Status status = VerifyAikCertificate(*block_.chain, policy_.aik_roots, key_->key.get());
+      if (Status judged = Judge(Check::kAikCertificate, status,
+                                "The AIK's certificate leads to a root of the policy; an answer may still be relayed.");
+          !judged) {
+        return judged;
+      }
+    }
+    report_.certified = checks().Verified();
+    return Status::Ok();
+  }
+
+  ByteView expected_;
+  const Policy& policy_;
+  SignatureEngine* engine_;
+  Report report_;
+  Block block_;
+  std::optional<QuoteStructure> quote_;
+  std::optional<TPMT_SIGNATURE> signature_;
+  std::optional<PublicArea> aik_;
+  std::optional<AikKey> key_;
+  std::optional<OrderedPcrSelection> selection_;
+};
+
+}  // namespace
+
+Result<Report> VerifyAttestation(std::string_view block, ByteView qualifying_data, const Policy& policy,
+                                 SignatureEngine* engine) {
+  try {
+    return Verification(qualifying_data, policy, engine).Run(block);
+  } catch (const std::bad_alloc&) {
+    return Error{Code::kOutOfMemory, "The system has no memory to give."};
+  }
+}
+
+}  // namespace nomyo
