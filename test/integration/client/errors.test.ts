@@ -57,7 +57,11 @@ async function errorOf(promise: Promise<unknown>): Promise<NomyoError & Record<s
   return error as NomyoError & Record<string, unknown>;
 }
 
-const refuseWith = (status: number, headers: Record<string, string> = {}, body = `{"detail":"no, because ${status}"}`): void => {
+const refuseWith = (
+  status: number,
+  headers: Record<string, string> = {},
+  body = `{"detail":"no, because ${status}"}`,
+): void => {
   server.onPost = (_body, _request, response) => {
     response.writeHead(status, { "content-type": "application/json", ...headers });
     response.end(body);
@@ -241,11 +245,18 @@ describe("a deadline", () => {
   it("of a request wins over the client's", async () => {
     server.onPost = () => undefined;
     const client = clients.make({ baseUrl: server.url });
-    expect(await errorOf(client.create(request, { timeout: 100, maxRetries: 0 }))).toBeInstanceOf(APIConnectionTimeoutError);
+    expect(await errorOf(client.create(request, { timeout: 100, maxRetries: 0 }))).toBeInstanceOf(
+      APIConnectionTimeoutError,
+    );
   });
 
   it("bounds the wait for the client's own rate limit", async () => {
-    const client = clients.make({ baseUrl: server.url, rateLimit: { requestsPerSecond: 0.1, burst: 1 }, timeout: 5000, maxRetries: 0 });
+    const client = clients.make({
+      baseUrl: server.url,
+      rateLimit: { requestsPerSecond: 0.1, burst: 1 },
+      timeout: 5000,
+      maxRetries: 0,
+    });
     await client.create(request);
     const error = await errorOf(client.create(request));
     expect(error).toBeInstanceOf(APIConnectionTimeoutError);
@@ -417,7 +428,9 @@ describe("retries", () => {
   it("do not wait for the half hour of a cool-down", async () => {
     refuseWith(503, { "retry-after": "1800" });
     const started = performance.now();
-    expect(await errorOf(clients.make({ baseUrl: server.url }).create(request))).toBeInstanceOf(ServiceUnavailableError);
+    expect(await errorOf(clients.make({ baseUrl: server.url }).create(request))).toBeInstanceOf(
+      ServiceUnavailableError,
+    );
     expect(performance.now() - started).toBeLessThan(5000);
     expect(posts()).toBe(1);
   });
@@ -469,7 +482,10 @@ describe("the server's key", () => {
 
   it("that is too long to be one", async () => {
     server.onGetKey = (_request, response) => void response.end("x".repeat(100_000));
-    expect(await errorOf(clients.make({ baseUrl: server.url }).create(request))).toMatchObject({ code: "KEY_FORMAT", sent: "no" });
+    expect(await errorOf(clients.make({ baseUrl: server.url }).create(request))).toMatchObject({
+      code: "KEY_FORMAT",
+      sent: "no",
+    });
   });
 });
 
@@ -486,7 +502,11 @@ describe("a request that is wrong", () => {
   it("with an unknown tier, or two of them, is refused before anything is sent", async () => {
     const client = clients.make({ baseUrl: server.url });
     const wrong = { ...request, security_tier: "ultra" as "high" };
-    expect(await errorOf(client.create(wrong))).toMatchObject({ name: "ConfigurationError", option: "security_tier", sent: "no" });
+    expect(await errorOf(client.create(wrong))).toMatchObject({
+      name: "ConfigurationError",
+      option: "security_tier",
+      sent: "no",
+    });
     const two = client.create({ ...request, security_tier: "high" }, { security_tier: "standard" });
     expect(await errorOf(two)).toBeInstanceOf(ConfigurationError);
     expect(server.log).toEqual([]);
@@ -496,7 +516,9 @@ describe("a request that is wrong", () => {
     const client = clients.make({ baseUrl: server.url });
     const error = await errorOf(client.create(request, { apiKey: () => "secret-key\r\nX-Evil: 1" }));
     expect(error).toMatchObject({ option: "apiKey", sent: "no" });
-    const failing = await errorOf(client.create(request, { apiKey: () => Promise.reject(new Error("vault says secret-key")) }));
+    const failing = await errorOf(
+      client.create(request, { apiKey: () => Promise.reject(new Error("vault says secret-key")) }),
+    );
     expect(failing).toMatchObject({ option: "apiKey", sent: "no" });
     expect(posts()).toBe(0);
   });

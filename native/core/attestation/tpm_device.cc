@@ -1,0 +1,218 @@
+#include "core/attestation/tpm_device.h"
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <new>
+#include <optional>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#if !defined(_WIN32)
+#include <csignal>
+#endif
+
+#include "core/memory/lock_policy.h"
+
+namespace nomyo {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A thread blocked in a dead TPM costs its stack and a socket until the TPM or the process goes; a few are bearable.
+constexpr int kMaxBlockedThreads = 3;
+
+Error DoesNotAnswer(const std::string& tcti) {
+  return {Code::kTpm, "The TPM at \"" + tcti + "\" does not answer; see whether it is in use by another program."};
+}
+
+// StartThread runs `body` detached. Signals are for the program's own threads; SIGPIPE, of a vanished TPM's socket, is
+// for nobody.
+template <class Body>
+Status StartThread(Body body) {
+#if !defined(_WIN32)
+  sigset_t all;
+  sigset_t former;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &former);
+#endif
+  Status started = Status::Ok();
+  try {
+    std::thread(std::move(body)).detach();
+  } catch (const std::system_error&) {
+    started = Error{Code::kOutOfMemory, "The thread for the TPM could not be started."};
+  }
+#if !defined(_WIN32)
+  pthread_sigmask(SIG_SETMASK, &former, nullptr);
+#endif
+  return started;
+}
+
+}  // namespace
+
+struct TpmDevice::State : std::enable_shared_from_this<State> {
+  struct Piece {
+    Work work;
+    Done done;
+  };
+  struct Running {
+    Done done;
+    Clock::time_point until;
+  };
+
+  State(std::string where, Limits given) : tcti(std::move(where)), limits(given) {}
+
+  // The thread that uses the TPM. It is the device's own as long as `turn` is its number; the watch takes it away.
+  void Serve(std::uint64_t number) {
+    // Quotes hold no secret, so nothing that OpenSSL allocates here needs to be locked.
+    const LockPolicyScope unlocked(LockPolicy::kOff);
+    std::unique_ptr<TpmConnection> connection;
+    for (;;) {
+      Work work;
+      {
+        std::unique_lock lock(mutex);
+        wake.wait(lock, [this] { return closed || !queue.empty(); });
+        if (queue.empty()) {
+          serving = false;
+          return;
+        }
+        work = std::move(queue.front().work);
+        running = Running{std::move(queue.front().done), Clock::now() + limits.time};
+        queue.pop_front();
+      }
+      watch.notify_one();
+      Status status = Do(work, connection);
+      Done done;
+      {
+        std::lock_guard lock(mutex);
+        if (turn != number) {  // left behind: the caller has its error, another thread serves
+          --blocked;
+          return;
+        }
+        done = std::move(running->done);
+        running.reset();
+      }
+      watch.notify_one();
+      done(std::move(status));
+    }
+  }
+
+  // The thread that looks at the clock.
+  void Watch() {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      if (closed && !running) return;
+      if (!running) {
+        watch.wait(lock);
+        continue;
+      }
+      if (Clock::now() < running->until) {
+        watch.wait_until(lock, running->until);
+        continue;
+      }
+      Done done = std::move(running->done);
+      running.reset();
+      ++turn;
+      ++blocked;
+      serving = false;
+      std::deque<Piece> refused;
+      if (const Status next = EnsureServing(); !next) refused.swap(queue);
+      lock.unlock();
+      done(DoesNotAnswer(tcti));
+      for (const Piece& piece : refused) piece.done(DoesNotAnswer(tcti));
+      // What they hold may be the last reference to the device, whose destructor takes the mutex.
+      done = nullptr;
+      refused.clear();
+      lock.lock();
+    }
+  }
+
+  // With the mutex held.
+  Status EnsureServing() {
+    if (serving || queue.empty()) return Status::Ok();
+    if (blocked >= kMaxBlockedThreads) return DoesNotAnswer(tcti);
+    Status started = StartThread([self = shared_from_this(), number = turn] { self->Serve(number); });
+    serving = started.ok();
+    return started;
+  }
+
+  // A connection that was fine may have died since it was last used, which only the next command shows; so work on an
+  // old connection gets a second try, on a new one.
+  Status Do(const Work& work, std::unique_ptr<TpmConnection>& connection) const {
+    const bool reused = connection != nullptr;
+    Status status = Try(work, connection);
+    if (!status && reused && connection == nullptr) status = Try(work, connection);
+    return status;
+  }
+
+  Status Try(const Work& work, std::unique_ptr<TpmConnection>& connection) const {
+    try {
+      if (connection == nullptr) {
+        auto opened = TpmConnection::Open(tcti);
+        if (!opened) return opened.error();
+        connection = std::move(opened).value();
+      }
+      Status status = work(*connection);
+      if (connection->broken()) connection.reset();
+      return status;
+    } catch (const std::bad_alloc&) {
+      connection.reset();
+      return Error{Code::kOutOfMemory, "The system has no memory to give."};
+    }
+  }
+
+  const std::string tcti;
+  const Limits limits;
+  std::mutex mutex;
+  std::condition_variable wake;   // for Serve: work, or the end
+  std::condition_variable watch;  // for Watch: work began or ended, or the end
+  std::deque<Piece> queue;
+  std::optional<Running> running;
+  std::uint64_t turn = 0;
+  int blocked = 0;
+  bool serving = false;
+  bool closed = false;
+};
+
+Result<std::shared_ptr<TpmDevice>> TpmDevice::Start(std::string tcti, Limits limits) {
+  auto state = std::make_shared<State>(std::move(tcti), limits);
+  if (Status s = StartThread([state] { state->Watch(); }); !s) return s.error();
+  return std::shared_ptr<TpmDevice>(new TpmDevice(std::move(state)));
+}
+
+Status TpmDevice::Submit(Work work, Done done) {
+  {
+    std::lock_guard lock(state_->mutex);
+    if (state_->closed) return Error{Code::kDisposed, "This TPM has been closed."};
+    if (state_->queue.size() >= state_->limits.queue) {
+      return Error{Code::kQueueFull, "The TPM has more work waiting than its queue may hold; try again later."};
+    }
+    state_->queue.push_back({std::move(work), std::move(done)});
+    if (Status s = state_->EnsureServing(); !s) {
+      state_->queue.pop_back();
+      return s;
+    }
+  }
+  state_->wake.notify_one();
+  return Status::Ok();
+}
+
+void TpmDevice::Close() {
+  std::deque<State::Piece> dropped;
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->closed = true;
+    dropped.swap(state_->queue);
+  }
+  state_->wake.notify_all();
+  state_->watch.notify_all();
+  for (const auto& piece : dropped) piece.done(Error{Code::kCancelled, "The TPM was closed before its turn came."});
+}
+
+TpmDevice::~TpmDevice() {
+  Close();
+}
+
+}  // namespace nomyo
