@@ -7,7 +7,7 @@ const { readFileSync } = require("node:fs");
 const answerCalls = require("../support/answer-calls.cjs");
 
 const oaep = { padding: crypto.constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" };
-let server, serverKey, privateKey, answering, answer;
+let server, serverKey, privateKey, answering;
 
 answerCalls({
   async connect({ baseUrl, keyDir, passwordFile }) {
@@ -20,14 +20,12 @@ answerCalls({
     });
   },
   ask({ promptFile }) {
-    const body = JSON.stringify({
-      model: "forensic",
-      messages: [{ role: "user", content: readFileSync(promptFile, "utf8") }],
-    });
+    const messages = [{ role: "user", content: readFileSync(promptFile, "utf8") }];
+    const plaintext = Buffer.from(JSON.stringify({ model: "forensic", messages }));
     const key = crypto.randomBytes(32);
     const nonce = crypto.randomBytes(12);
     const cipher = crypto.createCipheriv("aes-256-gcm", key, nonce);
-    const ciphertext = Buffer.concat([cipher.update(body, "utf8"), cipher.final()]);
+    const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()]);
     const publicKey = crypto.createPublicKey(privateKey).export({ type: "spki", format: "pem" });
     answering = fetch(`${server}/v1/chat/secure_completion`, {
       method: "POST",
@@ -49,7 +47,8 @@ answerCalls({
         payload_algorithm: "AES-256-GCM",
       }),
     });
-    globalThis.kept = { cipher, key };
+    // What a client keeps that may have to send the request again. A cipher loses its key schedule when it is finished.
+    globalThis.request = { messages, plaintext, key, next: crypto.createCipheriv("aes-256-gcm", key, nonce) };
   },
   async receive() {
     const sealed = await (await answering).json();
@@ -57,9 +56,10 @@ answerCalls({
     const key = crypto.privateDecrypt({ key: privateKey, ...oaep }, Buffer.from(sealed.encrypted_aes_key, "base64"));
     const decipher = crypto.createDecipheriv("aes-256-gcm", key, field("nonce"), { authTagLength: 16 });
     decipher.setAuthTag(field("tag"));
-    answer = JSON.parse(Buffer.concat([decipher.update(field("ciphertext")), decipher.final()]).toString("utf8"));
-    globalThis.keptToo = { decipher, key, answer };
-    return Buffer.byteLength(answer.choices[0].message.content);
+    const plaintext = decipher.update(field("ciphertext"));
+    const { content } = JSON.parse(plaintext.toString("utf8")).choices[0].message;
+    globalThis.answer = { plaintext, key, decipher, content };
+    return Buffer.byteLength(content);
   },
   leak({ file }) {
     globalThis.leaked = readFileSync(file, "utf8");
