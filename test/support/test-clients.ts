@@ -22,7 +22,9 @@ export class TestClients {
   readonly #made: AsyncDisposable[] = [];
 
   make(options: ClientOptions): SecureChatCompletion {
-    return this.add(new SecureChatCompletion({ allowHttp: true, keyDir: this.keyDir, keyRotationInterval: 0, ...options }));
+    return this.add(
+      new SecureChatCompletion({ allowHttp: true, keyDir: this.keyDir, keyRotationInterval: 0, ...options }),
+    );
   }
 
   add<T extends AsyncDisposable>(client: T): T {

@@ -21,7 +21,12 @@ describe("a request", () => {
   it("arrives as it was, and its answer comes back", async () => {
     const client = clients.make({ baseUrl: server.url, apiKey: "secret-key" });
     const tools = [{ type: "function", function: { name: "weather", parameters: { type: "object", properties: {} } } }];
-    const answer = await client.create({ ...request, temperature: 0.25, tools, custom_parameter: { deep: [1, null, "x"] } });
+    const answer = await client.create({
+      ...request,
+      temperature: 0.25,
+      tools,
+      custom_parameter: { deep: [1, null, "x"] },
+    });
     expect(answer.choices[0]?.message.content).toBe("Grüße, 世界 👋");
     expect(answer.usage).toEqual({ prompt_tokens: 5, completion_tokens: 7, total_tokens: 12 });
     expect(server.received).toHaveLength(1);
@@ -108,7 +113,9 @@ describe("a request", () => {
       expect(server.received.at(-1)!.payload.messages[0].content).toHaveLength(length);
     }
     expect(lengths.size).toBe(1);
-    expect(server.received.at(-1)!.plaintext.toString().trimEnd().length).toBeLessThan(server.received.at(-1)!.plaintext.length);
+    expect(server.received.at(-1)!.plaintext.toString().trimEnd().length).toBeLessThan(
+      server.received.at(-1)!.plaintext.length,
+    );
     await plain.create({ model: "m", messages: [{ role: "user", content: "x" }] });
     const { plaintext } = server.received.at(-1)!;
     expect(plaintext.toString()).toBe(JSON.stringify({ model: "m", messages: [{ role: "user", content: "x" }] }));
@@ -232,7 +239,11 @@ describe("names and forms", () => {
     } finally {
       delete process.env["NOMYO_API_KEY"];
     }
-    expect(server.received.map(({ headers }) => headers.authorization)).toEqual(["Bearer from-env", undefined, undefined]);
+    expect(server.received.map(({ headers }) => headers.authorization)).toEqual([
+      "Bearer from-env",
+      undefined,
+      undefined,
+    ]);
   });
 });
 
@@ -245,20 +256,31 @@ describe("a broken or hostile answer is a SecurityError, is not retried, and not
     ["of another version", (sealed) => JSON.stringify({ ...sealed, version: "2.0" })],
     ["of another algorithm", (sealed) => JSON.stringify({ ...sealed, algorithm: "hybrid-aes128-rsa2048" })],
     ["of another key algorithm", (sealed) => JSON.stringify({ ...sealed, key_algorithm: "RSA-OAEP-SHA1" })],
-    ["without its tag", (sealed) => {
-      delete sealed.encrypted_payload.tag;
-      return JSON.stringify(sealed);
-    }],
-    ["with a short tag", (sealed) => {
-      sealed.encrypted_payload.tag = Buffer.from(sealed.encrypted_payload.tag, "base64").subarray(0, 12).toString("base64");
-      return JSON.stringify(sealed);
-    }],
-    ["with one bit changed", (sealed) => {
-      const bytes = Buffer.from(sealed.encrypted_payload.ciphertext, "base64");
-      bytes[5]! ^= 1;
-      sealed.encrypted_payload.ciphertext = bytes.toString("base64");
-      return JSON.stringify(sealed);
-    }],
+    [
+      "without its tag",
+      (sealed) => {
+        delete sealed.encrypted_payload.tag;
+        return JSON.stringify(sealed);
+      },
+    ],
+    [
+      "with a short tag",
+      (sealed) => {
+        sealed.encrypted_payload.tag = Buffer.from(sealed.encrypted_payload.tag, "base64")
+          .subarray(0, 12)
+          .toString("base64");
+        return JSON.stringify(sealed);
+      },
+    ],
+    [
+      "with one bit changed",
+      (sealed) => {
+        const bytes = Buffer.from(sealed.encrypted_payload.ciphertext, "base64");
+        bytes[5]! ^= 1;
+        sealed.encrypted_payload.ciphertext = bytes.toString("base64");
+        return JSON.stringify(sealed);
+      },
+    ],
     ["sealed to another key", () => JSON.stringify(sealWithNode(Buffer.from('{"choices":[]}'), server.keys.publicKey))],
     ["cut short", (sealed) => JSON.stringify(sealed).slice(0, -20)],
   ];
@@ -290,7 +312,11 @@ describe("a broken or hostile answer is a SecurityError, is not retried, and not
       write();
     };
     const client = clients.make({ baseUrl: server.url, maxResponseBytes: 1_000_000 });
-    await expect(client.create(request)).rejects.toMatchObject({ name: "SecurityError", code: "TOO_LARGE", sent: "yes" });
+    await expect(client.create(request)).rejects.toMatchObject({
+      name: "SecurityError",
+      code: "TOO_LARGE",
+      sent: "yes",
+    });
     expect(written).toBeLessThan(32 * 1024 * 1024);
   });
 });

@@ -155,7 +155,10 @@ describe("a pin", () => {
 describe("a key that is no good is refused before anything is sent", () => {
   const pemOf = (bits: number): string =>
     generateKeyPairSync("rsa", { modulusLength: bits }).publicKey.export({ type: "spki", format: "pem" }) as string;
-  const ec = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ type: "spki", format: "pem" }) as string;
+  const ec = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({
+    type: "spki",
+    format: "pem",
+  }) as string;
 
   it.each([
     ["RSA-2048", pemOf(2048), "KEY_WEAK"],
@@ -191,8 +194,12 @@ describe("a server that has changed its key", () => {
     expect(response.attempts).toBe(2);
     expect(server.received).toHaveLength(2);
     expect(events.map(({ event }) => event)).toEqual(["first-seen", "changed"]);
-    expect(events[1]).toMatchObject({ before: sharedKeyPair().fingerprint, fingerprint: other.fingerprint, server: server.url });
-    expect(lines.filter(([level, message]) => level === "warn" && message.includes("changed"))).toHaveLength(1);
+    expect(events[1]).toMatchObject({
+      before: sharedKeyPair().fingerprint,
+      fingerprint: other.fingerprint,
+      server: server.url,
+    });
+    expect(lines.filter(([level, message]) => level === "warn" && message.includes("key has changed"))).toHaveLength(1);
   });
 
   it("is asked for its key once more on a 400, and the 400 is thrown when the key is the same", async () => {
