@@ -120,6 +120,12 @@ export interface MemoryInfo {
   };
 }
 
+/**
+ * A text as it is handed to {@link NativeAddon.seal}: a string without characters above U+00FF (they would be cut) of at most
+ * 16 384 code units, or any text in pieces of at most that many. `wide` pieces may hold any code unit.
+ */
+export type SealText = string | { readonly wide: boolean; readonly pieces: readonly string[] };
+
 export interface OpenLimits {
   /** Largest plaintext in bytes; over it: `TOO_LARGE`. */
   readonly maxPlaintextBytes: number;
@@ -213,24 +219,37 @@ export interface NativeAddon {
    * Seals JSON to `recipient` and returns the whole package, ready to be sent.
    *
    * `skeleton` is what `JSON.stringify` made with every long string and every secret taken out, each leaving the string
-   * `marker` in its place; `slots` are the taken values in order. `padTo`: plaintext length to reach with trailing spaces, 0 for
-   * none. `processedAt`: unix seconds, in answers only.
-   * Errors: `TOO_LARGE` (over `maxPlaintextBytes`), `INVALID_UTF8`, `DISPOSED`, `MEMORY_LOCK`, `OUT_OF_MEMORY`.
+   * `marker` (ASCII, its first character nowhere else in it) in its place; `slots` are the taken values in order.
+   * Errors: `TOO_LARGE` (over `maxPlaintextBytes`), `INVALID_UTF8`, `DISPOSED`, `MEMORY_LOCK`, `OUT_OF_MEMORY`, `INVALID_ARGUMENT`
+   * (the skeleton does not hold the marker exactly once for each slot).
    */
   seal(
     recipient: PublicKeyHandle,
-    skeleton: string,
+    skeleton: SealText,
     marker: string,
-    slots: readonly (string | BufferHandle)[],
+    slots: readonly (SealText | BufferHandle)[],
     options: {
       readonly maxPlaintextBytes: number;
+      /** The plaintext's likely length: sizes memory, no more. */
+      readonly expectedBytes: number;
+      /** `"bucket"`: filled up with spaces to the next power of two from 4 KiB on, at most to `maxPlaintextBytes`. */
       readonly padding: "none" | "bucket";
+      /** Unix seconds, in answers only. */
       readonly processedAt?: number;
       readonly policy: LockPolicy;
     },
   ): Uint8Array<ArrayBuffer>;
   /**
-   * Opens a package. `body` must not be changed until the promise settles. Errors: `PACKAGE_FORMAT`, `PACKAGE_ALGORITHM`, `DECRYPT`,
+   * Seals bytes that are already the UTF-8 JSON of one object, which the caller answers for; usually a view of pool memory. Options and
+   * errors as for {@link NativeAddon.seal}.
+   */
+  sealBytes(
+    recipient: PublicKeyHandle,
+    json: Uint8Array,
+    options: { readonly maxPlaintextBytes: number; readonly processedAt?: number; readonly policy: LockPolicy },
+  ): Uint8Array<ArrayBuffer>;
+  /**
+   * Opens a package. `body` must be neither changed nor transferred until the promise settles. Errors: `PACKAGE_FORMAT`, `PACKAGE_ALGORITHM`, `DECRYPT`,
    * `PLAINTEXT`, `TOO_LARGE`, `MEMORY_LOCK`, `CANCELLED`, `QUEUE_FULL`.
    */
   open(
@@ -251,6 +270,8 @@ export interface NativeAddon {
   /** The `processed_at` of the package, if it had one. */
   openedProcessedAt(opened: OpenedHandle): number | undefined;
   openedByteLength(opened: OpenedHandle): number;
+  /** Moves the plaintext's bytes, without a copy, to a buffer of the caller's; `opened` is disposed of. */
+  openedTakeBuffer(opened: OpenedHandle): BufferHandle;
   openedDispose(opened: OpenedHandle): void;
   /**
    * TEST ONLY, for the forensic proof: the AES key of the package in hex. Throws `UNSUPPORTED` unless the process was started with

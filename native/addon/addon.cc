@@ -12,9 +12,11 @@
 namespace nomyo::addon {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  // Memory first: OpenSSL's allocator can be replaced only before its first allocation.
+  // First whose OpenSSL it is: nothing of another copy may be touched.
+  InitBuildInfo(env, exports);
+  if (env.IsExceptionPending()) return exports;
+  // Then memory: OpenSSL's allocator can be replaced only before its first allocation.
   InitMemory(env, exports);
-  if (!env.IsExceptionPending()) InitBuildInfo(env, exports);
   if (env.IsExceptionPending()) return exports;
   Environment::Attach(env);
   InitJob(env, exports);

@@ -1,7 +1,181 @@
 #include "addon/crypto.h"
 
-namespace nomyo::addon {
+#include <string>
+#include <utility>
 
-void InitCrypto(Napi::Env, Napi::Object) {}
+#include "addon/error.h"
+#include "addon/function.h"
+#include "addon/job.h"
+#include "addon/secure_buffer_handle.h"
+
+namespace nomyo::addon {
+namespace {
+
+// What a 4096-bit key takes in the pool, about; tells the collector that a handle is not as light as it looks.
+constexpr std::int64_t kKeyBytes = 8 * 1024;
+
+Napi::Value NewPublicKey(Napi::Env env, Result<RsaPublicKey> key) {
+  if (!key) return Throw(env, key.error());
+  auto encryptor = OaepEncryptor::For(*key);
+  if (!encryptor) return Throw(env, encryptor.error());
+  return NewHandle(env, std::make_shared<PublicKeyObject>(std::move(*key), std::move(*encryptor)), kKeyBytes);
+}
+
+// The optional password argument: null or a SecureBuffer. False with an exception pending.
+bool GetPassword(Napi::Env env, const Napi::Value& value, std::shared_ptr<SecureBuffer>& password) {
+  if (value.IsNull() || value.IsUndefined()) return true;
+  password = GetBuffer(env, value);
+  return password != nullptr;
+}
+
+std::optional<std::span<const std::uint8_t>> PasswordBytes(const std::shared_ptr<SecureBuffer>& password) {
+  if (!password) return std::nullopt;
+  return std::as_const(*password).bytes();
+}
+
+// A job whose outcome is a private key.
+class PrivateKeyJob : public PromiseJob {
+ public:
+  Status Work() final {
+    auto key = MakeKey();
+    if (!key) return key.error();
+    key_ = std::make_shared<const RsaPrivateKey>(std::move(*key));
+    return Status::Ok();
+  }
+
+  Napi::Value Resolve(Napi::Env env) final {
+    return NewHandle(env, std::make_shared<PrivateKeyObject>(std::move(key_)), kKeyBytes);
+  }
+
+ private:
+  virtual Result<RsaPrivateKey> MakeKey() = 0;
+  std::shared_ptr<const RsaPrivateKey> key_;
+};
+
+class GenerateJob final : public PrivateKeyJob {
+ public:
+  explicit GenerateJob(int bits) : bits_(bits) {}
+
+ private:
+  Result<RsaPrivateKey> MakeKey() override { return RsaPrivateKey::Generate(bits_); }
+  int bits_;
+};
+
+class ImportJob final : public PrivateKeyJob {
+ public:
+  ImportJob(std::shared_ptr<SecureBuffer> pem, std::shared_ptr<SecureBuffer> password)
+      : pem_(std::move(pem)), password_(std::move(password)) {}
+
+ private:
+  Result<RsaPrivateKey> MakeKey() override { return RsaPrivateKey::Import(pem_->bytes(), PasswordBytes(password_)); }
+  std::shared_ptr<SecureBuffer> pem_;
+  std::shared_ptr<SecureBuffer> password_;
+};
+
+class ExportJob final : public PromiseJob {
+ public:
+  ExportJob(std::shared_ptr<const RsaPrivateKey> key, std::shared_ptr<SecureBuffer> password)
+      : key_(std::move(key)), password_(std::move(password)) {}
+
+  Status Work() override {
+    auto pem = key_->Export(PasswordBytes(password_));
+    if (!pem) return pem.error();
+    pem_ = std::move(*pem);
+    return Status::Ok();
+  }
+
+  Napi::Value Resolve(Napi::Env env) override { return NewBufferHandle(env, std::move(pem_)); }
+
+ private:
+  std::shared_ptr<const RsaPrivateKey> key_;
+  std::shared_ptr<SecureBuffer> password_;
+  SecureBuffer pem_;
+};
+
+Napi::Value GeneratePrivateKey(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!info[0].IsNumber()) {
+    Napi::TypeError::New(env, "expected the number of bits").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  const auto policy = GetLockPolicy(env, info[1]);
+  if (!policy) return env.Undefined();
+  return Start(env, std::make_unique<GenerateJob>(info[0].As<Napi::Number>().Int32Value()), *policy, info[2]);
+}
+
+Napi::Value ImportPrivateKey(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  auto pem = GetBuffer(env, info[0]);
+  std::shared_ptr<SecureBuffer> password;
+  if (!pem || !GetPassword(env, info[1], password)) return env.Undefined();
+  const auto policy = GetLockPolicy(env, info[2]);
+  if (!policy) return env.Undefined();
+  return Start(env, std::make_unique<ImportJob>(std::move(pem), std::move(password)), *policy, info[3]);
+}
+
+Napi::Value ExportPrivateKey(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  auto key = GetPrivateKey(env, info[0]);
+  std::shared_ptr<SecureBuffer> password;
+  if (!key || !GetPassword(env, info[1], password)) return env.Undefined();
+  const auto policy = GetLockPolicy(env, info[2]);
+  if (!policy) return env.Undefined();
+  return Start(env, std::make_unique<ExportJob>(std::move(key), std::move(password)), *policy);
+}
+
+Napi::Value PrivateKeyPublic(const Napi::CallbackInfo& info) {
+  auto key = GetPrivateKey(info.Env(), info[0]);
+  if (!key) return info.Env().Undefined();
+  // A public key is no secret: it must not fail for want of locked memory.
+  LockPolicyScope scope(LockPolicy::kPreferred);
+  return NewPublicKey(info.Env(), key->PublicKey());
+}
+
+Napi::Value PrivateKeyDispose(const Napi::CallbackInfo& info) {
+  auto object = GetHandle<PrivateKeyObject>(info.Env(), info[0]);
+  if (object) object->key.reset();
+  return info.Env().Undefined();
+}
+
+Napi::Value ImportPublicKey(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!info[0].IsString() || !info[1].IsNumber()) {
+    Napi::TypeError::New(env, "expected a PEM string and the least number of bits").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  LockPolicyScope scope(LockPolicy::kPreferred);
+  return NewPublicKey(
+      env, RsaPublicKey::Import(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Number>().Int32Value()));
+}
+
+Napi::Value PublicKeyInfo(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  auto object = GetHandle<PublicKeyObject>(env, info[0]);
+  if (!object) return env.Undefined();
+  Napi::Object facts = Napi::Object::New(env);
+  facts.Set("bits", object->key.bits());
+  facts.Set("spkiSha256", object->key.spki_sha256());
+  facts.Set("pem", object->key.pem());
+  return facts;
+}
+
+}  // namespace
+
+std::shared_ptr<const RsaPrivateKey> GetPrivateKey(Napi::Env env, napi_value value) {
+  auto object = GetHandle<PrivateKeyObject>(env, value);
+  if (!object) return nullptr;
+  if (!object->key) Throw(env, {Code::kDisposed, "The private key was disposed of."});
+  return object->key;
+}
+
+void InitCrypto(Napi::Env env, Napi::Object exports) {
+  Export<GeneratePrivateKey>(env, exports, "generatePrivateKey");
+  Export<ImportPrivateKey>(env, exports, "importPrivateKey");
+  Export<ExportPrivateKey>(env, exports, "exportPrivateKey");
+  Export<PrivateKeyPublic>(env, exports, "privateKeyPublic");
+  Export<PrivateKeyDispose>(env, exports, "privateKeyDispose");
+  Export<ImportPublicKey>(env, exports, "importPublicKey");
+  Export<PublicKeyInfo>(env, exports, "publicKeyInfo");
+}
 
 }  // namespace nomyo::addon

@@ -1,8 +1,11 @@
 #include "addon/environment.h"
 
+#include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <utility>
+
+#include "core/threads/executor.h"
 
 namespace nomyo::addon {
 
@@ -37,7 +40,18 @@ class Environment::Channel final : public Mailbox, public std::enable_shared_fro
     if (queue_.size() == 1) napi_call_threadsafe_function(bell_, nullptr, napi_tsfn_nonblocking);
   }
 
+  void Borrow() override {
+    std::lock_guard lock(mutex_);
+    ++borrowed_;
+  }
+
+  void Return() override {
+    std::lock_guard lock(mutex_);
+    if (--borrowed_ == 0) returned_.notify_all();
+  }
+
   void Hold(Napi::Env env, bool hold) {
+    if (bell_ == nullptr) return;  // closed; only this thread closes
     if (hold) {
       napi_ref_threadsafe_function(env, bell_);
     } else {
@@ -45,12 +59,20 @@ class Environment::Channel final : public Mailbox, public std::enable_shared_fro
     }
   }
 
+  // Close is called on the JavaScript thread, before the environment's memory goes: no bell rings afterwards, what has
+  // not started is cancelled, and what reads the environment's memory has finished (one package's opening at most, for
+  // each thread). Jobs that borrowed nothing, such as key generations, run on and find the box closed.
   void Close() {
     std::deque<std::unique_ptr<Completion>> left;
-    std::lock_guard lock(mutex_);
-    left.swap(queue_);
-    if (bell_ != nullptr) napi_release_threadsafe_function(bell_, napi_tsfn_abort);
-    bell_ = nullptr;
+    {
+      std::lock_guard lock(mutex_);
+      left.swap(queue_);
+      if (bell_ != nullptr) napi_release_threadsafe_function(bell_, napi_tsfn_abort);
+      bell_ = nullptr;
+    }
+    Executor::Instance().CancelOwner(static_cast<Mailbox*>(this));
+    std::unique_lock lock(mutex_);
+    returned_.wait(lock, [this] { return borrowed_ == 0; });
   }
 
   void Drain(Napi::Env env) {
@@ -75,6 +97,8 @@ class Environment::Channel final : public Mailbox, public std::enable_shared_fro
 
  private:
   std::mutex mutex_;
+  std::condition_variable returned_;
+  std::size_t borrowed_ = 0;
   std::deque<std::unique_ptr<Completion>> queue_;
   napi_threadsafe_function bell_ = nullptr;
 };

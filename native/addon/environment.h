@@ -8,7 +8,7 @@
 namespace nomyo::addon {
 
 // Completion is settled on the JavaScript thread, once. If the environment ends first it is destroyed unsettled, on
-// any thread.
+// any thread: it must not own anything of Node-API's that is released by destruction.
 class Completion {
  public:
   virtual ~Completion() = default;
@@ -22,6 +22,11 @@ class Mailbox {
   virtual ~Mailbox() = default;
   // Post hands a completion over. Any thread.
   virtual void Post(std::unique_ptr<Completion> completion) = 0;
+
+  // Between Borrow (JavaScript thread) and Return (any thread) a job reads memory that belongs to the environment, such
+  // as an array's bytes. The environment does not end before all is returned.
+  virtual void Borrow() = 0;
+  virtual void Return() = 0;
 };
 
 class Environment {

@@ -37,7 +37,7 @@ Napi::Value NewHandle(Napi::Env env, std::shared_ptr<T> object, std::int64_t ext
   }
   std::int64_t total = 0;
   napi_adjust_external_memory(env, external_bytes, &total);
-  box.release();
+  static_cast<void>(box.release());  // the finalizer owns it now
   return handle;
 }
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include <napi.h>
 
@@ -23,6 +24,18 @@ class PromiseJob {
   // Resolve makes the value of the promise, on the JavaScript thread, only after Work succeeded. A pending exception
   // rejects the promise.
   virtual Napi::Value Resolve(Napi::Env env) = 0;
+
+  // Pin keeps `value` (an array whose bytes Work reads) from being collected until the promise is settled, and its
+  // memory from going with the environment before Work is done. On the JavaScript thread, before Start. Nothing else of
+  // Node-API's may be kept in a job: it is destroyed on any thread when its environment has ended. False, and the job
+  // must not be started, when the environment refuses.
+  [[nodiscard]] bool Pin(Napi::Env env, napi_value value);
+  bool pinned() const { return !pinned_.empty(); }
+  // Unpin releases on the JavaScript thread; an environment that ends releases by itself.
+  void Unpin(Napi::Env env);
+
+ private:
+  std::vector<napi_ref> pinned_;
 };
 
 // CancelToken lets JavaScript take a job out of the queue before it starts (a job that runs is not interrupted).
@@ -31,7 +44,7 @@ class CancelToken {
   // Cancel cancels the job it was given to, or the one that it will be given to.
   void Cancel();
   bool cancelled() const { return cancelled_; }
-  void Bind(std::shared_ptr<Job> job);
+  void Bind(const std::shared_ptr<Job>& job);
 
  private:
   bool cancelled_ = false;

@@ -184,13 +184,14 @@ bool OpenSslInPool() noexcept {
 }
 
 Error OpenSslError(Error otherwise) {
-  ERR_clear_error();
-  const LockedPool::Refusal refusal = std::exchange(refused, LockedPool::Refusal::kNone);
-  if (refusal == LockedPool::Refusal::kNone) return otherwise;
-  return LockedPool::Instance().Explain(refusal, refused_bytes);
+  const LockedPool::Refusal refusal = refused;
+  const std::size_t bytes = refused_bytes;
+  ClearOpenSslError();
+  return refusal == LockedPool::Refusal::kNone ? std::move(otherwise) : LockedPool::Instance().Explain(refusal, bytes);
 }
 
 void ClearOpenSslError() noexcept {
+  // Where memory is short this may be refused the queue itself, which is no news.
   ERR_clear_error();
   refused = LockedPool::Refusal::kNone;
 }

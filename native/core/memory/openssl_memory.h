@@ -16,8 +16,9 @@ namespace nomyo {
 // holds no secret) is ordinary memory; free and realloc tell it from the pool's by address. Everything later is the
 // pool's, under the LockPolicy of the thread that allocates.
 //
-// No configuration file is read: one could load foreign providers. No random generator state exists either: each
-// request for random bytes goes to getrandom(2), straight into the caller's memory.
+// No configuration file is read: one could load foreign providers. No random generator's state is a secret either: each
+// request for random bytes goes to the kernel, straight into the caller's memory. (RSA generation makes OpenSSL's own
+// generators, to ask for their strength; nothing is drawn from them.)
 Status InstallOpenSslMemory();
 
 // OpenSslInPool says whether OpenSSL's allocations go to the pool.

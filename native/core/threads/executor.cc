@@ -3,41 +3,144 @@
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
+#include <list>
 #include <mutex>
+#include <optional>
+#include <system_error>
 #include <thread>
+#include <utility>
+#include <vector>
+
+#include "core/memory/locked_pool.h"
+#include "core/threads/job_stack.h"
+
+#if !defined(_WIN32)
+#include <pthread.h>
+
+#include <csignal>
+#endif
 
 namespace nomyo {
+namespace {
+
+// Enough for any burst that a server's callers make; beyond it the caller must hear that it is too much.
+constexpr std::size_t kQueueLimit = 4096;
+constexpr std::size_t kMostThreads = 64;
+
+// The stacks may take a quarter of what can be locked: the rest is for keys and answers. Where not even one stack fits
+// into that, nothing much is locked anyway, and the number of cores decides.
+std::size_t DefaultThreadLimit() {
+  const std::size_t cores = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kMostThreads);
+  const auto budget = LockedPool::Instance().LockBudget();
+  if (!budget) return cores;
+  const std::size_t stacks = *budget / 4 / kJobStackBytes;
+  return stacks == 0 ? cores : std::min(cores, stacks);
+}
+
+// The process's signals are the main thread's business; a handler here would run on a secret stack.
+void BlockSignals() {
+#if !defined(_WIN32)
+  sigset_t all;
+  sigfillset(&all);
+  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) sigdelset(&all, fault);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+#endif
+}
+
+}  // namespace
 
 struct Executor::Impl {
+  struct Owner {
+    const void* key;
+    std::deque<std::shared_ptr<Job>> jobs;  // never empty
+  };
+
   mutable std::mutex mutex;
   std::condition_variable wake;
-  std::deque<std::shared_ptr<Job>> queue;
+  std::list<Owner> owners;  // the front one is served next, and then goes to the back
+  std::size_t queued = 0;
   std::size_t threads = 0;
   std::size_t idle = 0;
   std::size_t running = 0;
-  std::size_t limit = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 64);
+  std::size_t limit = DefaultThreadLimit();
+  // Threads whose stack is locked, and locked stacks that wait for a thread to change its unlocked one for.
+  std::size_t locked_stacks = 0;
+  std::vector<JobStack> spare;
 
-  void Work() {
+  // TakeJob takes the next job that a thread with such a stack may run. Under `mutex`.
+  std::shared_ptr<Job> TakeJob(bool locked_stack) {
+    for (auto owner = owners.begin(); owner != owners.end(); ++owner) {
+      if (!locked_stack && owner->jobs.front()->policy_ == LockPolicy::kRequired) continue;
+      std::shared_ptr<Job> job = std::move(owner->jobs.front());
+      owner->jobs.pop_front();
+      --queued;
+      if (owner->jobs.empty()) {
+        owners.erase(owner);
+      } else {
+        owners.splice(owners.end(), owners, owner);
+      }
+      return job;
+    }
+    return nullptr;
+  }
+
+  void Work(JobStack stack) {
+    BlockSignals();
     std::unique_lock lock(mutex);
     for (;;) {
-      ++idle;
-      wake.wait(lock, [this] { return !queue.empty(); });
-      --idle;
-      std::shared_ptr<Job> job = std::move(queue.front());
-      queue.pop_front();
+      if (!stack.locked() && !spare.empty()) {
+        std::swap(stack, spare.back());
+        spare.pop_back();  // gives the unlocked one back
+      }
+      std::shared_ptr<Job> job = TakeJob(stack.locked());
+      if (job == nullptr) {
+        ++idle;
+        wake.wait(lock);
+        --idle;
+        continue;
+      }
       job->state_ = Job::State::kRunning;
       ++running;
       lock.unlock();
       {
         LockPolicyScope scope(job->policy_);
-        job->Run();
+        stack.Run([](void* data) { static_cast<Job*>(data)->Run(); }, job.get());
       }
       job->state_ = Job::State::kDone;
+      lock.lock();
+      // Before Finish, so that whoever hears of the outcome does not find the job still counted.
+      --running;
+      lock.unlock();
       job->Finish(false);
       job.reset();
       lock.lock();
-      --running;
     }
+  }
+
+  // EnsureThread makes sure that a thread will run a job of `policy`, and starts another if all are busy. Under
+  // `mutex`.
+  Status EnsureThread(LockPolicy policy) {
+    const bool required = policy == LockPolicy::kRequired;
+    const bool served = required ? locked_stacks != 0 : threads != 0;
+    const bool more = idle <= queued && threads < limit;
+    if (served && !more) return Status::Ok();
+    auto stack = JobStack::Allocate(policy);
+    if (!stack) return served ? Status::Ok() : Status(stack.error());
+    const bool locked = stack->locked();
+    if (threads >= limit) {
+      // Every thread has an unlocked stack: one of them changes it for this.
+      spare.push_back(std::move(*stack));
+    } else {
+      try {
+        std::thread([this, own = std::move(*stack)]() mutable { Work(std::move(own)); }).detach();
+      } catch (const std::system_error&) {
+        if (served) return Status::Ok();
+        return Error{Code::kOutOfMemory, "The system did not let this process start a thread."};
+      }
+      ++threads;
+    }
+    if (locked) ++locked_stacks;
+    return Status::Ok();
   }
 };
 
@@ -48,34 +151,63 @@ Executor& Executor::Instance() {
   return *executor;
 }
 
-Status Executor::Submit(std::shared_ptr<Job> job, LockPolicy policy, const void*) {
+Status Executor::Submit(std::shared_ptr<Job> job, LockPolicy policy, const void* owner) {
   std::lock_guard lock(impl_->mutex);
-  if (impl_->queue.size() >= 4096) return Error{Code::kQueueFull, "Too much work is queued already."};
+  if (impl_->queued >= kQueueLimit) {
+    return Error{Code::kQueueFull, "Too many operations are waiting already. Send fewer requests at the same time."};
+  }
+  if (Status status = impl_->EnsureThread(policy); !status) return status;
   job->policy_ = policy;
   job->state_ = Job::State::kQueued;
-  impl_->queue.push_back(std::move(job));
-  if (impl_->idle < impl_->queue.size() && impl_->threads < impl_->limit) {
-    ++impl_->threads;
-    std::thread([impl = impl_] { impl->Work(); }).detach();
+  const auto at =
+      std::find_if(impl_->owners.begin(), impl_->owners.end(), [owner](const auto& each) { return each.key == owner; });
+  Impl::Owner& queue = at != impl_->owners.end() ? *at : impl_->owners.emplace_back(Impl::Owner{owner, {}});
+  queue.jobs.push_back(std::move(job));
+  ++impl_->queued;
+  // One thread is enough, unless some may not run every job.
+  if (impl_->locked_stacks == impl_->threads) {
+    impl_->wake.notify_one();
+  } else {
+    impl_->wake.notify_all();
   }
-  impl_->wake.notify_one();
   return Status::Ok();
 }
 
 bool Executor::Cancel(const std::shared_ptr<Job>& job) {
   {
     std::lock_guard lock(impl_->mutex);
-    auto at = std::find(impl_->queue.begin(), impl_->queue.end(), job);
-    if (at == impl_->queue.end()) return false;
-    impl_->queue.erase(at);
+    if (job->state_ != Job::State::kQueued) return false;
+    for (auto owner = impl_->owners.begin(); owner != impl_->owners.end(); ++owner) {
+      const auto at = std::find(owner->jobs.begin(), owner->jobs.end(), job);
+      if (at == owner->jobs.end()) continue;
+      owner->jobs.erase(at);
+      --impl_->queued;
+      if (owner->jobs.empty()) impl_->owners.erase(owner);
+      break;
+    }
     job->state_ = Job::State::kDone;
   }
   job->Finish(true);
   return true;
 }
 
+void Executor::CancelOwner(const void* owner) {
+  std::deque<std::shared_ptr<Job>> jobs;
+  {
+    std::lock_guard lock(impl_->mutex);
+    const auto at = std::find_if(impl_->owners.begin(), impl_->owners.end(),
+                                 [owner](const auto& each) { return each.key == owner; });
+    if (at == impl_->owners.end()) return;
+    jobs.swap(at->jobs);
+    impl_->owners.erase(at);
+    impl_->queued -= jobs.size();
+    for (const auto& job : jobs) job->state_ = Job::State::kDone;
+  }
+  for (const auto& job : jobs) job->Finish(true);
+}
+
 Status Executor::SetThreadLimit(std::size_t threads) {
-  if (threads < 1 || threads > 64) return Error{Code::kInvalidArgument, "threads must be from 1 to 64."};
+  if (threads < 1 || threads > kMostThreads) return Error{Code::kInvalidArgument, "threads must be from 1 to 64."};
   std::lock_guard lock(impl_->mutex);
   impl_->limit = threads;
   return Status::Ok();
@@ -83,7 +215,7 @@ Status Executor::SetThreadLimit(std::size_t threads) {
 
 Executor::Stats Executor::stats() const {
   std::lock_guard lock(impl_->mutex);
-  return {impl_->threads, impl_->limit, impl_->queue.size(), impl_->running};
+  return {impl_->threads, impl_->limit, impl_->queued, impl_->running};
 }
 
 }  // namespace nomyo

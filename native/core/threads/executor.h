@@ -47,7 +47,11 @@ class Executor {
   // when it is already running or done. Any thread.
   bool Cancel(const std::shared_ptr<Job>& job);
 
-  // SetThreadLimit sets the largest number of threads (1 to 64; by default the number of cores).
+  // CancelOwner does the same for all jobs of one owner that have not started, in their order. Any thread.
+  void CancelOwner(const void* owner);
+
+  // SetThreadLimit sets the largest number of threads (1 to 64). By default it is the number of cores, or fewer where
+  // their stacks would take more than a quarter of what may be locked.
   Status SetThreadLimit(std::size_t threads);
 
   struct Stats {

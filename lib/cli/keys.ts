@@ -1,0 +1,197 @@
+/** `nomyo-native keys`: make, look at and check RSA keys on disk. */
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { keyFiles, loadPrivateKey, publicPem, savePrivateKey } from "../client/key-store.js";
+import { ConfigurationError } from "../errors.js";
+import { SecureBuffer } from "../memory/secure-buffer.js";
+import { native, type PublicKeyInfo } from "../native.js";
+import { parse } from "./arguments.js";
+import { exitCode, UsageError } from "./exit-code.js";
+import { promptSecret, readSecret } from "./secret.js";
+import type { Streams } from "./streams.js";
+
+export const keysHelp = `Usage: nomyo-native keys generate [--dir FOLDER] [password options] [--json]
+       nomyo-native keys show     [--dir FOLDER | FILE] [password options] [--json]
+       nomyo-native keys check    [--dir FOLDER] [password options] [--json]
+
+generate   makes an RSA-4096 pair: private_key.pem (PKCS#8, mode 0600) and public_key.pem (mode 0644). Keys that are there
+           are never replaced. A client uses the folder as keyDir, the router FOLDER/private_key.pem as --key-file.
+show       prints a key's size and fingerprint (SHA-256 of the SubjectPublicKeyInfo: what clients pin), and the public
+           half as PEM. FILE may be a public or a private key.
+check      loads the private key as strictly as the client does: form, size, mode, password, and whether the public
+           key beside it belongs to it.
+
+  --dir FOLDER               client_keys
+  --password-file FILE       the private key's password (mode 0600); or NOMYO_KEY_PASSWORD; or
+  --ask-password             at the terminal
+  --json
+  -h, --help
+
+Exit codes: 0 good, 2 wrong arguments or a file that cannot be read, 3 the key was refused.
+`;
+
+const options = {
+  dir: { type: "string" },
+  "password-file": { type: "string" },
+  "ask-password": { type: "boolean" },
+  json: { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+} as const;
+
+interface Request {
+  readonly folder: string;
+  readonly file: string | undefined;
+  readonly password: SecureBuffer | undefined;
+}
+
+export async function runKeys(args: readonly string[], streams: Streams): Promise<number> {
+  const { values, positionals } = parse({ args: [...args], options, allowPositionals: true });
+  if (values.help === true) {
+    streams.stdout.write(keysHelp);
+    return exitCode.ok;
+  }
+  const [action, file, ...more] = positionals;
+  const run = action !== undefined && Object.hasOwn(actions, action) ? actions[action] : undefined;
+  if (run === undefined) throw new UsageError("Say which: keys generate, keys show or keys check.");
+  if (more.length > 0 || (file !== undefined && (action !== "show" || values.dir !== undefined))) {
+    throw new UsageError("There is an argument too many.");
+  }
+  const password = await readPassword(values, action === "generate", streams);
+  try {
+    const result = await run({ folder: values.dir ?? "client_keys", file, password });
+    streams.stdout.write(values.json === true ? `${JSON.stringify(result.json)}\n` : result.text);
+    return exitCode.ok;
+  } finally {
+    password?.dispose();
+  }
+}
+
+interface Result {
+  readonly json: Record<string, unknown>;
+  readonly text: string;
+}
+
+const actions: Readonly<Record<string, (request: Request) => Promise<Result>>> = { generate, show, check };
+
+async function generate({ folder, password }: Request): Promise<Result> {
+  const key = await native.generatePrivateKey(4096, "required");
+  try {
+    const info = native.publicKeyInfo(native.privateKeyPublic(key));
+    try {
+      await savePrivateKey(folder, key, password, "required", false);
+    } catch (error) {
+      const { code, syscall } = error as NodeJS.ErrnoException;
+      if (syscall === undefined) throw error;
+      throw new ConfigurationError(
+        "--dir",
+        code === "EEXIST"
+          ? `There is a private key in ${folder} already, and keys are never replaced. Choose another folder.`
+          : `The keys cannot be written to ${folder} (${code ?? "unknown error"}).`,
+      );
+    }
+    const files = keyFiles(folder);
+    const text = `made ${files.privateKey} (${password === undefined ? "without a password" : "under the password"})\nmade ${files.publicKey}\n`;
+    return {
+      json: { ...facts(info), private_key: files.privateKey, public_key: files.publicKey },
+      text: text + table(info),
+    };
+  } finally {
+    native.privateKeyDispose(key);
+  }
+}
+
+async function show({ folder, file, password }: Request): Promise<Result> {
+  const path =
+    file ?? ((await isFile(keyFiles(folder).publicKey)) ? keyFiles(folder).publicKey : join(folder, "private_key.pem"));
+  const pem = await readPublicPem(path);
+  const info = pem === undefined ? await privateInfo(path, undefined, password) : publicInfo(path, pem);
+  return { json: { ...facts(info), public_key_pem: info.pem }, text: `${table(info)}${info.pem}` };
+}
+
+async function check({ folder, password }: Request): Promise<Result> {
+  const { privateKey, publicKey } = keyFiles(folder);
+  const beside = (await isFile(publicKey)) ? publicKey : undefined;
+  const info = await privateInfo(privateKey, beside, password);
+  const text =
+    `${privateKey}: a good key, readable by its owner only\n` +
+    (beside === undefined ? `${publicKey}: not there; the client makes it anew\n` : `${publicKey}: belongs to it\n`);
+  return { json: { ...facts(info), private_key: privateKey, public_key: beside ?? null }, text: text + table(info) };
+}
+
+async function privateInfo(
+  path: string,
+  publicPath: string | undefined,
+  password: SecureBuffer | undefined,
+): Promise<PublicKeyInfo> {
+  const { key } = await loadPrivateKey(path, publicPath, password, "required");
+  try {
+    return native.publicKeyInfo(native.importPublicKey(publicPem(key), 2048));
+  } finally {
+    native.privateKeyDispose(key);
+  }
+}
+
+function publicInfo(path: string, pem: string): PublicKeyInfo {
+  try {
+    return native.publicKeyInfo(native.importPublicKey(pem, 2048));
+  } catch {
+    throw new ConfigurationError("FILE", `${path} is not the PEM of an RSA public key of 2048 bits or more.`);
+  }
+}
+
+/** The text of a public key's file; `undefined` when it is not one, and so must be read into locked memory. */
+async function readPublicPem(path: string): Promise<string | undefined> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    throw new ConfigurationError(
+      "FILE",
+      `${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown error"}).`,
+    );
+  }
+  if (bytes.subarray(0, 64).includes("PRIVATE KEY")) {
+    bytes.fill(0);
+    return undefined;
+  }
+  return bytes.toString("latin1");
+}
+
+async function readPassword(
+  values: { readonly "password-file"?: string; readonly "ask-password"?: boolean },
+  isNew: boolean,
+  streams: Streams,
+): Promise<SecureBuffer | undefined> {
+  if (values["ask-password"] === true) {
+    const password = await promptSecret("Password: ", streams, "required");
+    if (isNew) {
+      const again = await promptSecret("Again: ", streams, "required");
+      try {
+        if (!password.equals(again)) throw new UsageError("The two passwords differ.");
+      } finally {
+        again.dispose();
+      }
+    }
+    return password;
+  }
+  return await readSecret(
+    { option: "--password-file", file: values["password-file"], variable: "NOMYO_KEY_PASSWORD" },
+    streams.env,
+    "required",
+  );
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return await stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+}
+
+function facts({ bits, spkiSha256 }: PublicKeyInfo): Record<string, unknown> {
+  return { type: "rsa", bits, spki_sha256: spkiSha256 };
+}
+
+function table({ bits, spkiSha256 }: PublicKeyInfo): string {
+  return `RSA-${bits}, fingerprint sha256:${spkiSha256}\n`;
+}

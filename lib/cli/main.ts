@@ -1,0 +1,87 @@
+#!/usr/bin/env node
+/** The `nomyo-native` command: finds the subcommand, and turns its outcome into an exit code. */
+import { exitCode, exitCodeOf, UsageError } from "./exit-code.js";
+import type { Streams } from "./streams.js";
+
+type Command = (args: readonly string[], streams: Streams) => Promise<number>;
+
+/** Commands load when they are used: `--help` needs no native addon. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  router: async () => (await import("./router.js")).runRouter,
+};
+
+const help = `Usage: nomyo-native COMMAND [options]
+
+End-to-end encrypted, OpenAI-compatible chat completions, with keys and plaintext in locked memory and the server's TPM
+quote verified.
+
+  chat      send a prompt and print the answer
+  keys      make, look at and check RSA keys: keys generate, keys show, keys check
+  router    run the server's side on this machine, before Ollama, vLLM, llama.cpp or with an echo model
+  doctor    say what of this package works on this machine, and what to do about the rest
+  attest    look at, verify and compare TPM quotes; make baselines
+  bench     measure sealing, opening and keys on this machine
+
+First steps, without an account, in two terminals:
+  nomyo-native router --port 8080
+  nomyo-native chat --base-url http://127.0.0.1:8080 --allow-http "Hello"
+
+nomyo-native COMMAND --help tells each command's options. Secrets come from files, the environment or a prompt, never
+from arguments, which every account of the machine can read.
+
+  --help, --version
+
+Exit codes
+  0 done                                  4 the server refused or failed
+  1 failed                                5 no connection, or time ran out
+  2 wrong arguments or settings           10, 20, 30 attest: refused, unsupported, malformed
+  3 refused for security                  130 interrupted
+`;
+
+/** Runs one command line; never throws. */
+export async function main(args: readonly string[], streams: Streams): Promise<number> {
+  const [name, ...rest] = args;
+  try {
+    if (name === undefined) throw new UsageError("A command is needed.");
+    if (name === "--help" || name === "-h" || name === "help") {
+      streams.stdout.write(help);
+      return exitCode.ok;
+    }
+    if (name === "--version") {
+      const { native } = await import("../native.js");
+      streams.stdout.write(`${native.getBuildInfo().version}\n`);
+      return exitCode.ok;
+    }
+    const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
+    if (load === undefined) throw new UsageError(`There is no command of this name.`);
+    return await (
+      await load()
+    )(rest, streams);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const hint =
+      error instanceof UsageError
+        ? `\nRun: nomyo-native ${name !== undefined && Object.hasOwn(commands, name) ? `${name} ` : ""}--help`
+        : "";
+    streams.stderr.write(`nomyo-native: ${message}${hint}\n`);
+    return exitCodeOf(error);
+  }
+}
+
+if (require.main === module) {
+  // A reader that goes away (`| head`) is not a failure.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(exitCode.ok);
+  });
+  void main(process.argv.slice(2), {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+  }).then((code) => {
+    process.exitCode = code;
+    // A second signal, or a command that left a connection open, must still end the process; output is flushed by then.
+    process.stdout.write("", () => process.exit());
+  });
+}

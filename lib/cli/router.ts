@@ -1,0 +1,313 @@
+/** `nomyo-native router`: the local router as a process. */
+import { readFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { ConfigurationError } from "../errors.js";
+import { native, type BufferHandle } from "../native.js";
+import { parseApiKeys } from "../router/api-keys.js";
+import { startRouter, type AccessEntry, type Router, type RouterOptions, type Tier } from "../router/index.js";
+import { isTier } from "../router/tiers.js";
+import { parse, wholeNumber } from "./arguments.js";
+import { exitCode, UsageError } from "./exit-code.js";
+import { readSecret, readSecretText } from "./secret.js";
+import type { Streams } from "./streams.js";
+
+export const routerHelp = `Usage: nomyo-native router [options]
+
+The server's side of the NOMYO protocol on your machine: it opens encrypted requests, has them answered by an
+OpenAI-compatible server (Ollama, vLLM, llama.cpp …) or the built-in echo model, and seals the answers.
+
+Try it:                 nomyo-native router
+Before an Ollama:       nomyo-native router --port 8443 --upstream http://127.0.0.1:11434
+In production:          nomyo-native router --host 0.0.0.0 --port 8443 --tls-cert cert.pem --tls-key key.pem \\
+                          --api-keys-file keys.txt --key-file server.pem --upstream http://127.0.0.1:8000 \\
+                          --tcti device:/dev/tpmrm0
+
+Listening
+  --host ADDRESS              127.0.0.1; any other needs API keys and TLS, or the two --allow options
+  --port NUMBER               0 (the system chooses; the first line on stdout says which)
+  --tls-cert FILE --tls-key FILE
+                              PEM files: speak HTTPS
+  --allow-http                plain HTTP on an address that others can reach (a proxy in front ends TLS)
+  --allow-open                no API keys on an address that others can reach
+
+Keys
+  --api-keys-file FILE        one API key a line, or sha256:<hex> of one; mode 0600. Or NOMYO_ROUTER_API_KEYS
+  --rate-limit N[:BURST]      requests a second for each API key, and at once (twice N)
+  --key-file FILE             the server's RSA-4096 key (make one: nomyo-native keys generate); without it: a new one
+                              at each start
+  --key-password-file FILE    its password; or NOMYO_ROUTER_KEY_PASSWORD
+
+The model
+  --upstream URL              the OpenAI-compatible server; its API key: --upstream-key-file FILE or NOMYO_ROUTER_UPSTREAM_KEY
+  --upstream-timeout SECONDS  600
+  --upstream-allow-http       plain HTTP to an upstream on another machine
+  --allow-model TIER=MODEL    allow this model for the tier; repeat it. A tier without any allows all models
+  --echo-delay MS             how long the echo model takes
+
+Attestation
+  --tcti TCTI                 the TPM: device:/dev/tpmrm0, swtpm:host=127.0.0.1,port=2321 …
+  --aik KIND                  ecc-p256, rsa2048-rsassa or rsa2048-rsapss, made for each answer
+  --pcrs SELECTION            sha256:0,7,10
+  --aik-handle HANDLE         a persistent AIK instead, e.g. 0x81010002
+  --aik-cert-chain FILE       its PEM certificates, the AIK's first
+  --tpm-queue NUMBER          64 quotes may wait; more are answered 503
+
+Limits and memory
+  --max-requests NUMBER       256 at one time
+  --secure-memory POLICY      required, preferred or off: what to do when memory cannot be locked
+  --no-secure-inference       answer 404, secure inference not enabled
+  --stop-timeout SECONDS      30 for requests under way after SIGTERM or SIGINT; a second signal ends at once
+
+Output
+  --json                      events as JSON lines on stdout, the first: {"event":"listening","url":…}
+  --access-log                a line for each answer on stderr: sizes and statuses, no content
+  -h, --help
+
+Exit codes: 0 stopped by a signal, 1 failed, 2 wrong options.
+`;
+
+const options = {
+  host: { type: "string" },
+  port: { type: "string" },
+  "tls-cert": { type: "string" },
+  "tls-key": { type: "string" },
+  "allow-http": { type: "boolean" },
+  "allow-open": { type: "boolean" },
+  "api-keys-file": { type: "string" },
+  "rate-limit": { type: "string" },
+  "key-file": { type: "string" },
+  "key-password-file": { type: "string" },
+  upstream: { type: "string" },
+  "upstream-key-file": { type: "string" },
+  "upstream-timeout": { type: "string" },
+  "upstream-allow-http": { type: "boolean" },
+  "allow-model": { type: "string", multiple: true },
+  "echo-delay": { type: "string" },
+  tcti: { type: "string" },
+  aik: { type: "string" },
+  pcrs: { type: "string" },
+  "aik-handle": { type: "string" },
+  "aik-cert-chain": { type: "string" },
+  "tpm-queue": { type: "string" },
+  "max-requests": { type: "string" },
+  "secure-memory": { type: "string" },
+  "no-secure-inference": { type: "boolean" },
+  "stop-timeout": { type: "string" },
+  json: { type: "boolean" },
+  "access-log": { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+} as const;
+
+type Values = ReturnType<typeof parseArgs<{ args: string[]; options: typeof options }>>["values"];
+
+/** Runs until a signal comes. */
+export async function runRouter(args: readonly string[], streams: Streams): Promise<number> {
+  const { values } = parse({ args: [...args], options, allowPositionals: false });
+  if (values.help === true) {
+    streams.stdout.write(routerHelp);
+    return exitCode.ok;
+  }
+  const asJson = values.json === true;
+  const say = (event: Record<string, unknown>, text: string) =>
+    streams.stdout.write(`${asJson ? JSON.stringify(event) : text}\n`);
+  const log = (message: string) => {
+    streams.stderr.write(`nomyo-native router: ${message}\n`);
+  };
+  const forensic = streams.env["NOMYO_NATIVE_FORENSIC_TEST"] === "1";
+  const password = await readSecret(
+    { option: "--key-password-file", file: values["key-password-file"], variable: "NOMYO_ROUTER_KEY_PASSWORD" },
+    streams.env,
+    policyOf(values) ?? "required",
+  );
+  let router: Router;
+  try {
+    router = await startRouter({
+      ...(await routerOptions(values, streams, password)),
+      log,
+      ...(forensic
+        ? {
+            onForensicAesKey: (payload_id: string, aes_key_hex: string) =>
+              say(
+                { event: "forensic-aes-key", payload_id, aes_key_hex },
+                `forensic-aes-key ${payload_id} ${aes_key_hex}`,
+              ),
+          }
+        : {}),
+    });
+  } finally {
+    if (password !== undefined) native.bufferDispose(password);
+  }
+
+  say(
+    {
+      event: "listening",
+      url: router.url,
+      port: router.port,
+      pid: process.pid,
+      key_sha256: router.publicKey.spkiSha256,
+    },
+    `nomyo-native router listening on ${router.url}`,
+  );
+  log(
+    `the server's key has the fingerprint ${router.publicKey.spkiSha256} (SHA-256 of its SubjectPublicKeyInfo): clients can pin it`,
+  );
+  if (values.upstream === undefined) log("the echo model answers: give --upstream for a language model");
+  if (values["api-keys-file"] === undefined && !streams.env["NOMYO_ROUTER_API_KEYS"]) {
+    log("WARNING: there are no API keys: everyone who can reach this address is answered");
+  }
+  if (values.tcti === undefined)
+    log("there is no TPM (--tcti): answers go without attestation, tier maximum is refused");
+  if (forensic) {
+    log(
+      "WARNING: FORENSIC TEST MODE: the AES key of every request is printed. Never give real prompts to this process",
+    );
+  }
+  return await untilSignal(router, log);
+}
+
+async function untilSignal(router: Router, log: (message: string) => void): Promise<number> {
+  return await new Promise((resolve) => {
+    let stopping = false;
+    const onSignal = () => {
+      if (stopping) {
+        resolve(exitCode.interrupted);
+        return;
+      }
+      stopping = true;
+      log("stopping: requests under way may finish; a second signal ends at once");
+      void router.close().then(() => resolve(exitCode.ok));
+    };
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, onSignal);
+  });
+}
+
+async function routerOptions(
+  values: Values,
+  streams: Streams,
+  keyPassword: BufferHandle | undefined,
+): Promise<RouterOptions> {
+  const upstreamKey = await readSecretText(
+    { option: "--upstream-key-file", file: values["upstream-key-file"], variable: "NOMYO_ROUTER_UPSTREAM_KEY" },
+    streams.env,
+  );
+  const apiKeys = await readSecretText(
+    { option: "--api-keys-file", file: values["api-keys-file"], variable: "NOMYO_ROUTER_API_KEYS" },
+    streams.env,
+  );
+  const parsedKeys = parseApiKeys(apiKeys ?? "");
+  if (apiKeys !== undefined && parsedKeys.length === 0)
+    throw new UsageError("There is no API key where API keys were to be.");
+  const tlsCert = await readTlsFile("--tls-cert", values["tls-cert"]);
+  const tlsKey = await readTlsFile("--tls-key", values["tls-key"]);
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new UsageError("--tls-cert and --tls-key go together.");
+  const policy = policyOf(values);
+  const rateLimit = rateLimitOf(values["rate-limit"]);
+  const upstreamTimeout = wholeNumber("upstream-timeout", values["upstream-timeout"]);
+  const stopTimeout = wholeNumber("stop-timeout", values["stop-timeout"]);
+  return defined({
+    host: values.host,
+    port: wholeNumber("port", values.port),
+    tls: tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey },
+    apiKeys: parsedKeys,
+    allowOpen: values["allow-open"],
+    allowHttp: values["allow-http"],
+    keyFile: values["key-file"],
+    keyPassword,
+    upstream:
+      values.upstream === undefined
+        ? undefined
+        : defined({
+            url: values.upstream,
+            apiKey: upstreamKey,
+            timeoutMs: upstreamTimeout === undefined ? undefined : upstreamTimeout * 1000,
+            allowHttp: values["upstream-allow-http"],
+          }),
+    tpm: await tpmOptions(values),
+    tierModels: tierModelsOf(values["allow-model"] ?? []),
+    rateLimit,
+    maxRequests: wholeNumber("max-requests", values["max-requests"]),
+    secureMemory: policy,
+    secureInference: values["no-secure-inference"] !== true,
+    echoDelayMs: wholeNumber("echo-delay", values["echo-delay"]),
+    stopTimeoutMs: stopTimeout === undefined ? undefined : stopTimeout * 1000,
+    accessLog:
+      values["access-log"] === true ? (entry: AccessEntry) => streams.stderr.write(accessLine(entry)) : undefined,
+  });
+}
+
+async function tpmOptions(values: Values): Promise<RouterOptions["tpm"]> {
+  const { tcti, aik, pcrs } = values;
+  if (tcti === undefined) {
+    for (const option of ["aik", "pcrs", "aik-handle", "aik-cert-chain", "tpm-queue"] as const) {
+      if (values[option] !== undefined) throw new UsageError(`--${option} needs --tcti, which names the TPM.`);
+    }
+    return undefined;
+  }
+  if (aik !== undefined && aik !== "ecc-p256" && aik !== "rsa2048-rsassa" && aik !== "rsa2048-rsapss") {
+    throw new UsageError("--aik is ecc-p256, rsa2048-rsassa or rsa2048-rsapss.");
+  }
+  const handle = values["aik-handle"];
+  if (handle !== undefined && !/^0x[0-9a-f]{8}$/i.test(handle)) {
+    throw new UsageError("--aik-handle takes a handle such as 0x81010002.");
+  }
+  const chain = await readTlsFile("--aik-cert-chain", values["aik-cert-chain"]);
+  return defined({
+    tcti,
+    aik,
+    pcrs,
+    persistentHandle: handle === undefined ? undefined : Number(handle),
+    certificateChain: chain?.toString("latin1"),
+    queueLimit: wholeNumber("tpm-queue", values["tpm-queue"]),
+  });
+}
+
+function tierModelsOf(entries: readonly string[]): Partial<Record<Tier, string[]>> {
+  const models: Partial<Record<Tier, string[]>> = {};
+  for (const entry of entries) {
+    const at = entry.indexOf("=");
+    const tier = entry.slice(0, at);
+    if (at < 0 || !isTier(tier))
+      throw new UsageError("--allow-model takes TIER=MODEL, the tier being standard, high or maximum.");
+    (models[tier] ??= []).push(entry.slice(at + 1));
+  }
+  return models;
+}
+
+function rateLimitOf(text: string | undefined): RouterOptions["rateLimit"] {
+  if (text === undefined) return undefined;
+  const match = /^(\d+(?:\.\d+)?)(?::(\d+))?$/.exec(text);
+  if (match === null) throw new UsageError("--rate-limit takes N or N:BURST, e.g. 2:4.");
+  const perSecond = Number(match[1]);
+  return { perSecond, burst: match[2] === undefined ? Math.max(1, 2 * perSecond) : Number(match[2]) };
+}
+
+function policyOf(values: Values): RouterOptions["secureMemory"] {
+  const policy = values["secure-memory"];
+  if (policy !== undefined && policy !== "required" && policy !== "preferred" && policy !== "off") {
+    throw new UsageError("--secure-memory is required, preferred or off.");
+  }
+  return policy;
+}
+
+async function readTlsFile(option: string, file: string | undefined): Promise<Buffer | undefined> {
+  if (file === undefined) return undefined;
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw new ConfigurationError(
+      option,
+      `The file ${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown error"}).`,
+    );
+  }
+}
+
+function accessLine({ route, status, bytesIn, bytesOut, milliseconds }: AccessEntry): string {
+  return `${new Date().toISOString()} ${route} ${status} in=${bytesIn} out=${bytesOut} ms=${milliseconds}\n`;
+}
+
+/** Leaves out what is undefined: options that are absent have defaults. */
+function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}

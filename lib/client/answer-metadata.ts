@@ -1,0 +1,46 @@
+import { SecurityError } from "../errors.js";
+import type { AttestationReport } from "../attestation/report.js";
+import type { AnswerMetadata } from "../openai/chat-types.js";
+
+/** The one form of package there is (PROTOCOL section 2). */
+const ENCRYPTION_ALGORITHM = "hybrid-aes256-rsa4096";
+
+/**
+ * What the server put into `_metadata`, as an object.
+ *
+ * Throws a `SecurityError` when the server itself says that the answer is for another request, or when `_metadata` is no object.
+ */
+export function checkServerMetadata(value: unknown, payloadId: string): Readonly<Record<string, unknown>> {
+  if (value === undefined || value === null) return {};
+  if (typeof value !== "object" || Array.isArray(value)) {
+    throw new SecurityError("The answer's `_metadata` is not an object. Nothing of it was used.", "METADATA");
+  }
+  const fields = value as Readonly<Record<string, unknown>>;
+  const stated = fields["payload_id"];
+  if (stated !== undefined && stated !== null && stated !== payloadId) {
+    throw new SecurityError(
+      "The server's answer belongs to another request: it was mixed up, or played back. Nothing of it was used.",
+      "PAYLOAD_ID",
+    );
+  }
+  return fields;
+}
+
+/** `_metadata` as the caller gets it: what only this client can know, over what the server said. */
+export function completeMetadata(
+  server: Readonly<Record<string, unknown>>,
+  payloadId: string,
+  processedAt: number | undefined,
+  report: AttestationReport | undefined,
+): AnswerMetadata {
+  // A report under this name that came from the server would be its own verdict about itself.
+  const { attestation_report: _forged, ...rest } = server;
+  return {
+    ...rest,
+    payload_id: payloadId,
+    ...(processedAt === undefined ? {} : { processed_at: processedAt }),
+    is_encrypted: true,
+    encryption_algorithm: ENCRYPTION_ALGORITHM,
+    ...(report === undefined ? {} : { attestation_report: report }),
+  };
+}

@@ -1,0 +1,248 @@
+import { existsSync } from "node:fs";
+
+import { ConfigurationError } from "../errors.js";
+import { native } from "../native.js";
+import type { LockPolicy, PrivateKeyHandle } from "../native.js";
+import type { KeyPassword } from "./key-password.js";
+import { hasKey, keyFiles, loadPrivateKey, publicPem, savePrivateKey, writePublicKey } from "./key-store.js";
+import type { StoredKey } from "./key-store.js";
+import type { Logger } from "./logger.js";
+import { fromNative } from "./native-error.js";
+
+const KEY_BITS = 4096;
+/** The next key is begun this much before it is needed, or in the last tenth of a shorter interval. Generation takes seconds at most. */
+const LEAD_MS = 60_000;
+/** After a failed rotation (a full disk, say) the next try comes after this long. */
+const RETRY_MS = 60_000;
+/** The longest delay of a Node timer. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+export interface ClientKeysOptions {
+  readonly keyDir: string | undefined;
+  readonly keyPassword: KeyPassword | undefined;
+  /** Milliseconds; 0 for never. */
+  readonly keyRotationInterval: number;
+  readonly policy: LockPolicy;
+}
+
+/** A client key in use by one attempt: it stays alive until it is released, whatever happens to the ring meanwhile. */
+export interface KeyLease {
+  readonly key: PrivateKeyHandle;
+  /** The public half as PEM, percent-encoded for the header `X-Public-Key`. */
+  readonly header: string;
+  release(): void;
+}
+
+/** A private key that is wiped when its last user has let go of it. */
+class SharedKey {
+  readonly key: PrivateKeyHandle;
+  readonly header: string;
+  /** When it is due to be replaced, on the monotonic clock. */
+  readonly dueAt: number;
+  #users = 0;
+  #retired = false;
+
+  constructor(key: PrivateKeyHandle, dueAt: number) {
+    this.key = key;
+    this.header = encodeURIComponent(publicPem(key));
+    this.dueAt = dueAt;
+  }
+
+  lease(): KeyLease {
+    this.#users++;
+    let released = false;
+    return {
+      key: this.key,
+      header: this.header,
+      release: () => {
+        if (released) return;
+        released = true;
+        this.#users--;
+        this.#wipe();
+      },
+    };
+  }
+
+  retire(): void {
+    this.#retired = true;
+    this.#wipe();
+  }
+
+  #wipe(): void {
+    if (this.#retired && this.#users === 0) native.privateKeyDispose(this.key);
+  }
+}
+
+/**
+ * The client's own key: made (or loaded) in the background from the first moment, replaced in time.
+ *
+ * It holds no handle that keeps the process alive, and never generates on the JavaScript thread.
+ */
+export class ClientKeys {
+  readonly #options: ClientKeysOptions;
+  readonly #logger: Logger;
+  #current: SharedKey | undefined;
+  #starting: Promise<void> | undefined;
+  #next: SharedKey | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: ClientKeysOptions, logger: Logger) {
+    this.#options = options;
+    this.#logger = logger;
+  }
+
+  /** Begins to make or load the key. A failure is reported by the next {@link lease}, which then tries again. */
+  start(): void {
+    this.#begin().catch(() => undefined);
+  }
+
+  /**
+   * The current key. A lease keeps it alive until it is released, also over a rotation.
+   *
+   * @param race - Waits with the caller's patience, e.g. `deadline.race`, for a key that is still being made.
+   */
+  async lease(race: (promise: Promise<void>) => Promise<void>): Promise<KeyLease> {
+    this.#swapIfDue();
+    if (this.#current === undefined) await race(this.#begin());
+    if (this.#current === undefined) throw closed();
+    return this.#current.lease();
+  }
+
+  /** Takes the key over as the current one; the former is wiped when its last request has ended. */
+  use(stored: StoredKey): void {
+    if (this.#closed) {
+      native.privateKeyDispose(stored.key);
+      throw closed();
+    }
+    this.#current?.retire();
+    this.#current = this.#share(stored);
+    this.#schedule();
+  }
+
+  /** Wipes the keys: at once, or when the last lease is released. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#current?.retire();
+    this.#next?.retire();
+    this.#current = undefined;
+    this.#next = undefined;
+  }
+
+  #begin(): Promise<void> {
+    if (this.#closed) return Promise.reject(closed());
+    this.#starting ??= this.#loadOrGenerate()
+      .then((stored) => {
+        this.use(stored);
+      })
+      .finally(() => {
+        this.#starting = undefined;
+      });
+    return this.#starting;
+  }
+
+  async #loadOrGenerate(): Promise<StoredKey> {
+    const { keyDir, keyPassword, policy } = this.#options;
+    if (keyDir === undefined) return generate(policy);
+    const files = keyFiles(keyDir);
+    if (!hasKey(keyDir)) {
+      const made = await generate(policy);
+      try {
+        await savePrivateKey(keyDir, made.key, keyPassword, policy, false);
+        return made;
+      } catch (error) {
+        native.privateKeyDispose(made.key);
+        // Another process was faster: its key is the folder's.
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw storeError(keyDir, error);
+      }
+    }
+    const publicKey = existsSync(files.publicKey) ? files.publicKey : undefined;
+    const stored = await loadPrivateKey(files.privateKey, publicKey, keyPassword, policy);
+    try {
+      if (publicKey === undefined) writePublicKey(files.publicKey, stored.key);
+    } catch (error) {
+      native.privateKeyDispose(stored.key);
+      throw storeError(keyDir, error);
+    }
+    return stored;
+  }
+
+  #share(stored: StoredKey): SharedKey {
+    const interval = this.#options.keyRotationInterval;
+    // A key from a file is as old as the file; one with a date in the future as young as can be.
+    const age = Math.max(0, Date.now() - stored.writtenAt);
+    return new SharedKey(stored.key, interval === 0 ? Infinity : performance.now() + interval - age);
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    const due = this.#current?.dueAt ?? Infinity;
+    if (due === Infinity) return;
+    const lead = Math.min(LEAD_MS, this.#options.keyRotationInterval / 10);
+    this.#after(due - lead - performance.now(), () => void this.#prepare());
+  }
+
+  #after(delay: number, act: () => void): void {
+    this.#timer = setTimeout(act, Math.min(MAX_TIMER_MS, Math.max(0, delay)));
+    this.#timer.unref();
+  }
+
+  /** Makes the next key, then waits for its moment. Errors are logged, since nobody waits here; the present key goes on. */
+  async #prepare(): Promise<void> {
+    const due = this.#current?.dueAt ?? Infinity;
+    // A timer cannot be longer than 24.8 days.
+    if (due - performance.now() > Math.max(LEAD_MS, this.#options.keyRotationInterval / 10)) {
+      this.#schedule();
+      return;
+    }
+    const { keyDir, keyPassword, policy } = this.#options;
+    let made: StoredKey | undefined;
+    try {
+      made = await generate(policy);
+      if (keyDir !== undefined && !this.#closed) await savePrivateKey(keyDir, made.key, keyPassword, policy, true);
+    } catch (error) {
+      if (made !== undefined) native.privateKeyDispose(made.key);
+      if (this.#closed) return;
+      const { code } = error as { code?: string };
+      this.#logger.error("The client's key could not be replaced in time; the present one stays in use.", { code });
+      this.#after(RETRY_MS, () => void this.#prepare());
+      return;
+    }
+    if (this.#closed) {
+      native.privateKeyDispose(made.key);
+      return;
+    }
+    this.#next = this.#share(made);
+    // A little late rather than early: a timer may fire a fraction of a millisecond before its time.
+    this.#after(due - performance.now() + 2, () => this.#swapIfDue());
+  }
+
+  #swapIfDue(): void {
+    if (this.#next === undefined || this.#current === undefined || performance.now() < this.#current.dueAt) return;
+    this.#current.retire();
+    this.#current = this.#next;
+    this.#next = undefined;
+    this.#logger.debug("The client's key was replaced.");
+    this.#schedule();
+  }
+}
+
+/** Makes a new key on the package's own threads. */
+export async function generate(policy: LockPolicy): Promise<StoredKey> {
+  try {
+    return { key: await native.generatePrivateKey(KEY_BITS, policy), writtenAt: Date.now() };
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
+function closed(): ConfigurationError {
+  return new ConfigurationError("close", "This client has been closed: make a new one.");
+}
+
+function storeError(keyDir: string, error: unknown): unknown {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (syscall === undefined) return error;
+  return new ConfigurationError("keyDir", `A key pair cannot be written to ${keyDir} (${code ?? "unknown"}).`);
+}

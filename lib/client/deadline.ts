@@ -1,0 +1,110 @@
+import { APIConnectionTimeoutError, APIUserAbortError } from "../errors.js";
+
+/**
+ * One attempt's time: ends when `timeoutMs` have passed, or when one of the given signals is aborted, whichever comes first.
+ *
+ * It removes its listeners from the caller's signal when it is disposed of: callers share one signal among thousands of requests, and
+ * `AbortSignal.any` would keep something alive for each.
+ */
+export class Deadline {
+  readonly #controller = new AbortController();
+  #end = Infinity;
+  readonly #timeoutMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #unlisten: (() => void)[] = [];
+
+  constructor(timeoutMs: number, signals: readonly (AbortSignal | undefined)[]) {
+    this.#timeoutMs = timeoutMs;
+    const onAbort = (): void => {
+      this.#controller.abort(new APIUserAbortError("The request was aborted by its signal.", { code: "ABORTED" }));
+    };
+    for (const signal of signals) {
+      if (signal === undefined) continue;
+      if (signal.aborted) {
+        onAbort();
+        break;
+      }
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#unlisten.push(() => signal.removeEventListener("abort", onAbort));
+    }
+  }
+
+  /** Aborted with the error that the attempt has to fail with. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Starts the clock. Before, only the signals count: making the client's own key is no part of an attempt's time. */
+  startClock(): void {
+    this.#end = performance.now() + this.#timeoutMs;
+    this.#timer = setTimeout(() => this.#controller.abort(this.timeoutError()), this.#timeoutMs);
+  }
+
+  /** Milliseconds left, 0 or more; `Infinity` before the clock was started. */
+  remaining(): number {
+    return Math.max(0, this.#end - performance.now());
+  }
+
+  /** The error for an attempt that took too long. */
+  timeoutError(detail?: string): APIConnectionTimeoutError {
+    const why = detail === undefined ? "" : `: ${detail}`;
+    return new APIConnectionTimeoutError(
+      `The request timed out after ${Math.round(this.#timeoutMs)} ms${why}. Raise \`timeout\`, or ask for a shorter answer.`,
+      { code: "TIMEOUT" },
+    );
+  }
+
+  /** The error that this deadline has ended with, if it has. */
+  get error(): APIConnectionTimeoutError | APIUserAbortError | undefined {
+    return this.signal.aborted ? (this.signal.reason as APIConnectionTimeoutError | APIUserAbortError) : undefined;
+  }
+
+  throwIfOver(): void {
+    if (this.error !== undefined) throw this.error;
+  }
+
+  /** Stops the clock, not the signals: the last byte is there, and only the caller may still end the request. */
+  stopClock(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Settles as `promise` does, or rejects as soon as the deadline is over. */
+  async race<T>(promise: Promise<T>): Promise<T> {
+    if (this.error !== undefined) {
+      // The promise has lost already; that it may fail later is nobody's business any more.
+      promise.catch(() => undefined);
+      throw this.error;
+    }
+    let listener: (() => void) | undefined;
+    const over = new Promise<never>((_resolve, reject) => {
+      listener = () => reject(this.signal.reason as Error);
+      this.signal.addEventListener("abort", listener, { once: true });
+    });
+    try {
+      return await Promise.race([promise, over]);
+    } finally {
+      if (listener !== undefined) this.signal.removeEventListener("abort", listener);
+    }
+  }
+
+  /** Waits `ms` milliseconds, less if the deadline is over before. */
+  async sleep(ms: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      await this.race(
+        new Promise<void>((resolve) => {
+          timer = setTimeout(resolve, ms);
+        }),
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  dispose(): void {
+    this.stopClock();
+    for (const unlisten of this.#unlisten) unlisten();
+    this.#unlisten.length = 0;
+  }
+}

@@ -1,0 +1,81 @@
+import {
+  APIError,
+  APIUserAbortError,
+  AuthenticationError,
+  ForbiddenError,
+  InvalidRequestError,
+  RateLimitError,
+  ServerError,
+  ServiceUnavailableError,
+} from "../errors.js";
+import type { APIErrorInit } from "../errors.js";
+import { readBody } from "./response-body.js";
+import type { TransportResponse } from "./transport.js";
+
+/** An error body is read to this many bytes at most (PROTOCOL section 2). */
+const ERROR_BODY_LIMIT = 65_536;
+
+type ErrorClass = new (message: string, init?: APIErrorInit) => APIError;
+
+/** Class, code and sentence for each status of PROTOCOL section 4. */
+const byStatus: Readonly<Record<number, readonly [ErrorClass, string, string]>> = {
+  400: [InvalidRequestError, "INVALID_REQUEST", "The server did not accept the request"],
+  401: [AuthenticationError, "AUTHENTICATION", "The server did not accept the API key"],
+  403: [ForbiddenError, "FORBIDDEN", "The server does not allow this, for example this model at this security tier"],
+  404: [APIError, "NOT_FOUND", "The server has no secure inference at this address: check `baseUrl`"],
+  429: [RateLimitError, "RATE_LIMIT", "Too many requests for this API key: send fewer, or set `rateLimit`"],
+  500: [ServerError, "SERVER_ERROR", "The server failed"],
+  503: [
+    ServiceUnavailableError,
+    "SERVICE_UNAVAILABLE",
+    "The service is not available now, or not at this security tier (`maximum` needs a server with a TPM)",
+  ],
+};
+
+/**
+ * The error for an answer that is not 200. The body becomes `errorDetails`; it is text of a stranger, may quote the request, and is
+ * therefore never part of the message.
+ */
+export async function httpError(
+  response: TransportResponse,
+  init: Pick<APIErrorInit, "payloadId" | "sent">,
+): Promise<APIError> {
+  const { status, headers } = response;
+  const errorDetails = parseErrorBody(await errorBody(response));
+  const [Class, code, sentence] = byStatus[status] ?? [APIError, "API_ERROR", otherSentence(status)];
+  return new Class(`${status}: ${sentence}. What the server said is in \`errorDetails\`.`, {
+    ...init,
+    code,
+    statusCode: status,
+    headers,
+    errorDetails,
+  });
+}
+
+function otherSentence(status: number): string {
+  if (status >= 300 && status < 400) {
+    return "The server answered with a redirect, which is never followed because the request carries a credential; correct `baseUrl`";
+  }
+  return "The server answered with an unexpected status";
+}
+
+async function errorBody(response: TransportResponse): Promise<Uint8Array> {
+  try {
+    return (await readBody(response, ERROR_BODY_LIMIT)).bytes;
+  } catch (error) {
+    if (error instanceof APIUserAbortError) throw error;
+    // The status has come and decides the class; that its explanation broke off does not change it.
+    return new Uint8Array();
+  }
+}
+
+/** The parsed body where it is JSON, else its text, else undefined. */
+function parseErrorBody(bytes: Uint8Array): unknown {
+  if (bytes.byteLength === 0) return undefined;
+  const text = new TextDecoder().decode(bytes);
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,238 @@
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, readSync, unlinkSync } from "node:fs";
+import { join } from "node:path";
+
+import { ConfigurationError, SecurityError } from "../errors.js";
+import { native } from "../native.js";
+import type { BufferHandle, LockPolicy, PrivateKeyHandle } from "../native.js";
+import { writeFileAtomically } from "./atomic-file.js";
+import { MIN_PASSWORD_BYTES, withPassword } from "./key-password.js";
+import type { KeyPassword } from "./key-password.js";
+import { fromNative } from "./native-error.js";
+
+/** A PEM file of a key is a few KiB. */
+const MAX_FILE_BYTES = 65_536;
+
+/** A private key read from a file, and when that file was written (milliseconds since 1970). */
+export interface StoredKey {
+  readonly key: PrivateKeyHandle;
+  readonly writtenAt: number;
+}
+
+/** The two files of PROTOCOL section 6 in one folder. */
+export function keyFiles(folder: string): { readonly privateKey: string; readonly publicKey: string } {
+  return { privateKey: join(folder, "private_key.pem"), publicKey: join(folder, "public_key.pem") };
+}
+
+/** Whether there is a key in this folder. A public key file alone is an error: nobody knows what it belonged to. */
+export function hasKey(folder: string): boolean {
+  const { privateKey, publicKey } = keyFiles(folder);
+  if (existsSync(privateKey)) return true;
+  if (existsSync(publicKey)) {
+    throw new SecurityError(
+      `${publicKey} is there, but ${privateKey} is not. Put the private key back, or remove the public one to let a new pair be made.`,
+      "KEY_FILES",
+    );
+  }
+  return false;
+}
+
+/**
+ * Reads a private key (PKCS#8 or PKCS#1 PEM, RSA of 2048 bits or more) straight into locked memory.
+ *
+ * Refused, each with a `SecurityError` that says what to do: a file that others may read, one that is not such a key, a wrong password,
+ * a public key file that does not belong to it.
+ *
+ * @param publicKeyPath - Checked when given; must exist then.
+ */
+export async function loadPrivateKey(
+  privateKeyPath: string,
+  publicKeyPath: string | undefined,
+  password: KeyPassword | undefined,
+  policy: LockPolicy,
+): Promise<StoredKey> {
+  const { pem, writtenAt } = readIntoPool(privateKeyPath, policy);
+  let key: PrivateKeyHandle;
+  try {
+    const foreign = isForeignForm(pem);
+    key = await withPassword(password, policy, async (secret) => {
+      try {
+        return await native.importPrivateKey(pem, secret?.handle ?? null, policy);
+      } catch (error) {
+        throw describe(error, privateKeyPath, foreign);
+      }
+    });
+  } finally {
+    native.bufferDispose(pem);
+  }
+  try {
+    if (publicKeyPath !== undefined) checkPublicKey(key, privateKeyPath, publicKeyPath);
+  } catch (error) {
+    native.privateKeyDispose(key);
+    throw error;
+  }
+  return { key, writtenAt };
+}
+
+/**
+ * Writes a key pair into a folder, which is made with mode 0700 if need be: `private_key.pem` with mode 0600 (encrypted under the
+ * password if there is one, PBES2 with AES-256-CBC), `public_key.pem` with mode 0644.
+ *
+ * @param replace - `false`: when there is a private key already, nothing is changed and the error has the code `EEXIST`.
+ */
+export async function savePrivateKey(
+  folder: string,
+  key: PrivateKeyHandle,
+  password: KeyPassword | undefined,
+  policy: LockPolicy,
+  replace: boolean,
+): Promise<void> {
+  const pem = await withPassword(password, policy, async (secret) => {
+    if (secret !== null && secret.length < MIN_PASSWORD_BYTES) {
+      throw new ConfigurationError(
+        "keyPassword",
+        `A private key is not written under a password of fewer than ${MIN_PASSWORD_BYTES} characters: choose a longer one.`,
+      );
+    }
+    try {
+      return await native.exportPrivateKey(key, secret?.handle ?? null, policy);
+    } catch (error) {
+      throw fromNative(error);
+    }
+  });
+  const files = keyFiles(folder);
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    // A public key that is missing is made again from the private one; one that does not fit is refused. So a crash between the
+    // steps must leave none rather than a wrong one.
+    if (replace && existsSync(files.publicKey)) unlinkSync(files.publicKey);
+    const view = native.bufferView(pem);
+    try {
+      writeFileAtomically(files.privateKey, view, 0o600, replace);
+    } finally {
+      native.bufferReleaseView(pem, view);
+    }
+    writePublicKey(files.publicKey, key);
+  } finally {
+    native.bufferDispose(pem);
+  }
+}
+
+/** Writes the public half beside a private key that is there. */
+export function writePublicKey(path: string, key: PrivateKeyHandle): void {
+  writeFileAtomically(path, Buffer.from(publicPem(key)), 0o644, true);
+}
+
+/** The public half as PEM SubjectPublicKeyInfo. */
+export function publicPem(key: PrivateKeyHandle): string {
+  return native.publicKeyInfo(native.privateKeyPublic(key)).pem;
+}
+
+function readIntoPool(path: string, policy: LockPolicy): { pem: BufferHandle; writtenAt: number } {
+  let file: number;
+  try {
+    file = openSync(path, "r");
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+  try {
+    // Asked of the open file, not of its name: the name could mean another file a moment later.
+    const { mode, size, mtimeMs } = fstatSync(file);
+    if (process.platform !== "win32" && (mode & 0o077) !== 0) {
+      throw new SecurityError(
+        `${path} holds a private key, and others than its owner may read it. Run: chmod 600 ${path}`,
+        "KEY_PERMISSIONS",
+      );
+    }
+    if (size === 0 || size > MAX_FILE_BYTES) {
+      throw new SecurityError(`${path} is not a PEM file of a private key: it has ${size} bytes.`, "KEY_FORMAT");
+    }
+    return { pem: readAll(file, size, path, policy), writtenAt: mtimeMs };
+  } finally {
+    closeSync(file);
+  }
+}
+
+function readAll(file: number, size: number, path: string, policy: LockPolicy): BufferHandle {
+  let pem: BufferHandle;
+  try {
+    pem = native.bufferAlloc(size, policy);
+  } catch (error) {
+    throw fromNative(error);
+  }
+  const view = native.bufferView(pem);
+  let read = 0;
+  try {
+    for (let got = -1; read < size && got !== 0; read += got) got = readSync(file, view, read, size - read, null);
+  } catch (error) {
+    throw unreadable(path, error);
+  } finally {
+    native.bufferReleaseView(pem, view);
+    if (read < size) native.bufferDispose(pem);
+  }
+  if (read < size) throw new SecurityError(`${path} changed while it was read. Try again.`, "KEY_FORMAT");
+  return pem;
+}
+
+function unreadable(path: string, error: unknown): ConfigurationError {
+  const code = (error as NodeJS.ErrnoException).code ?? "unknown";
+  return new ConfigurationError(
+    "keyDir",
+    `The key file ${path} cannot be read (${code}). No new key was made in its place.`,
+  );
+}
+
+/**
+ * Whether the file claims to be a password-protected key and cannot be PKCS#8: its content is not a DER SEQUENCE, or it is no PEM at
+ * all. nomyo-js writes such files. What is looked at is encrypted, so it may be seen outside locked memory.
+ */
+function isForeignForm(pem: BufferHandle): boolean {
+  const view = native.bufferView(pem);
+  try {
+    const start = Buffer.from(view.subarray(0, 96)).toString("latin1");
+    const match = /-----BEGIN ENCRYPTED PRIVATE KEY-----\s*([A-Za-z0-9+/]{4})/.exec(start);
+    // The DER of a SEQUENCE of over 255 bytes begins 30 82, which is "MII" in base64.
+    if (match?.[1] !== undefined) return !match[1].startsWith("MII");
+    return start.trimStart().startsWith("{");
+  } finally {
+    native.bufferReleaseView(pem, view);
+  }
+}
+
+function describe(error: unknown, path: string, foreign: boolean): unknown {
+  const { code } = error as { code?: string };
+  if (foreign && (code === "KEY_FORMAT" || code === "KEY_PASSWORD")) {
+    return new SecurityError(
+      `${path} is not PKCS#8. nomyo-js writes password-protected keys in a form of its own that nothing else reads: ` +
+        "export the key from nomyo-js without a password, then run `openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out private_key.pem`.",
+      "KEY_FORMAT",
+    );
+  }
+  const sentence: Readonly<Record<string, string>> = {
+    KEY_FORMAT: "is not a private key in PEM form (PKCS#8 or PKCS#1)",
+    KEY_WEAK: "holds no RSA key of at least 2048 bits",
+    KEY_PASSWORD: "cannot be opened with this `keyPassword`: it is wrong, or missing",
+  };
+  const text = code === undefined ? undefined : sentence[code];
+  if (text === undefined) return fromNative(error);
+  return new SecurityError(`${path} ${text}. No new key was made in its place.`, code);
+}
+
+function checkPublicKey(key: PrivateKeyHandle, privateKeyPath: string, publicKeyPath: string): void {
+  let stated: string;
+  try {
+    const pem = readFileSync(publicKeyPath, "utf8");
+    stated = native.publicKeyInfo(native.importPublicKey(pem, 2048)).spkiSha256;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall !== undefined) throw unreadable(publicKeyPath, error);
+    throw new SecurityError(
+      `${publicKeyPath} is not a PEM file of an RSA public key of at least 2048 bits.`,
+      "KEY_FORMAT",
+    );
+  }
+  if (stated !== native.publicKeyInfo(native.privateKeyPublic(key)).spkiSha256) {
+    throw new SecurityError(
+      `${publicKeyPath} does not belong to ${privateKeyPath}. Put the right one back, or remove it: it is made again from the private key.`,
+      "KEY_MISMATCH",
+    );
+  }
+}

@@ -1,0 +1,376 @@
+import { randomUUID } from "node:crypto";
+
+import {
+  APIConnectionError,
+  APIConnectionTimeoutError,
+  APIError,
+  APIUserAbortError,
+  ConfigurationError,
+  InvalidRequestError,
+  NomyoError,
+  SecurityError,
+} from "../errors.js";
+import type { Sent } from "../errors.js";
+import { enforce } from "../attestation/enforcement.js";
+import { openPackage } from "../envelope/open.js";
+import type { OpenedPackage } from "../envelope/open.js";
+import { sealJson } from "../envelope/seal.js";
+import type { AnswerMetadata } from "../openai/chat-types.js";
+import type { ResponseInfo } from "./api-promise.js";
+import { checkServerMetadata, completeMetadata } from "./answer-metadata.js";
+import { ClientKeys } from "./client-keys.js";
+import type { KeyLease } from "./client-keys.js";
+import { Deadline } from "./deadline.js";
+import { retryChannel, tracePhase, traceRequest } from "./diagnostics.js";
+import type { RequestTrace, RetryTrace } from "./diagnostics.js";
+import { FetchTransport } from "./fetch-transport.js";
+import { httpError } from "./http-error.js";
+import { fromNative } from "./native-error.js";
+import { NodeTransport } from "./node-transport.js";
+import { authorization } from "./options.js";
+import type { ResolvedOptions, ResolvedRequestOptions } from "./options.js";
+import { RateLimiter } from "./rate-limit.js";
+import { readBody } from "./response-body.js";
+import { retryDelay } from "./retry.js";
+import { ServerKeyCache } from "./server-key.js";
+import type { ServerKey } from "./server-key.js";
+import { ConnectionFailure } from "./transport.js";
+import type { Transport } from "./transport.js";
+
+/** Largest request plaintext in bytes of UTF-8 (PROTOCOL section 2). */
+const MAX_PLAINTEXT_BYTES = 10_485_760;
+/** A public key as PEM is under 2 KiB. */
+const MAX_KEY_BYTES = 65_536;
+
+/** An answer that has been opened, found to belong to the request, and, where required, attested. */
+export interface OpenedAnswer {
+  /** The plaintext, in locked memory. Whoever gets it disposes of it. */
+  readonly opened: OpenedPackage;
+  readonly metadata: AnswerMetadata;
+  readonly response: ResponseInfo;
+}
+
+/** What one attempt leaves behind for the decision about the next one. */
+interface AttemptState {
+  sent: Sent;
+  payloadId: string | undefined;
+  serverKey: ServerKey | undefined;
+  /** Whether the server key was fetched before this attempt, so that it may be out of date. */
+  keyWasCached: boolean;
+}
+
+/**
+ * The way of a request: client key, server key, seal, HTTP, open, verify; with retries around it. All public clients are thin layers
+ * over this one class.
+ */
+export class SecureChannel {
+  readonly options: ResolvedOptions;
+  readonly keys: ClientKeys;
+  readonly #transport: Transport;
+  readonly #serverKeys = new Map<string, ServerKeyCache>();
+  readonly #limiter: RateLimiter | undefined;
+  readonly #closing = new AbortController();
+  readonly #inFlight = new Set<Promise<unknown>>();
+  #closed = false;
+  #warnedOfHttp = false;
+
+  constructor(options: ResolvedOptions) {
+    this.options = options;
+    this.keys = new ClientKeys(options, options.logger);
+    this.#transport =
+      options.fetch === undefined && options.dispatcher === undefined
+        ? new NodeTransport()
+        : new FetchTransport(
+            options.fetch ?? (globalThis.fetch as unknown as NonNullable<typeof options.fetch>),
+            options.dispatcher,
+          );
+    this.#limiter = options.rateLimit === undefined ? undefined : new RateLimiter(options.rateLimit);
+    this.#warnOfHttp(options.baseUrl);
+  }
+
+  /** Sends one request, with as many attempts as its options allow, and opens its answer. */
+  request(payload: object, model: string, options: ResolvedRequestOptions): Promise<OpenedAnswer> {
+    const trace: RequestTrace = { server: options.baseUrl, model, securityTier: options.securityTier, attempts: 0 };
+    return this.#track(() => traceRequest(trace, () => this.#attempts(payload, options, trace)));
+  }
+
+  /** The server's key, checked against the pins. */
+  serverKey(baseUrl: string, signal?: AbortSignal): Promise<ServerKey> {
+    return this.#track(async () => {
+      const deadline = new Deadline(this.options.timeout, [signal, this.#closing.signal]);
+      try {
+        deadline.startClock();
+        return (await this.#serverKeyCache(baseUrl).get((promise) => deadline.race(promise))).key;
+      } catch (error) {
+        throw complete(error, { sent: "no", payloadId: undefined });
+      } finally {
+        deadline.dispose();
+      }
+    });
+  }
+
+  /**
+   * Ends the channel: no new requests; those in flight are finished, or aborted when `abort` is set; then keys are wiped and connections
+   * closed.
+   */
+  async close(abort: boolean): Promise<void> {
+    this.#closed = true;
+    if (abort) this.#closing.abort();
+    await Promise.allSettled(this.#inFlight);
+    this.keys.close();
+    this.#transport.close();
+  }
+
+  #track<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closed) {
+      return Promise.reject(
+        Object.assign(new ConfigurationError("close", "This client has been closed: make a new one."), {
+          sent: "no" as const,
+        }),
+      );
+    }
+    const running = work();
+    this.#inFlight.add(running);
+    const done = (): void => void this.#inFlight.delete(running);
+    running.then(done, done);
+    return running;
+  }
+
+  async #attempts(payload: object, options: ResolvedRequestOptions, trace: RequestTrace): Promise<OpenedAnswer> {
+    let sent: Sent = "no";
+    let keyWasRefreshed = false;
+    for (let retry = 0; ;) {
+      const state: AttemptState = { sent: "no", payloadId: undefined, serverKey: undefined, keyWasCached: false };
+      try {
+        return await this.#attempt(payload, options, trace, state);
+      } catch (failure) {
+        const error = complete(failure, state);
+        // The request counts as sent if any of its attempts does.
+        if (error instanceof NomyoError) error.sent = sent = further(sent, error.sent ?? "no");
+        if (!keyWasRefreshed && (await this.#keyHasChanged(error, state, options))) {
+          keyWasRefreshed = true;
+          continue;
+        }
+        const wait = retry < options.maxRetries ? retryDelay(error, retry + 1) : undefined;
+        if (wait === undefined) throw error;
+        retry++;
+        await this.#waitBeforeRetry(error as APIError, wait, options, trace);
+      }
+    }
+  }
+
+  async #waitBeforeRetry(
+    error: APIError,
+    wait: number,
+    options: ResolvedRequestOptions,
+    trace: RequestTrace,
+  ): Promise<void> {
+    const message: RetryTrace = {
+      request: trace,
+      attempt: trace.attempts,
+      errorCode: error.code,
+      waitMilliseconds: wait,
+    };
+    retryChannel.publish(message);
+    this.options.logger.warn("An attempt failed and is repeated.", {
+      code: error.code,
+      status: error.statusCode,
+      attempt: trace.attempts,
+      waitMilliseconds: Math.round(wait),
+    });
+    const patience = new Deadline(options.timeout, [options.signal, this.#closing.signal]);
+    try {
+      await patience.sleep(wait);
+    } catch (aborted) {
+      throw complete(aborted, { sent: error.sent ?? "no", payloadId: error.payloadId });
+    } finally {
+      patience.dispose();
+    }
+  }
+
+  /**
+   * Whether a 400 came because the server has another key by now. It says 400 for every wrong request too, so the key is fetched again
+   * and compared; only when it came from the cache, since a fresh one cannot be out of date.
+   */
+  async #keyHasChanged(error: unknown, state: AttemptState, options: ResolvedRequestOptions): Promise<boolean> {
+    const used = state.serverKey;
+    if (
+      !(error instanceof InvalidRequestError) ||
+      error.statusCode !== 400 ||
+      used === undefined ||
+      !state.keyWasCached
+    )
+      return false;
+    this.#serverKeyCache(options.baseUrl).invalidate(used);
+    const deadline = new Deadline(options.timeout, [options.signal, this.#closing.signal]);
+    try {
+      deadline.startClock();
+      const { key } = await this.#serverKeyCache(options.baseUrl).get((promise) => deadline.race(promise));
+      return key.fingerprint !== used.fingerprint;
+    } catch (failure) {
+      // A key that is refused, and the caller's abort, matter more than the 400; a server that cannot be reached does not.
+      const refused = complete(failure, { sent: error.sent ?? "yes", payloadId: error.payloadId });
+      if (refused instanceof SecurityError || refused instanceof APIUserAbortError) throw refused;
+      return false;
+    } finally {
+      deadline.dispose();
+    }
+  }
+
+  async #attempt(
+    payload: object,
+    options: ResolvedRequestOptions,
+    trace: RequestTrace,
+    state: AttemptState,
+  ): Promise<OpenedAnswer> {
+    const { baseUrl } = options;
+    this.#warnOfHttp(baseUrl);
+    trace.attempts++;
+    const deadline = new Deadline(options.timeout, [options.signal, this.#closing.signal]);
+    let lease: KeyLease | undefined;
+    try {
+      // All that has to be waited for comes before sealing: no plaintext and no AES key stands in memory meanwhile.
+      const held = await tracePhase(trace, "client-key", () => this.keys.lease((promise) => deadline.race(promise)));
+      lease = held;
+      deadline.startClock();
+      await tracePhase(trace, "rate-limit", () => this.#limiter?.take(deadline));
+      const { key, cached } = await tracePhase(trace, "server-key", () =>
+        this.#serverKeyCache(baseUrl).get((promise) => deadline.race(promise)),
+      );
+      state.serverKey = key;
+      state.keyWasCached = cached;
+      const credential = await deadline.race(authorization(options.apiKey));
+      const payloadId = (state.payloadId = trace.payloadId = randomUUID());
+      const body = await tracePhase(trace, "seal", () => this.seal(key, payload));
+      trace.requestBytes = body.byteLength;
+      deadline.throwIfOver();
+
+      const response = await tracePhase(trace, "exchange", () =>
+        this.#transport.send({
+          method: "POST",
+          url: new URL(`${baseUrl}/v1/chat/secure_completion`),
+          headers: {
+            "Content-Type": "application/octet-stream",
+            // Compressed answers gain nothing (base64 of ciphertext), and their size would have to be limited twice.
+            "Accept-Encoding": "identity",
+            "X-Payload-ID": payloadId,
+            "X-Public-Key": held.header,
+            ...(credential === undefined ? {} : { Authorization: credential }),
+            ...(options.securityTier === undefined ? {} : { "X-Security-Tier": options.securityTier }),
+          },
+          body,
+          signal: deadline.signal,
+          onSending: () => {
+            state.sent = "maybe";
+          },
+        }),
+      );
+      state.sent = "yes";
+      trace.status = response.status;
+      if (response.status !== 200) throw await httpError(response, { payloadId, sent: "yes" });
+      const { bytes, truncated } = await tracePhase(trace, "read", () =>
+        readBody(response, this.options.maxResponseBytes),
+      );
+      if (truncated) {
+        throw new SecurityError(
+          `The server's answer has more than ${this.options.maxResponseBytes} bytes (\`maxResponseBytes\`). Nothing of it was used.`,
+          "TOO_LARGE",
+        );
+      }
+      trace.responseBytes = bytes.byteLength;
+      deadline.stopClock();
+
+      const opened = await tracePhase(trace, "open", () =>
+        openPackage(held.key, bytes, { policy: this.options.policy, signal: deadline.signal }),
+      );
+      try {
+        const server = checkServerMetadata(opened.find("/_metadata"), payloadId);
+        const report = await tracePhase(trace, "verify", () =>
+          deadline.race(enforce(options.attestation, server["tpm_attestation"], payloadId)),
+        );
+        return {
+          opened,
+          metadata: completeMetadata(server, payloadId, opened.processedAt, report),
+          response: { status: response.status, headers: response.headers, payloadId, attempts: trace.attempts },
+        };
+      } catch (error) {
+        opened.dispose();
+        throw error;
+      }
+    } finally {
+      lease?.release();
+      deadline.dispose();
+    }
+  }
+
+  /** Seals a payload to a server's key, ready to be sent. */
+  seal(key: ServerKey, payload: object): Uint8Array<ArrayBuffer> {
+    return sealJson(key.handle, payload, {
+      maxPlaintextBytes: MAX_PLAINTEXT_BYTES,
+      padding: this.options.padding,
+      policy: this.options.policy,
+    });
+  }
+
+  #serverKeyCache(baseUrl: string): ServerKeyCache {
+    let cache = this.#serverKeys.get(baseUrl);
+    if (cache === undefined) {
+      const { serverKey, logger } = this.options;
+      cache = new ServerKeyCache(baseUrl, serverKey, (signal) => this.#fetchServerKey(baseUrl, signal), logger);
+      this.#serverKeys.set(baseUrl, cache);
+    }
+    return cache;
+  }
+
+  async #fetchServerKey(baseUrl: string, signal: AbortSignal): Promise<string> {
+    const response = await this.#transport.send({
+      method: "GET",
+      url: new URL(`${baseUrl}/pki/public_key`),
+      headers: { Accept: "text/plain, application/x-pem-file", "Accept-Encoding": "identity" },
+      signal,
+    });
+    if (response.status !== 200) throw await httpError(response, { sent: "no" });
+    const { bytes, truncated } = await readBody(response, MAX_KEY_BYTES);
+    if (truncated)
+      throw new SecurityError("The server's public key is longer than a key can be. Nothing was sent.", "KEY_FORMAT");
+    return new TextDecoder().decode(bytes);
+  }
+
+  #warnOfHttp(baseUrl: string): void {
+    if (this.#warnedOfHttp || !baseUrl.startsWith("http:")) return;
+    this.#warnedOfHttp = true;
+    this.options.logger.warn(
+      "`allowHttp`: the connection is not encrypted. The API key and the server's public key can be read and changed on the way.",
+      {
+        server: baseUrl,
+      },
+    );
+  }
+}
+
+const order: readonly Sent[] = ["no", "maybe", "yes"];
+
+function further(a: Sent, b: Sent): Sent {
+  return order.indexOf(a) >= order.indexOf(b) ? a : b;
+}
+
+/** The public error for whatever ended an attempt, with `sent` and the payload id. */
+function complete(failure: unknown, { sent, payloadId }: Pick<AttemptState, "sent" | "payloadId">): unknown {
+  let error = fromNative(failure);
+  if (error instanceof ConnectionFailure) {
+    error = new APIConnectionError(`${error.message}.`, {
+      // A failure to fetch the server's key is one before the request was sent, whatever became of that fetch.
+      sent: sent === "no" ? "no" : error.sent,
+      payloadId,
+      code: "CONNECTION",
+      cause: error,
+    });
+  }
+  if (error instanceof NomyoError) {
+    error.sent ??= sent;
+    if (payloadId !== undefined) error.payloadId ??= payloadId;
+    if (error instanceof APIConnectionTimeoutError || error instanceof APIUserAbortError)
+      error.sent = further(error.sent, sent);
+  }
+  return error;
+}

@@ -1,0 +1,121 @@
+import { ConfigurationError } from "../errors.js";
+import { openPackage } from "../envelope/open.js";
+import type { ChatCompletion } from "../openai/chat-types.js";
+import { checkServerMetadata, completeMetadata } from "./answer-metadata.js";
+import { generate } from "./client-keys.js";
+import type { KeyPassword } from "./key-password.js";
+import { loadPrivateKey, savePrivateKey } from "./key-store.js";
+import { native } from "../native.js";
+import { resolveClientOptions, resolveRequestOptions } from "./options.js";
+import type { ClientOptions, RequestOptions } from "./options.js";
+import { takeApart } from "./request-body.js";
+import { SecureChannel } from "./secure-channel.js";
+import { toCompletion } from "./secure-chat-completion.js";
+
+/** Options of {@link SecureCompletionClient.generateKeys}. */
+export interface GenerateKeysOptions {
+  /** Write the pair to `keyDir` too. An existing pair is never replaced. `false` by default. */
+  readonly saveToFile?: boolean | undefined;
+  /** `client_keys` by default. */
+  readonly keyDir?: string | undefined;
+  /** At least 8 characters. */
+  readonly password?: KeyPassword | undefined;
+}
+
+/**
+ * The steps of the protocol one by one, for those who need more than {@link SecureChatCompletion}: the methods of the Python client's
+ * class of the same name, in camelCase. Options, errors and security are the same; without {@link generateKeys} or {@link loadKeys} a
+ * key is made when it is first needed.
+ */
+export class SecureCompletionClient implements AsyncDisposable {
+  readonly #channel: SecureChannel;
+
+  constructor(options: ClientOptions = {}) {
+    this.#channel = new SecureChannel(resolveClientOptions(options));
+  }
+
+  /** Makes a new RSA-4096 key pair, off the JavaScript thread, and uses it from now on. */
+  async generateKeys(options: GenerateKeysOptions = {}): Promise<void> {
+    const { saveToFile = false, keyDir = "client_keys", password } = options;
+    if (!saveToFile && password !== undefined) {
+      throw new ConfigurationError("password", "`password` protects a file: set `saveToFile: true`, or leave it out.");
+    }
+    const { policy } = this.#channel.options;
+    const made = await generate(policy);
+    try {
+      if (saveToFile) await savePrivateKey(keyDir, made.key, password, policy, false);
+    } catch (error) {
+      native.privateKeyDispose(made.key);
+      const { code, syscall } = error as NodeJS.ErrnoException;
+      if (syscall === undefined) throw error;
+      throw new ConfigurationError(
+        "keyDir",
+        code === "EEXIST"
+          ? `There is a private key in ${keyDir} already, which is never replaced: load it, or choose another folder.`
+          : `A key pair cannot be written to ${keyDir} (${code ?? "unknown"}).`,
+      );
+    }
+    this.#channel.keys.use(made);
+  }
+
+  /**
+   * Loads a key pair, as strictly as PROTOCOL section 6 has it, and uses it from now on.
+   *
+   * @param publicKeyPath - When it is given, the file must belong to the private key.
+   */
+  async loadKeys(privateKeyPath: string, publicKeyPath?: string, password?: KeyPassword): Promise<void> {
+    this.#channel.keys.use(await loadPrivateKey(privateKeyPath, publicKeyPath, password, this.#channel.options.policy));
+  }
+
+  /** The server's public key as PEM: cached, and checked against the pins. */
+  async fetchServerPublicKey(): Promise<string> {
+    return (await this.#channel.serverKey(this.#channel.options.baseUrl)).pem;
+  }
+
+  /** Seals a payload (any JSON value of an object, up to 10 MiB) to the server's key: the bytes of a package, ready to be sent. */
+  async encryptPayload(payload: object): Promise<Uint8Array<ArrayBuffer>> {
+    const key = await this.#channel.serverKey(this.#channel.options.baseUrl);
+    return this.#channel.seal(key, payload);
+  }
+
+  /**
+   * Opens an answer that was sealed to this client's key, and completes its `_metadata`.
+   *
+   * The attestation is not verified here, whatever the option says: use `verifyTpmAttestation` with the same payload id.
+   *
+   * @param body - The bytes as they came.
+   * @param payloadId - The id that the request was sent with.
+   */
+  async decryptResponse(body: Uint8Array, payloadId: string): Promise<ChatCompletion> {
+    const { policy, maxResponseBytes, logger } = this.#channel.options;
+    const lease = await this.#channel.keys.lease((promise) => promise);
+    try {
+      const opened = await openPackage(lease.key, body, { policy, maxPlaintextBytes: maxResponseBytes, logger });
+      try {
+        const server = checkServerMetadata(opened.find("/_metadata"), payloadId);
+        const metadata = completeMetadata(server, payloadId, opened.processedAt, undefined);
+        return { ...(opened.value() as ChatCompletion), _metadata: metadata };
+      } finally {
+        opened.dispose();
+      }
+    } finally {
+      lease.release();
+    }
+  }
+
+  /** Seals, sends, opens and verifies: one request with retries, as `SecureChatCompletion.create` without its manners. */
+  async sendSecureRequest(payload: object, options: RequestOptions = {}): Promise<ChatCompletion> {
+    const { payload: sealed, model, tier } = takeApart(payload);
+    const resolved = resolveRequestOptions(this.#channel.options, options, tier);
+    return toCompletion(await this.#channel.request(sealed, model, resolved));
+  }
+
+  /** Waits for requests in flight, wipes the keys, closes the connections. */
+  close(): Promise<void> {
+    return this.#channel.close(false);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

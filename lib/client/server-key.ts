@@ -1,0 +1,158 @@
+import { SecurityError } from "../errors.js";
+import { native } from "../native.js";
+import type { PublicKeyHandle } from "../native.js";
+import { serverKeyChannel } from "./diagnostics.js";
+import type { KnownServersFile } from "./known-servers.js";
+import type { Logger } from "./logger.js";
+import { fromNative } from "./native-error.js";
+
+/** A server's key that has passed every check of this client. */
+export interface ServerKey {
+  readonly handle: PublicKeyHandle;
+  readonly pem: string;
+  /** SHA-256 of the SubjectPublicKeyInfo DER, lower-case hex. */
+  readonly fingerprint: string;
+  readonly bits: number;
+}
+
+/** What {@link ServerKeyCache} needs to know of the client's options. */
+export interface ServerKeyPolicy {
+  /** Pinned fingerprints, lower-case hex; empty for none. */
+  readonly fingerprints: readonly string[];
+  /** Milliseconds. */
+  readonly cacheTtl: number;
+  readonly minBits: number;
+  readonly knownServers: KnownServersFile | undefined;
+}
+
+/** One fetch under way, and how many wait for it. */
+interface Flight {
+  readonly promise: Promise<ServerKey>;
+  readonly controller: AbortController;
+  waiting: number;
+}
+
+/** Fetches the PEM text of the key. */
+export type FetchPem = (signal: AbortSignal) => Promise<string>;
+
+/**
+ * The key of one server: fetched once, cached, shared by concurrent requests, and checked against the pins before anybody gets it.
+ */
+export class ServerKeyCache {
+  readonly #base: string;
+  readonly #policy: ServerKeyPolicy;
+  readonly #fetchPem: FetchPem;
+  readonly #logger: Logger;
+  #cached: { key: ServerKey; until: number } | undefined;
+  /** The first key seen, for the lifetime of the client. */
+  #remembered: string | undefined;
+  #fetching: Flight | undefined;
+
+  constructor(base: string, policy: ServerKeyPolicy, fetchPem: FetchPem, logger: Logger) {
+    this.#base = base;
+    this.#policy = policy;
+    this.#fetchPem = fetchPem;
+    this.#logger = logger;
+  }
+
+  /**
+   * The key, from the cache while it is fresh. `cached` says that it was not fetched for this call: it may be out of date.
+   *
+   * @param race - Waits with the caller's patience, e.g. `deadline.race`. When nobody waits any more, the fetch is aborted.
+   */
+  async get(race: (promise: Promise<ServerKey>) => Promise<ServerKey>): Promise<{ key: ServerKey; cached: boolean }> {
+    if (this.#cached !== undefined && performance.now() < this.#cached.until) {
+      return { key: this.#cached.key, cached: true };
+    }
+    return { key: await this.#fetch(race), cached: false };
+  }
+
+  /** Forgets the cached key, unless it is another one than `key` by now, so that the next call fetches it. Pins stay. */
+  invalidate(key: ServerKey): void {
+    if (this.#cached?.key === key) this.#cached = undefined;
+  }
+
+  async #fetch(race: (promise: Promise<ServerKey>) => Promise<ServerKey>): Promise<ServerKey> {
+    const flight = (this.#fetching ??= this.#start());
+    flight.waiting++;
+    try {
+      return await race(flight.promise);
+    } finally {
+      if (--flight.waiting === 0) {
+        // Harmless when it has ended; else nobody wants it any more, and a later call must not join it.
+        flight.controller.abort();
+        if (this.#fetching === flight) this.#fetching = undefined;
+      }
+    }
+  }
+
+  #start(): Flight {
+    const controller = new AbortController();
+    const promise = this.#fetchPem(controller.signal).then((pem) => {
+      const key = this.#accept(pem);
+      this.#cached = { key, until: performance.now() + this.#policy.cacheTtl };
+      return key;
+    });
+    // Those who wait get the failure; when all have left, it concerns nobody.
+    promise.catch(() => undefined);
+    return { promise, waiting: 0, controller };
+  }
+
+  /** Every check of PROTOCOL section 5, in the order: is it a key, is it a pinned one, is it the known one. */
+  #accept(pem: string): ServerKey {
+    let key: ServerKey;
+    try {
+      const handle = native.importPublicKey(pem, this.#policy.minBits);
+      const info = native.publicKeyInfo(handle);
+      key = { handle, pem: info.pem, fingerprint: info.spkiSha256, bits: info.bits };
+    } catch (error) {
+      throw fromNative(error);
+    }
+    const { fingerprint } = key;
+    const { fingerprints, knownServers } = this.#policy;
+    if (fingerprints.length > 0) {
+      if (!fingerprints.includes(fingerprint)) {
+        this.#publish("pin-mismatch", fingerprint);
+        throw new SecurityError(
+          `The server ${this.#base} has the key ${fingerprint}, which is not pinned. Nothing was sent. ` +
+            "If the operator confirms this key, add it to `serverKey.fingerprints`.",
+          "SERVER_KEY_PIN",
+        );
+      }
+    } else if (knownServers !== undefined) {
+      this.#checkKnown(knownServers, fingerprint);
+    } else if (this.#remembered !== undefined && this.#remembered !== fingerprint) {
+      this.#logger.warn("The server's key has changed; no fingerprint is pinned, so the new one is used.", {
+        server: this.#base,
+        before: this.#remembered,
+        now: fingerprint,
+      });
+      this.#publish("changed", fingerprint, this.#remembered);
+    }
+    if (this.#remembered === undefined) this.#publish("first-seen", fingerprint);
+    this.#remembered = fingerprint;
+    return key;
+  }
+
+  #checkKnown(file: KnownServersFile, fingerprint: string): void {
+    const known = file.find(this.#base);
+    if (known === undefined) {
+      file.add(this.#base, fingerprint);
+      this.#logger.info("The server's key was not known and is remembered now.", {
+        server: this.#base,
+        key: fingerprint,
+      });
+    } else if (known.fingerprint !== fingerprint) {
+      this.#publish("known-mismatch", fingerprint, known.fingerprint);
+      throw new SecurityError(
+        `The key of ${this.#base} has changed from ${known.fingerprint} to ${fingerprint}. Nothing was sent. ` +
+          `If the operator confirms the new key, remove line ${known.line} of ${file.path}.`,
+        "SERVER_KEY_CHANGED",
+      );
+    }
+  }
+
+  #publish(event: string, fingerprint: string, before?: string): void {
+    serverKeyChannel.publish({ event, server: this.#base, fingerprint, before });
+  }
+}

@@ -1,0 +1,131 @@
+import { native } from "../native.js";
+import type { BufferHandle, LockPolicy, OpenedHandle, PrivateKeyHandle } from "../native.js";
+import { openError } from "./envelope-error.js";
+
+export interface OpenOptions {
+  readonly policy: LockPolicy;
+  /** Takes the work out of the queue, if it has not started. The promise rejects with the signal's reason in any case. */
+  readonly signal?: AbortSignal | undefined;
+  /** Largest plaintext in bytes; 64 MiB by default. */
+  readonly maxPlaintextBytes?: number | undefined;
+  /** Deepest nesting of arrays and objects; 1 024 by default. */
+  readonly maxDepth?: number | undefined;
+  /** Told at `debug` when an opened package was left to the collector instead of being disposed of. */
+  readonly logger?: { debug(message: string): void } | undefined;
+}
+
+const DEFAULT_MAX_PLAINTEXT_BYTES = 64 * 1024 * 1024;
+const DEFAULT_MAX_DEPTH = 1024;
+
+const forgotten = new FinalizationRegistry<NonNullable<OpenOptions["logger"]>>((logger) => {
+  logger.debug("An opened answer was not disposed of; its memory was wiped when it was collected.");
+});
+
+function mapErrors<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw openError(error);
+  }
+}
+
+/**
+ * An opened package: authenticated JSON in locked memory. Only what is asked for is copied out of it. Dispose of it to wipe it at
+ * once; otherwise that happens when it is collected. Using it afterwards throws a `NomyoError` with code `DISPOSED`.
+ */
+export class OpenedPackage {
+  readonly #handle: OpenedHandle;
+
+  /** Takes `handle` over. */
+  constructor(handle: OpenedHandle, logger?: OpenOptions["logger"]) {
+    this.#handle = handle;
+    if (logger !== undefined) forgotten.register(this, logger, this);
+  }
+
+  /** Unix seconds at which the sender says it made the package; undefined when it does not. Not authenticated. */
+  get processedAt(): number | undefined {
+    return mapErrors(() => native.openedProcessedAt(this.#handle));
+  }
+
+  /** The plaintext's length in bytes. */
+  get byteLength(): number {
+    return mapErrors(() => native.openedByteLength(this.#handle));
+  }
+
+  /** The whole, exactly as `JSON.parse` would give it. */
+  value(): unknown {
+    return mapErrors(() => native.openedValue(this.#handle));
+  }
+
+  /** The value at a JSON pointer (RFC 6901); throws with code `NOT_FOUND` when there is none. */
+  get(pointer: string): unknown {
+    return mapErrors(() => native.openedGet(this.#handle, pointer));
+  }
+
+  /** The value at a JSON pointer, or undefined when there is none. */
+  find(pointer: string): unknown {
+    try {
+      return native.openedGet(this.#handle, pointer);
+    } catch (error) {
+      if ((error as { code?: unknown }).code === "NOT_FOUND") return undefined;
+      throw openError(error);
+    }
+  }
+
+  /** The string at a JSON pointer as UTF-8 in locked memory; throws with code `NOT_FOUND` when there is no string. */
+  buffer(pointer: string, policy: LockPolicy): BufferHandle {
+    return mapErrors(() => native.openedGetBuffer(this.#handle, pointer, policy));
+  }
+
+  /** The whole plaintext as it was sent. */
+  text(): string {
+    return mapErrors(() => native.openedText(this.#handle));
+  }
+
+  /** For the forensic test only (see `NativeAddon.openedAesKeyForForensicTest`). */
+  aesKeyForForensicTest(): string {
+    return mapErrors(() => native.openedAesKeyForForensicTest(this.#handle));
+  }
+
+  dispose(): void {
+    forgotten.unregister(this);
+    native.openedDispose(this.#handle);
+  }
+}
+
+/**
+ * Opens the bytes of a package with `key`: RSA, AES, and the check of the JSON run on the package's own threads. `body` must be neither
+ * changed nor transferred until the promise settles. Rejects with a `SecurityError` whatever is wrong with the package
+ * (`code`: `PACKAGE_FORMAT`, `PACKAGE_ALGORITHM`, `DECRYPT`, `PLAINTEXT`, `TOO_LARGE`), with `MemoryProtectionError`, with a `NomyoError` of
+ * code `QUEUE_FULL`, or with the signal's reason.
+ */
+export async function openPackage(
+  key: PrivateKeyHandle,
+  body: Uint8Array,
+  options: OpenOptions,
+): Promise<OpenedPackage> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const token = native.createCancelToken();
+  const onAbort = (): void => {
+    native.cancel(token);
+  };
+  signal?.addEventListener("abort", onAbort, { once: true });
+  try {
+    const limits = {
+      maxPlaintextBytes: options.maxPlaintextBytes ?? DEFAULT_MAX_PLAINTEXT_BYTES,
+      maxDepth: options.maxDepth ?? DEFAULT_MAX_DEPTH,
+    };
+    const opened = new OpenedPackage(await native.open(key, body, limits, options.policy, token), options.logger);
+    if (signal?.aborted) {
+      opened.dispose();
+      signal.throwIfAborted();
+    }
+    return opened;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw openError(error);
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
+  }
+}

@@ -1,0 +1,35 @@
+import { native } from "../native.js";
+import type { MemoryInfo } from "../native.js";
+import { withMemoryErrors } from "./memory-error.js";
+
+/** How this process's secrets are protected at the moment, in numbers that are exact. */
+export interface MemoryProtectionInfo extends MemoryInfo {
+  /**
+   * The strictest policy that everything so far has met: `"preferred"` once something under that policy had to go on in memory that is not
+   * locked. (What was asked for under `"off"` does not count.)
+   */
+  readonly policyMet: "required" | "preferred";
+  /** The OpenSSL that does the cryptography, the addon's own. */
+  readonly opensslVersion: string;
+}
+
+/** What protects the secrets of this process: of all its clients, on all its threads. Cheap enough for a health check. */
+export function getMemoryProtectionInfo(): MemoryProtectionInfo {
+  const info = native.memoryInfo();
+  return {
+    ...info,
+    policyMet: info.degraded || info.mechanism === "none" ? "preferred" : "required",
+    opensslVersion: native.getBuildInfo().opensslVersion,
+  };
+}
+
+/**
+ * Turns this process's core dumps off and, on Linux, makes it not dumpable: other processes of the account can then not attach to it or
+ * read its memory. That includes debuggers and profilers, so it is opt-in. It cannot be undone. Throws a `NomyoError` with the code
+ * `UNSUPPORTED` where there is no such thing.
+ */
+export function hardenProcess(): void {
+  withMemoryErrors(() => {
+    native.hardenProcess();
+  });
+}

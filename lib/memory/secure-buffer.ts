@@ -1,0 +1,152 @@
+import { inspect } from "node:util";
+import { native } from "../native.js";
+import type { BufferHandle, LockPolicy } from "../native.js";
+import { withMemoryErrors } from "./memory-error.js";
+
+const REDACTED = "[SecureBuffer: redacted]";
+
+// AsyncFunction has no name of its own in the global scope.
+// eslint-disable-next-line @typescript-eslint/no-empty-function
+const AsyncFunction = (async () => {}).constructor;
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    ((typeof value === "object" && value !== null) || typeof value === "function") &&
+    typeof (value as { then?: unknown }).then === "function"
+  );
+}
+
+/**
+ * Secret bytes in locked memory: not swapped out, not in core dumps, wiped when they are disposed of. See `docs/memory.md`.
+ *
+ * ```ts
+ * using password = SecureBuffer.from(await readFile("password"));
+ * ```
+ *
+ * A buffer belongs to the thread that made it: it can be neither posted nor cloned. Everything but `disposed` and `dispose()` throws a
+ * `NomyoError` with the code `DISPOSED` afterwards. One that is forgotten is wiped when it is collected.
+ */
+export class SecureBuffer {
+  readonly #handle: BufferHandle;
+
+  private constructor(handle: BufferHandle) {
+    this.#handle = handle;
+  }
+
+  /**
+   * A buffer of `size` zero bytes.
+   *
+   * @param policy - what to do when memory cannot be locked: throw a `MemoryProtectionError` (`"required"`), go on in memory that is
+   *   not locked but is wiped all the same (`"preferred"`), or not to lock at all (`"off"`).
+   */
+  static alloc(size: number, policy: LockPolicy = "required"): SecureBuffer {
+    return new SecureBuffer(withMemoryErrors(() => native.bufferAlloc(size, policy)));
+  }
+
+  /**
+   * A copy of bytes, or of a string as UTF-8. The source stays what it is: wipe it (`bytes.fill(0)`) if it is yours. A string cannot be
+   * wiped. Throws a `NomyoError` with the code `INVALID_UTF8` for a string with half a surrogate pair.
+   */
+  static from(source: Uint8Array | string, policy: LockPolicy = "required"): SecureBuffer {
+    return new SecureBuffer(withMemoryErrors(() => native.bufferFrom(source, policy)));
+  }
+
+  /**
+   * Takes over a handle of the addon.
+   * @internal
+   */
+  static fromHandle(handle: BufferHandle): SecureBuffer {
+    return new SecureBuffer(handle);
+  }
+
+  /**
+   * What the addon's functions take; it shows nothing by itself.
+   * @internal
+   */
+  get handle(): BufferHandle {
+    return this.#handle;
+  }
+
+  /** The number of bytes. */
+  get length(): number {
+    return withMemoryErrors(() => native.bufferLength(this.#handle));
+  }
+
+  /** Whether these very bytes are locked: always under `"required"`. */
+  get locked(): boolean {
+    return withMemoryErrors(() => native.bufferLocked(this.#handle));
+  }
+
+  /** Whether `dispose()` was called. */
+  get disposed(): boolean {
+    return native.bufferDisposed(this.#handle);
+  }
+
+  /**
+   * Calls `fn` with a view of the bytes themselves, not a copy, and returns what it returns. The view is detached (its length becomes
+   * 0) when `fn` returns or throws. `fn` must be synchronous: an async function is refused, since it would go on without the view.
+   *
+   * `slice`, `structuredClone`, `postMessage`, `Buffer.from(view)` and the like copy the secret into ordinary memory: avoid them.
+   * Throws a `NomyoError` with the code `UNSUPPORTED` where the runtime has no views of native memory (Electron).
+   */
+  use<T>(fn: (bytes: Uint8Array) => T): T {
+    if (fn instanceof AsyncFunction) {
+      throw new TypeError("SecureBuffer.use takes a synchronous function: the view ends when the function returns.");
+    }
+    const view = withMemoryErrors(() => native.bufferView(this.#handle));
+    let result: T;
+    try {
+      result = fn(view);
+    } finally {
+      native.bufferReleaseView(this.#handle, view);
+    }
+    if (isThenable(result)) {
+      // The error below tells of it; that the promise may fail for want of its view is not news.
+      result.then(undefined, () => undefined);
+      throw new TypeError("SecureBuffer.use got a promise: what it works on ended when the function returned.");
+    }
+    return result;
+  }
+
+  /**
+   * The bytes as a string, which must be UTF-8 (else a `NomyoError` with the code `INVALID_UTF8`). An explicit copy into the JavaScript
+   * heap, where nothing wipes it.
+   */
+  toString(): string {
+    return withMemoryErrors(() => native.bufferToString(this.#handle));
+  }
+
+  /** Whether both hold the same bytes; takes the same time wherever they differ. */
+  equals(other: SecureBuffer | Uint8Array): boolean {
+    const right = other instanceof SecureBuffer ? other.#handle : other;
+    return withMemoryErrors(() => native.bufferEquals(this.#handle, right));
+  }
+
+  /**
+   * Wipes the bytes. Harmless twice. Inside `use` it throws. A request that was given the buffer before keeps the bytes until it is done
+   * with them.
+   */
+  dispose(): void {
+    withMemoryErrors(() => {
+      native.bufferDispose(this.#handle);
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Never the secret: a request is sealed with its bytes without asking this. */
+  toJSON(): string {
+    return REDACTED;
+  }
+
+  /** Templates and `+` would turn a secret into a string without anyone asking for it: they throw. */
+  [Symbol.toPrimitive](): never {
+    throw new TypeError("A SecureBuffer does not turn into a string by itself. Call toString() if you mean it.");
+  }
+
+  [inspect.custom](): string {
+    return REDACTED;
+  }
+}

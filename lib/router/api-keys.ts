@@ -1,0 +1,62 @@
+/** Who may use the router: API keys, held and compared only as SHA-256 hashes. */
+import { createHash, timingSafeEqual } from "node:crypto";
+import { ConfigurationError } from "../errors.js";
+
+const hashedForm = /^sha256:([0-9a-f]{64})$/i;
+/** A key shorter than this can be guessed; `openssl rand -hex 32` makes a good one. */
+const minKeyLength = 16;
+
+export class ApiKeys {
+  readonly #hashes: readonly Buffer[];
+
+  /**
+   * `entries` are keys, or `sha256:` and the 64 hex digits of a key's SHA-256. Throws a {@link ConfigurationError} that tells the
+   * entry's number, never its text.
+   */
+  constructor(entries: readonly string[]) {
+    this.#hashes = entries.map((entry, index) => {
+      const hashed = hashedForm.exec(entry)?.[1];
+      if (hashed !== undefined) return Buffer.from(hashed, "hex");
+      if (!/^[\x21-\x7e]+$/.test(entry) || entry.length < minKeyLength) {
+        throw new ConfigurationError(
+          "apiKeys",
+          `API key number ${index + 1} is not usable: a key is ${minKeyLength} or more visible ASCII characters, or "sha256:" and 64 hex digits. ` +
+            "Make one with: openssl rand -hex 32",
+        );
+      }
+      return digest(entry);
+    });
+  }
+
+  /** Whether the router answers everyone. */
+  get open(): boolean {
+    return this.#hashes.length === 0;
+  }
+
+  /**
+   * The number of the key in an `Authorization` header; `null` when the header has none that is known. All keys are compared, whatever
+   * the first ones gave, so that the time taken does not tell which one was near.
+   */
+  identify(authorization: string | undefined): number | null {
+    const presented = /^Bearer +([\x21-\x7e]+) *$/i.exec(authorization ?? "")?.[1];
+    if (presented === undefined) return null;
+    const hash = digest(presented);
+    let found: number | null = null;
+    this.#hashes.forEach((known, index) => {
+      if (timingSafeEqual(known, hash)) found = index;
+    });
+    return found;
+  }
+}
+
+/** The keys of a file or an environment variable: one a line (or between commas); empty lines and lines with `#` first are skipped. */
+export function parseApiKeys(text: string): string[] {
+  return text
+    .split(/[\r\n,]+/)
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !line.startsWith("#"));
+}
+
+function digest(key: string): Buffer {
+  return createHash("sha256").update(key, "utf8").digest();
+}

@@ -1,0 +1,190 @@
+/** One secure completion: a package in, a package out. */
+import type { IncomingMessage } from "node:http";
+import { native, type BufferHandle, type LockPolicy, type TpmAttestationBlock } from "../native.js";
+import { notAvailable, type Attestor } from "./attestor.js";
+import { readBody, type BodyBudget } from "./body.js";
+import { JsonObjectError, scanObject } from "./json-members.js";
+import { addMetadata, memoryProtection } from "./metadata.js";
+import type { Model } from "./model.js";
+import { checkPayloadBinding } from "./payload-binding.js";
+import { withView } from "./pool-bytes.js";
+import { Disconnected, Refusal, unavailable } from "./refusal.js";
+import { readRequestHeaders } from "./request-headers.js";
+import type { ServerKey } from "./server-key.js";
+import { checkModelAllowed, type Tier, type TierModels } from "./tiers.js";
+
+/** Room for `_metadata` beside the largest answer: a block with 16 banks of 24 PCRs and a certificate chain stays under it. */
+const metadataBytes = 128 * 1024;
+
+export interface CompletionSettings {
+  readonly key: ServerKey;
+  readonly model: Model;
+  readonly attestor: Attestor | undefined;
+  readonly tierModels: TierModels;
+  readonly policy: LockPolicy;
+  readonly maxBodyBytes: number;
+  readonly maxPlaintextBytes: number;
+  readonly maxAnswerBytes: number;
+  readonly maxDepth: number;
+  readonly bodyBudget: BodyBudget;
+  /** Set in forensic test mode only. */
+  readonly onForensicAesKey: ((payloadId: string, aesKeyHex: string) => void) | undefined;
+}
+
+export interface Completion {
+  readonly sealed: Uint8Array;
+  readonly bodyBytes: number;
+  readonly tier: Tier;
+}
+
+/**
+ * Reads, opens, answers and seals. `sendContinue` is called when the headers are accepted and the body is wanted. Rejects with a `Refusal`
+ * or, when the client went away, with `Disconnected`; anything else is a defect, or `signal`'s doing.
+ */
+export async function complete(
+  request: IncomingMessage,
+  settings: CompletionSettings,
+  signal: AbortSignal,
+  sendContinue: () => void,
+): Promise<Completion> {
+  const { payloadId, clientKey, clientPem, tier } = readRequestHeaders(request.headers);
+  const binding = checkPayloadBinding(payloadId, settings.key.public.pem, clientPem);
+  if (tier === "maximum" && settings.attestor === undefined) throw noTpm();
+
+  sendContinue();
+  const body = await readBody(request, settings.maxBodyBytes, settings.bodyBudget);
+  let plaintext: BufferHandle;
+  try {
+    plaintext = await openRequest(body, payloadId, settings, signal);
+  } finally {
+    settings.bodyBudget.release(body.length);
+  }
+  try {
+    const model = withView(plaintext, (view) => modelName(view, settings.maxDepth));
+    checkModelAllowed(settings.tierModels, tier, model);
+    const quoting = quote(payloadId, tier, settings.attestor, signal);
+    // Tier maximum asks for proof first: without it the model never sees the prompt. Otherwise TPM and model work at the same time.
+    if (tier === "maximum") await quoting;
+    const answering = settings.model.complete(plaintext, signal);
+    const [attested, answered] = await Promise.allSettled([quoting, answering]);
+    if (answered.status === "rejected") throw answered.reason as Error;
+    const answer = answered.value;
+    try {
+      if (attested.status === "rejected") throw attested.reason as Error;
+      const processedAt = Math.floor(Date.now() / 1000);
+      addMetadata(
+        answer,
+        {
+          payload_id: payloadId,
+          processed_at: processedAt,
+          is_encrypted: true,
+          encryption_algorithm: "hybrid-aes256-rsa4096",
+          response_status: "success",
+          security_tier: tier,
+          memory_protection: memoryProtection(settings.policy),
+          tpm_attestation: attested.value,
+          payload_binding: binding,
+        },
+        settings.maxDepth,
+      );
+      const options = {
+        maxPlaintextBytes: settings.maxAnswerBytes + metadataBytes,
+        processedAt,
+        policy: settings.policy,
+      };
+      const sealed = answer.use((bytes) => native.sealBytes(clientKey, bytes, options));
+      return { sealed, bodyBytes: body.length, tier };
+    } finally {
+      answer.dispose();
+    }
+  } catch (error) {
+    throw asRefusal(error);
+  } finally {
+    native.bufferDispose(plaintext);
+  }
+}
+
+async function openRequest(
+  body: Uint8Array,
+  payloadId: string,
+  settings: CompletionSettings,
+  signal: AbortSignal,
+): Promise<BufferHandle> {
+  if (body.length === 0) throw new Refusal(400, "The body is empty: it must be an encrypted package.");
+  if (signal.aborted) throw new Disconnected();
+  const token = native.createCancelToken();
+  const cancel = () => native.cancel(token);
+  signal.addEventListener("abort", cancel, { once: true });
+  try {
+    const { maxPlaintextBytes, maxDepth, key, policy, onForensicAesKey } = settings;
+    const opened = await native.open(key.private, body, { maxPlaintextBytes, maxDepth }, policy, token);
+    try {
+      onForensicAesKey?.(payloadId, native.openedAesKeyForForensicTest(opened));
+      return native.openedTakeBuffer(opened);
+    } finally {
+      native.openedDispose(opened);
+    }
+  } catch (error) {
+    throw asRefusal(error);
+  } finally {
+    signal.removeEventListener("abort", cancel);
+  }
+}
+
+/** The model's name, out of the request's bytes; throws a 400 when there is none, or a member's name is there twice. */
+function modelName(view: Uint8Array, maxDepth: number): string {
+  const member = scanObject(view, maxDepth).members.find(({ name }) => name === "model");
+  const value: unknown =
+    member === undefined
+      ? undefined
+      : JSON.parse(new TextDecoder().decode(view.subarray(member.valueStart, member.end)));
+  if (typeof value !== "string" || value === "") throw new Refusal(400, "The request needs a model: a string.");
+  return value;
+}
+
+async function quote(
+  payloadId: string,
+  tier: Tier,
+  attestor: Attestor | undefined,
+  signal: AbortSignal,
+): Promise<TpmAttestationBlock> {
+  const block = attestor === undefined ? notAvailable : await attestor.quote(payloadId, signal);
+  if (tier === "maximum" && !block.is_available) throw noTpm();
+  return block;
+}
+
+function noTpm(): Refusal {
+  return unavailable(
+    'The security tier "maximum" needs a server with a working TPM, and this one has none at the moment.',
+  );
+}
+
+/** The answer for an error of the addon. Failures to decrypt say one thing, whatever their cause. */
+function asRefusal(error: unknown): unknown {
+  if (error instanceof JsonObjectError) return new Refusal(400, `The request is not usable JSON: ${error.message}.`);
+  switch ((error as { code?: unknown }).code) {
+    case "PACKAGE_FORMAT":
+      return new Refusal(400, "The body is not a well-formed encrypted package.");
+    case "PACKAGE_ALGORITHM":
+      return new Refusal(400, "The package's version or algorithm is not supported.");
+    case "DECRYPT":
+      return new Refusal(
+        400,
+        "The package could not be decrypted: it was sealed to another key, or changed on its way. Fetch /pki/public_key again.",
+      );
+    case "PLAINTEXT":
+    case "INVALID_UTF8":
+      return new Refusal(400, "The package does not hold the JSON of one object.");
+    case "TOO_LARGE":
+      return new Refusal(400, "The package is larger than this server accepts.");
+    case "MEMORY_LOCK":
+      return unavailable("The server has not enough lockable memory for this request at the moment.", 1);
+    case "OUT_OF_MEMORY":
+    case "QUEUE_FULL":
+      return unavailable("The server is busy.", 1);
+    case "CANCELLED":
+      return new Disconnected();
+    default:
+      return error;
+  }
+}

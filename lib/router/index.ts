@@ -1,0 +1,106 @@
+/** The local router: the server's side of the protocol, in front of an OpenAI-compatible server or the echo model. */
+import { native } from "../native.js";
+import type { PublicKeyInfo } from "../native.js";
+import { BodyBudget } from "./body.js";
+import { EchoModel } from "./echo.js";
+import { resolveOptions, type RouterOptions, type RouterSettings } from "./options.js";
+import { generateServerKey, loadServerKey, type ServerKey } from "./server-key.js";
+import { RouterServer } from "./server.js";
+import { UpstreamModel } from "./upstream.js";
+
+export type { AccessEntry, RouterOptions } from "./options.js";
+export type { RateLimit } from "./rate-limit.js";
+export type { Tier, TierModels } from "./tiers.js";
+
+export interface Router extends AsyncDisposable {
+  /** e.g. `http://127.0.0.1:41234`, what a client takes as `baseUrl`. */
+  readonly url: string;
+  readonly port: number;
+  /** The server's key: its PEM, bits and fingerprint, for pinning. */
+  readonly publicKey: PublicKeyInfo;
+  /** Stops: no new requests, those under way finish within `stopTimeoutMs`, keys are wiped. Calling it again gives the same promise. */
+  close(): Promise<void>;
+}
+
+/** Deepest nesting of a request's or an answer's JSON. */
+const maxDepth = 256;
+/** Largest answer of a model: sealed, with base64, it stays under the 64 MiB that clients read. */
+const maxAnswerBytes = 47 * 1024 * 1024;
+/** Pool memory without which no request could be answered. */
+const leastMemory = 1024 * 1024;
+/** All bodies that are being received or opened, together. */
+const bodyBudgetBytes = 512 * 1024 * 1024;
+
+/**
+ * Starts a router. Rejects with a `ConfigurationError` that names the option, the addon's error when the TPM or locked memory is not there, or
+ * Node's when the address cannot be listened on; nothing is left running then.
+ */
+export async function startRouter(options: RouterOptions = {}): Promise<Router> {
+  const settings = resolveOptions(options);
+  const { attestor, policy } = settings;
+  probeMemory(settings);
+  let key: ServerKey | undefined;
+  const release = async (): Promise<void> => {
+    await attestor?.close();
+    if (key !== undefined) native.privateKeyDispose(key.private);
+  };
+  try {
+    await attestor?.start();
+    key = await (settings.keyFile === undefined
+      ? generateServerKey(policy)
+      : loadServerKey(settings.keyFile, settings.keyPassword ?? null, policy));
+    const server = makeServer(settings, key);
+    const port = await server.listen();
+    let closing: Promise<void> | undefined;
+    const close = (): Promise<void> => (closing ??= server.stop().then(release));
+    const scheme = settings.tls === undefined ? "http" : "https";
+    const host = settings.host.includes(":") ? `[${settings.host.replace(/^\[|\]$/g, "")}]` : settings.host;
+    return { url: `${scheme}://${host}:${port}`, port, publicKey: key.public, close, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+function makeServer(settings: RouterSettings, key: ServerKey): RouterServer {
+  const { attestor, policy, upstream } = settings;
+  const model =
+    upstream === undefined
+      ? new EchoModel(policy, settings.echoDelayMs)
+      : new UpstreamModel({ ...upstream, maxAnswerBytes, maxDepth, policy });
+  const server: RouterServer = new RouterServer(
+    settings,
+    {
+      key,
+      model,
+      attestor,
+      tierModels: settings.tierModels,
+      policy,
+      maxBodyBytes: settings.maxBodyBytes,
+      maxPlaintextBytes: settings.maxPlaintextBytes,
+      maxAnswerBytes,
+      maxDepth,
+      bodyBudget: new BodyBudget(Math.max(bodyBudgetBytes, settings.maxBodyBytes)),
+      onForensicAesKey: settings.onForensicAesKey,
+    },
+    () => ({
+      version: native.getBuildInfo().version,
+      model: model.kind,
+      secure_inference: settings.secureInference,
+      requests_under_way: server.completionsUnderWay,
+      tpm_available: attestor?.available ?? false,
+    }),
+  );
+  return server;
+}
+
+/** Under `required` the largest request must fit into lockable memory, or it will be refused: better said at start than found out later. */
+function probeMemory({ policy, maxPlaintextBytes, log }: RouterSettings): void {
+  native.memoryProbe(leastMemory, policy);
+  if (policy !== "required") return;
+  try {
+    native.memoryProbe(2 * maxPlaintextBytes, policy);
+  } catch (error) {
+    log(`large requests will be answered 503: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

@@ -1,0 +1,45 @@
+/** The `_metadata` that the router puts into each answer (PROTOCOL 3). */
+import { native, type LockPolicy, type TpmAttestationBlock } from "../native.js";
+import { blankMember, scanObject } from "./json-members.js";
+import type { PayloadBinding } from "./payload-binding.js";
+import type { PoolBytes } from "./pool-bytes.js";
+import type { Tier } from "./tiers.js";
+
+export interface Metadata {
+  readonly payload_id: string;
+  /** Unix seconds. */
+  readonly processed_at: number;
+  readonly is_encrypted: true;
+  readonly encryption_algorithm: "hybrid-aes256-rsa4096";
+  readonly response_status: "success";
+  readonly security_tier: Tier;
+  readonly memory_protection: Readonly<Record<string, unknown>>;
+  readonly tpm_attestation: TpmAttestationBlock;
+  /** Whether the payload id's commitment to both keys was there and right (the relay binding of docs/attestation.md). */
+  readonly payload_binding: PayloadBinding;
+}
+
+/** Adds `_metadata` as the answer's last member; one that the model's server sent goes. */
+export function addMetadata(answer: PoolBytes, metadata: Metadata, maxDepth: number): void {
+  const { close, members } = answer.use((bytes) => {
+    blankMember(bytes, "_metadata", maxDepth);
+    return scanObject(bytes, maxDepth);
+  });
+  const text = `${members.length === 0 ? "" : ","}"_metadata":${JSON.stringify(metadata)}}`;
+  answer.replaceTail(close, new TextEncoder().encode(text));
+}
+
+/** What this process does for its memory, as it stands now. */
+export function memoryProtection(policy: LockPolicy): Record<string, unknown> {
+  const info = native.memoryInfo();
+  return {
+    platform: process.platform,
+    policy,
+    mechanism: info.mechanism,
+    memory_locked: info.mechanism !== "none" && !info.degraded,
+    bytes_locked: info.stats.bytesLocked,
+    openssl_in_pool: info.opensslInPool,
+    swap_enabled: info.swapEnabled,
+    core_dumps_enabled: info.coreDumpsEnabled,
+  };
+}

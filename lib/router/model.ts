@@ -1,0 +1,12 @@
+/** What answers an opened request: the built-in echo model, or an OpenAI-compatible server. */
+import type { BufferHandle } from "../native.js";
+import type { PoolBytes } from "./pool-bytes.js";
+
+export interface Model {
+  readonly kind: "echo" | "upstream";
+  /**
+   * `request`: the plaintext, a JSON object's UTF-8, which stays the caller's; the model may overwrite it. Resolves to the answer, the text
+   * of one JSON object without `_metadata`, which the caller disposes of. Rejects with a `Refusal`, or as `signal` says.
+   */
+  complete(request: BufferHandle, signal: AbortSignal): Promise<PoolBytes>;
+}

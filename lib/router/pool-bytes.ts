@@ -1,0 +1,68 @@
+/** Bytes that grow, in the addon's locked pool: answers of an upstream are gathered here instead of in the JavaScript heap. */
+import { native, type BufferHandle, type LockPolicy } from "../native.js";
+
+export class PoolBytes {
+  readonly #policy: LockPolicy;
+  #buffer: BufferHandle;
+  #capacity: number;
+  #length = 0;
+
+  /** Takes `capacity` bytes of pool memory now; throws the addon's `MEMORY_LOCK` or `OUT_OF_MEMORY`, as `append` does. */
+  constructor(policy: LockPolicy, capacity = 4096) {
+    this.#policy = policy;
+    this.#capacity = Math.max(capacity, 1);
+    this.#buffer = native.bufferAlloc(this.#capacity, policy);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Copies `bytes` in and wipes them where they were. */
+  appendAndWipe(bytes: Uint8Array): void {
+    this.#reserve(this.#length + bytes.length);
+    withView(this.#buffer, (view) => view.set(bytes, this.#length));
+    this.#length += bytes.length;
+    bytes.fill(0);
+  }
+
+  /** Calls `use` with a view of the bytes, which is detached afterwards. */
+  use<T>(use: (bytes: Uint8Array) => T): T {
+    return withView(this.#buffer, (view) => use(view.subarray(0, this.#length)));
+  }
+
+  /** Replaces what lies from `start` to the end by `bytes`. */
+  replaceTail(start: number, bytes: Uint8Array): void {
+    this.#length = start;
+    this.#reserve(start + bytes.length);
+    withView(this.#buffer, (view) => view.set(bytes, start));
+    this.#length = start + bytes.length;
+  }
+
+  /** Wipes and frees. */
+  dispose(): void {
+    native.bufferDispose(this.#buffer);
+    this.#length = 0;
+    this.#capacity = 0;
+  }
+
+  #reserve(needed: number): void {
+    if (needed <= this.#capacity) return;
+    const capacity = Math.max(needed, this.#capacity * 2);
+    const larger = native.bufferAlloc(capacity, this.#policy);
+    withView(this.#buffer, (from) => withView(larger, (to) => to.set(from.subarray(0, this.#length))));
+    native.bufferDispose(this.#buffer);
+    this.#buffer = larger;
+    this.#capacity = capacity;
+  }
+}
+
+/** Calls `use` with a view of `buffer`, which is detached afterwards. */
+export function withView<T>(buffer: BufferHandle, use: (view: Uint8Array) => T): T {
+  const view = native.bufferView(buffer);
+  try {
+    return use(view);
+  } finally {
+    native.bufferReleaseView(buffer, view);
+  }
+}

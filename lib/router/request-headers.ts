@@ -1,0 +1,71 @@
+/** What the headers of a secure completion say, checked before a byte of the body is read. */
+import type { IncomingHttpHeaders } from "node:http";
+import { native, type PublicKeyHandle } from "../native.js";
+import { Refusal } from "./refusal.js";
+import { isTier, tiers, type Tier } from "./tiers.js";
+
+export interface SecureRequestHeaders {
+  readonly payloadId: string;
+  readonly clientKey: PublicKeyHandle;
+  /** PEM SubjectPublicKeyInfo, as the addon writes it, whatever form the header had. */
+  readonly clientPem: string;
+  /** `standard` when the client named none. */
+  readonly tier: Tier;
+}
+
+/** A UUID with a commitment has 80 characters; ids of other clients may be longer, but have no reason to be longer than this. */
+const payloadIdForm = /^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$/;
+/** An RSA-16384 key's PEM is under 3 KiB. */
+const maxPemLength = 4096;
+/** PROTOCOL: a client key under 2048 bits is refused. */
+const minClientKeyBits = 2048;
+
+/** Throws a 400 for anything that is missing or wrong. */
+export function readRequestHeaders(headers: IncomingHttpHeaders): SecureRequestHeaders {
+  const type = headers["content-type"]?.split(";", 1)[0]?.trim().toLowerCase();
+  if (type !== "application/octet-stream") {
+    throw new Refusal(400, "Content-Type must be application/octet-stream.");
+  }
+  if ((headers["content-encoding"] ?? "identity").toLowerCase() !== "identity") {
+    throw new Refusal(400, "Content-Encoding is not supported: send the package as it is.");
+  }
+  const payloadId = one(headers["x-payload-id"]);
+  if (payloadId === undefined || !payloadIdForm.test(payloadId)) {
+    throw new Refusal(
+      400,
+      "X-Payload-ID must be one identifier, such as a UUID: up to 128 letters, digits and - . _ ~ :",
+    );
+  }
+  const tier = one(headers["x-security-tier"]) ?? "standard";
+  if (!isTier(tier)) throw new Refusal(400, `X-Security-Tier must be one of ${tiers.join(", ")}.`);
+  const clientKey = readClientKey(one(headers["x-public-key"]));
+  return { payloadId, tier, clientKey, clientPem: native.publicKeyInfo(clientKey).pem };
+}
+
+function readClientKey(header: string | undefined): PublicKeyHandle {
+  if (header === undefined) throw new Refusal(400, "X-Public-Key is missing.");
+  let pem: string;
+  try {
+    pem = decodeURIComponent(header);
+  } catch {
+    throw new Refusal(400, "X-Public-Key is not percent-encoded text.");
+  }
+  if (pem.length > maxPemLength) throw new Refusal(400, "X-Public-Key is too long for an RSA public key.");
+  try {
+    return native.importPublicKey(pem, minClientKeyBits);
+  } catch (error) {
+    const weak = (error as { code?: unknown }).code === "KEY_WEAK";
+    throw new Refusal(
+      400,
+      weak
+        ? `X-Public-Key is too weak: an RSA key of ${minClientKeyBits} bits or more is needed.`
+        : "X-Public-Key is not the PEM SubjectPublicKeyInfo of an RSA key, percent-encoded.",
+    );
+  }
+}
+
+/** Node joins repeated headers with a comma or gives a list; both are refused by the checks above, a list here. */
+function one(value: string | string[] | undefined): string | undefined {
+  if (Array.isArray(value)) throw new Refusal(400, "A header of the request was sent more than once.");
+  return value;
+}

@@ -1,0 +1,240 @@
+/** The router's HTTP side: routes, who may pass, limits, the access log, and stopping. */
+import * as http from "node:http";
+import * as https from "node:https";
+import type { Duplex } from "node:stream";
+import { complete, type CompletionSettings } from "./completion.js";
+import type { AccessEntry, RouterSettings } from "./options.js";
+import { RateLimiter } from "./rate-limit.js";
+import { Disconnected, Refusal, unavailable } from "./refusal.js";
+
+/** Milliseconds for a request's headers, and for the whole of it. */
+const headersTimeoutMs = 10_000;
+const requestTimeoutMs = 120_000;
+/** How long a refused upload may go on before the connection is cut, so that the client gets to read the refusal. */
+const lingerMs = 2_000;
+const maxHeaderBytes = 16 * 1024;
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string | Uint8Array;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export class RouterServer {
+  readonly #settings: RouterSettings;
+  readonly #completion: CompletionSettings;
+  readonly #health: () => Record<string, unknown>;
+  readonly #limiter: RateLimiter | undefined;
+  readonly #server: http.Server;
+  readonly #running = new Set<AbortController>();
+  #completions = 0;
+  #stopping = false;
+
+  constructor(settings: RouterSettings, completion: CompletionSettings, health: () => Record<string, unknown>) {
+    this.#settings = settings;
+    this.#completion = completion;
+    this.#health = health;
+    this.#limiter = settings.rateLimit === undefined ? undefined : new RateLimiter(settings.rateLimit);
+    const options = {
+      maxHeaderSize: maxHeaderBytes,
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: 1_000,
+    };
+    this.#server =
+      settings.tls === undefined
+        ? http.createServer(options)
+        : https.createServer({
+            ...options,
+            cert: settings.tls.cert as string | Buffer,
+            key: settings.tls.key as string | Buffer,
+            minVersion: "TLSv1.2",
+          });
+    this.#server.on("request", (request, response) => void this.#serve(request, response, () => undefined));
+    this.#server.on("checkContinue", (request, response) => {
+      void this.#serve(request, response, () => response.writeContinue());
+    });
+    this.#server.on("clientError", refuseBrokenRequest);
+  }
+
+  /** Resolves to the port when the socket listens; rejects with Node's error. */
+  async listen(): Promise<number> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(this.#settings.port, this.#settings.host, () => {
+        this.#server.off("error", reject);
+        resolve();
+      });
+    });
+    const address = this.#server.address();
+    if (address === null || typeof address === "string") throw new Error("the server has no TCP address");
+    return address.port;
+  }
+
+  get completionsUnderWay(): number {
+    return this.#completions;
+  }
+
+  /** Takes no new requests, lets those under way finish for `stopTimeoutMs`, then cuts them. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    const cut = setTimeout(() => {
+      for (const controller of this.#running) controller.abort();
+      this.#server.closeAllConnections();
+    }, this.#settings.stopTimeoutMs);
+    await closed;
+    clearTimeout(cut);
+  }
+
+  async #serve(request: http.IncomingMessage, response: http.ServerResponse, sendContinue: () => void): Promise<void> {
+    const start = performance.now();
+    const controller = new AbortController();
+    response.on("close", () => controller.abort());
+    // Errors of a connection show as "close"; without listeners they would end the process.
+    request.on("error", () => undefined);
+    response.on("error", () => undefined);
+    this.#running.add(controller);
+    const route = routeOf(request);
+    const entry = { route, status: 0, bytesIn: 0, bytesOut: 0, milliseconds: 0 };
+    try {
+      const answer = await this.#answer(route, request, controller.signal, sendContinue, entry);
+      if (response.destroyed) return;
+      entry.status = answer.status;
+      entry.bytesOut = Buffer.byteLength(answer.body);
+      await this.#send(request, response, answer);
+    } finally {
+      this.#running.delete(controller);
+      entry.milliseconds = Math.round(performance.now() - start);
+      this.#settings.accessLog?.(entry);
+    }
+  }
+
+  async #answer(
+    route: AccessEntry["route"],
+    request: http.IncomingMessage,
+    signal: AbortSignal,
+    sendContinue: () => void,
+    entry: { bytesIn: number },
+  ): Promise<Answer> {
+    try {
+      if (route === "healthz") {
+        const status = this.#stopping ? 503 : 200;
+        return json(status, { status: this.#stopping ? "stopping" : "ok", ...this.#health() });
+      }
+      if (this.#stopping) throw unavailable("The server is stopping.", 5);
+      if (route === "other") throw new Refusal(404, "There is nothing at this address.");
+      if (!this.#settings.secureInference) throw new Refusal(404, "Secure inference is not enabled on this server.");
+      if (route === "public_key") {
+        return { status: 200, type: "text/plain; charset=utf-8", body: this.#completion.key.public.pem };
+      }
+      this.#admit(request);
+      this.#completions += 1;
+      try {
+        const { sealed, bodyBytes } = await complete(request, this.#completion, signal, sendContinue);
+        entry.bytesIn = bodyBytes;
+        return { status: 200, type: "application/octet-stream", body: sealed };
+      } finally {
+        this.#completions -= 1;
+      }
+    } catch (error) {
+      if (error instanceof Refusal) return json(error.status, { detail: error.message }, error.headers);
+      if (!(error instanceof Disconnected) && !signal.aborted) {
+        // The message of an unforeseen error might quote what it was working on: only its kind is told.
+        this.#settings.log(`internal error (${error instanceof Error ? error.name : typeof error})`);
+      }
+      return json(500, { detail: "The server failed." });
+    }
+  }
+
+  /** Method, key, rate and load: all that can be decided without looking at the request itself. */
+  #admit(request: http.IncomingMessage): void {
+    if (request.method !== "POST") throw new Refusal(405, "Use POST.", { allow: "POST" });
+    let key = 0;
+    if (!this.#settings.apiKeys.open) {
+      const identified = this.#settings.apiKeys.identify(request.headers.authorization);
+      if (identified === null) {
+        throw new Refusal(401, "The API key is missing or not known.", { "www-authenticate": "Bearer" });
+      }
+      key = identified;
+    }
+    this.#limiter?.take(key);
+    if (this.#completions >= this.#settings.maxRequests) throw unavailable("The server is busy.", 1);
+  }
+
+  async #send(request: http.IncomingMessage, response: http.ServerResponse, answer: Answer): Promise<void> {
+    const unread = !request.complete && !hasNoBody(request);
+    response.writeHead(answer.status, {
+      "content-type": answer.type,
+      "content-length": Buffer.byteLength(answer.body),
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      ...answer.headers,
+      ...(unread || this.#stopping ? { connection: "close" } : {}),
+    });
+    const sent = new Promise<void>((resolve) => {
+      response.once("finish", resolve);
+      response.once("close", resolve);
+    });
+    response.end(answer.body);
+    await sent;
+    if (unread) await linger(request);
+  }
+}
+
+/**
+ * Throws away what a refused client still sends, for a moment: closing at once would reset the connection, and the reset can overtake the
+ * refusal on its way.
+ */
+async function linger(request: http.IncomingMessage): Promise<void> {
+  const { socket } = request;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, lingerMs);
+    const done = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    request.once("end", done);
+    request.once("close", done);
+    request.resume();
+  });
+  socket.destroySoon();
+}
+
+function hasNoBody(request: http.IncomingMessage): boolean {
+  const { "content-length": length, "transfer-encoding": encoding } = request.headers;
+  return encoding === undefined && (length === undefined || length === "0");
+}
+
+function routeOf(request: http.IncomingMessage): AccessEntry["route"] {
+  const path = (request.url ?? "").split("?", 1)[0];
+  const reads = request.method === "GET" || request.method === "HEAD";
+  if (path === "/v1/chat/secure_completion") return "secure_completion";
+  if (path === "/pki/public_key" && reads) return "public_key";
+  if (path === "/healthz" && reads) return "healthz";
+  return "other";
+}
+
+function json(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Answer {
+  return { status, type: "application/json", body: JSON.stringify(value), headers };
+}
+
+/** What is not HTTP, or too much of it, gets an answer of the protocol's shape where one can still be written. */
+function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const detail =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? `The headers are larger than ${maxHeaderBytes} bytes.`
+      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? "The request did not arrive in time."
+        : "This is not an HTTP request.";
+  const body = JSON.stringify({ detail });
+  socket.end(
+    `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,253 @@
+#include "addon/json_value.h"
+
+#include <cstring>
+#include <utility>
+
+#include "addon/error.h"
+#include "core/envelope/json_string.h"
+#include "core/envelope/text_scan.h"
+
+namespace nomyo::addon {
+namespace {
+
+// Above this many values, handles are given back while values are made: the collector looks at every live handle each
+// time it runs, which would make large texts cost more than linearly.
+constexpr std::size_t kManyValues = 4096;
+// How many values one container makes before its handles are given back.
+constexpr std::uint32_t kScopeValues = 256;
+// How many distinct keys are kept as ready-made JavaScript strings.
+constexpr std::size_t kMostKeys = 512;
+// Code units decoded at a time: 32 KiB of pool memory as UTF-16.
+constexpr std::size_t kPieceUnits = 16 * 1024;
+
+const char* Chars(std::span<const std::uint8_t> bytes) {
+  return reinterpret_cast<const char*>(bytes.data());
+}
+
+std::string_view View(std::span<const std::uint8_t> bytes) {
+  return {Chars(bytes), bytes.size()};
+}
+
+}  // namespace
+
+bool JsonValueMaker::Check(napi_status status) {
+  if (status == napi_ok) return true;
+  if (!env_.IsExceptionPending()) Throw(env_, {Code::kOutOfMemory, "The answer is too large to be made a value of."});
+  return false;
+}
+
+napi_value JsonValueMaker::MakeText(std::span<const std::uint8_t> text) {
+  napi_value made = nullptr;
+  const bool ascii = AsciiPrefix(text) == text.size();
+  const napi_status status = ascii ? napi_create_string_latin1(env_, Chars(text), text.size(), &made)
+                                   : napi_create_string_utf8(env_, Chars(text), text.size(), &made);
+  return Check(status) ? made : nullptr;
+}
+
+napi_value JsonValueMaker::String(const JsonString& string) {
+  return string.escaped ? Pieces(string.raw) : MakeText(string.raw);
+}
+
+// A string with escapes is decoded in pool memory of a fixed size; a long one in pieces that are joined, so that the
+// pool need not hold it twice.
+napi_value JsonValueMaker::Pieces(std::span<const std::uint8_t> raw) {
+  if (scratch_.empty()) {
+    auto scratch = SecureBuffer::Allocate(kPieceUnits * sizeof(char16_t));
+    if (!scratch) {
+      Throw(env_, scratch.error());
+      return nullptr;
+    }
+    scratch_ = std::move(*scratch);
+  }
+  StringDecoder decoder(raw);
+  napi_value first = nullptr;
+  napi_value pieces = nullptr;
+  std::uint32_t count = 0;
+  do {
+    napi_value piece = nullptr;
+    napi_status status = napi_ok;
+    if (const auto latin1 = decoder.NextLatin1(scratch_.bytes())) {
+      status = napi_create_string_latin1(env_, Chars(scratch_.bytes()), *latin1, &piece);
+    } else {
+      const std::span<char16_t> units(reinterpret_cast<char16_t*>(scratch_.data()), kPieceUnits);
+      status = napi_create_string_utf16(env_, units.data(), decoder.Next(units), &piece);
+    }
+    if (!Check(status)) return nullptr;
+    if (count == 0) {
+      first = piece;
+    } else {
+      if (count == 1 &&
+          (!Check(napi_create_array(env_, &pieces)) || !Check(napi_set_element(env_, pieces, 0, first)))) {
+        return nullptr;
+      }
+      if (!Check(napi_set_element(env_, pieces, count, piece))) return nullptr;
+    }
+    ++count;
+  } while (!decoder.done());
+  if (count == 1) return first;
+  napi_value nothing = nullptr;
+  napi_value joined = nullptr;
+  if (!Check(napi_create_string_latin1(env_, "", 0, &nothing)) ||
+      !Check(napi_call_function(env_, pieces, join_, 1, &nothing, &joined))) {
+    return nullptr;
+  }
+  return joined;
+}
+
+napi_value JsonValueMaker::Number(std::span<const std::uint8_t> digits) {
+  napi_value made = nullptr;
+  std::uint32_t small = 0;
+  bool is_small = digits.size() <= 9;
+  for (std::size_t i = 0; is_small && i < digits.size(); ++i) {
+    is_small = digits[i] >= '0' && digits[i] <= '9';
+    small = small * 10 + (digits[i] - '0');
+  }
+  const napi_status status =
+      is_small ? napi_create_uint32(env_, small, &made) : napi_create_double(env_, ParseNumber(digits), &made);
+  return Check(status) ? made : nullptr;
+}
+
+napi_value JsonValueMaker::Scalar(JsonCursor& cursor) {
+  napi_value made = nullptr;
+  switch (cursor.Peek()) {
+    case '"': return String(cursor.String());
+    case 't': cursor.Word(4); return Check(napi_get_boolean(env_, true, &made)) ? made : nullptr;
+    case 'f': cursor.Word(5); return Check(napi_get_boolean(env_, false, &made)) ? made : nullptr;
+    case 'n': cursor.Word(4); return Check(napi_get_null(env_, &made)) ? made : nullptr;
+    default: return Number(cursor.Number());
+  }
+}
+
+// A key that Object.prototype has, too, must be defined: setting it would run a setter there (`__proto__` has one).
+JsonValueMaker::Key JsonValueMaker::MakeKey(const JsonString& string) {
+  Key key{String(string), false};
+  if (key.name != nullptr && !Check(napi_has_property(env_, object_prototype_, key.name, &key.define))) {
+    key.name = nullptr;
+  }
+  return key;
+}
+
+JsonValueMaker::Key JsonValueMaker::FindKey(const JsonString& string) {
+  const auto found = keys_.find(View(string.raw));
+  if (found != keys_.end()) return found->second;
+  const Key key = MakeKey(string);
+  // With many values this handle lives in an inner scope: it cannot be kept.
+  if (!many_ && keys_.size() < kMostKeys && key.name != nullptr) keys_.emplace(View(string.raw), key);
+  return key;
+}
+
+// Makes the keys of a large text beforehand, in the outermost scope.
+void JsonValueMaker::CollectKeys(std::span<const std::uint8_t> text) {
+  JsonCursor cursor(text);
+  for (std::uint8_t next = cursor.Peek(); next != 0 && keys_.size() < kMostKeys; next = cursor.Peek()) {
+    if (next == '"') {
+      const JsonString string = cursor.String();
+      if (cursor.Peek() != ':' || keys_.contains(View(string.raw))) continue;
+      const Key key = MakeKey(string);
+      if (key.name == nullptr) return;
+      keys_.emplace(View(string.raw), key);
+    } else {
+      cursor.Take();
+    }
+  }
+}
+
+bool JsonValueMaker::Store(Frame& frame, napi_value value) {
+  napi_status status = napi_ok;
+  if (!frame.is_object) {
+    status = napi_set_element(env_, frame.container, frame.next_index++, value);
+  } else if (!frame.define) {
+    status = napi_set_property(env_, frame.container, frame.key, value);
+  } else {
+    const napi_property_descriptor property = {
+        nullptr, frame.key, nullptr, nullptr, nullptr, value, napi_default_jsproperty, nullptr};
+    status = napi_define_properties(env_, frame.container, 1, &property);
+  }
+  if (!Check(status)) return false;
+  if (many_ && ++frame.in_scope == kScopeValues) {
+    frame.in_scope = 0;
+    return Check(napi_close_handle_scope(env_, std::exchange(frame.scope, nullptr))) &&
+           Check(napi_open_handle_scope(env_, &frame.scope));
+  }
+  return true;
+}
+
+bool JsonValueMaker::OpenFrame(napi_value container, bool is_object) {
+  frames_.push_back({container, is_object, 0, 0, nullptr, nullptr, false});
+  return !many_ || Check(napi_open_handle_scope(env_, &frames_.back().scope));
+}
+
+bool JsonValueMaker::CloseFrame() {
+  const napi_handle_scope scope = frames_.back().scope;
+  frames_.pop_back();
+  return scope == nullptr || Check(napi_close_handle_scope(env_, scope));
+}
+
+void JsonValueMaker::CloseScopes() {
+  while (!frames_.empty()) {
+    if (frames_.back().scope != nullptr) napi_close_handle_scope(env_, frames_.back().scope);
+    frames_.pop_back();
+  }
+}
+
+napi_value JsonValueMaker::Make(std::span<const std::uint8_t> text, std::size_t values) {
+  many_ = values > kManyValues;
+  napi_value any = nullptr;
+  if (!Check(napi_create_object(env_, &any)) || !Check(napi_get_prototype(env_, any, &object_prototype_))) {
+    return nullptr;
+  }
+  if (many_) CollectKeys(text);
+  if (env_.IsExceptionPending()) return nullptr;
+
+  JsonCursor cursor(text);
+  napi_value root = nullptr;
+  for (;;) {
+    // A value is due; in an object, its key first.
+    if (!frames_.empty() && frames_.back().is_object) {
+      cursor.Peek();
+      const Key key = FindKey(cursor.String());
+      if (key.name == nullptr) break;
+      frames_.back().key = key.name;
+      frames_.back().define = key.define;
+      cursor.Peek();
+      cursor.Take();
+    }
+    const std::uint8_t first = cursor.Peek();
+    napi_value value = nullptr;
+    if (first == '{' || first == '[') {
+      cursor.Take();
+      const bool is_object = first == '{';
+      if (!Check(is_object ? napi_create_object(env_, &value) : napi_create_array(env_, &value))) break;
+      if (cursor.Peek() != (is_object ? '}' : ']')) {
+        if (frames_.empty()) root = value;
+        if (!OpenFrame(value, is_object)) break;
+        continue;
+      }
+      cursor.Take();
+    } else {
+      value = Scalar(cursor);
+      if (value == nullptr) break;
+    }
+    // The value is complete; so may be the containers around it.
+    for (;;) {
+      if (frames_.empty()) return root == nullptr ? value : root;
+      if (!Store(frames_.back(), value)) {
+        CloseScopes();
+        return nullptr;
+      }
+      const std::uint8_t next = cursor.Peek();
+      cursor.Take();
+      if (next == ',') break;
+      value = frames_.back().container;
+      if (!CloseFrame()) {
+        CloseScopes();
+        return nullptr;
+      }
+      if (frames_.empty()) return value;
+    }
+  }
+  CloseScopes();
+  return nullptr;
+}
+
+}  // namespace nomyo::addon

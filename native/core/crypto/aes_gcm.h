@@ -1,0 +1,42 @@
+// AES-256-GCM (NIST SP 800-38D) with a 96-bit nonce, a 128-bit tag and no associated data: what the protocol uses.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "core/crypto/openssl_types.h"
+#include "core/result.h"
+
+namespace nomyo {
+
+inline constexpr std::size_t kAesKeyBytes = 32;
+inline constexpr std::size_t kGcmNonceBytes = 12;
+inline constexpr std::size_t kGcmTagBytes = 16;
+
+// AesGcmEncryptor encrypts one message piece by piece, in place. One thread at a time.
+class AesGcmEncryptor {
+ public:
+  // Start takes a key of kAesKeyBytes (copied into OpenSSL's context, which is in the pool) and a nonce that is never
+  // used twice with this key. Errors: kCrypto, kMemoryLock, kOutOfMemory.
+  static Result<AesGcmEncryptor> Start(std::span<const std::uint8_t, kAesKeyBytes> key,
+                                       std::span<const std::uint8_t, kGcmNonceBytes> nonce);
+
+  // Encrypt replaces the plaintext in `data` by its ciphertext. On failure `data` is wiped.
+  Status Encrypt(std::span<std::uint8_t> data);
+
+  // Finish writes the tag; the encryptor cannot be used afterwards.
+  Status Finish(std::span<std::uint8_t, kGcmTagBytes> tag);
+
+ private:
+  explicit AesGcmEncryptor(EvpCipherCtx context) : context_(std::move(context)) {}
+  EvpCipherCtx context_;
+};
+
+// AesGcmDecrypt replaces the ciphertext in `data` by its plaintext, if the tag is right; else wipes `data` and returns
+// kDecrypt: nothing that did not authenticate is ever seen. Any thread. The tag is compared in constant time.
+Status AesGcmDecrypt(std::span<const std::uint8_t, kAesKeyBytes> key,
+                     std::span<const std::uint8_t, kGcmNonceBytes> nonce,
+                     std::span<const std::uint8_t, kGcmTagBytes> tag, std::span<std::uint8_t> data);
+
+}  // namespace nomyo

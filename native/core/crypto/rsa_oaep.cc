@@ -1,0 +1,58 @@
+#include "core/crypto/rsa_oaep.h"
+
+#include <utility>
+
+#include <openssl/rsa.h>
+
+#include "core/crypto/algorithms.h"
+#include "core/crypto/crypto_error.h"
+#include "core/memory/openssl_memory.h"
+
+namespace nomyo {
+namespace {
+
+bool UseOaepSha256(EVP_PKEY_CTX* context) {
+  return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_OAEP_PADDING) == 1 &&
+         EVP_PKEY_CTX_set_rsa_oaep_md(context, Algorithms::Get().sha256) == 1 &&
+         EVP_PKEY_CTX_set_rsa_mgf1_md(context, Algorithms::Get().sha256) == 1;
+}
+
+}  // namespace
+
+Result<OaepEncryptor> OaepEncryptor::For(const RsaPublicKey& key) {
+  ClearOpenSslError();
+  EvpPkeyCtx context(EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr));
+  if (!context || EVP_PKEY_encrypt_init(context.get()) != 1 || !UseOaepSha256(context.get())) {
+    return CryptoError("RSA-OAEP encryption");
+  }
+  return OaepEncryptor(std::move(context));
+}
+
+Status OaepEncryptor::Encrypt(std::span<const std::uint8_t> message, std::span<std::uint8_t> out) {
+  ClearOpenSslError();
+  std::size_t length = out.size();
+  if (EVP_PKEY_encrypt(context_.get(), out.data(), &length, message.data(), message.size()) != 1 ||
+      length != out.size()) {
+    return CryptoError("RSA-OAEP encryption");
+  }
+  return Status::Ok();
+}
+
+Result<SecureBuffer> OaepDecrypt(const RsaPrivateKey& key, std::span<const std::uint8_t> ciphertext) {
+  ClearOpenSslError();
+  const EvpPkeyCtx context(EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr));
+  if (!context || EVP_PKEY_decrypt_init(context.get()) != 1 || !UseOaepSha256(context.get())) {
+    return CryptoError("RSA-OAEP decryption");
+  }
+  // OpenSSL wants room for a whole modulus, though a message is shorter.
+  auto message = SecureBuffer::Allocate(key.size());
+  if (!message) return message.error();
+  std::size_t length = message->size();
+  if (EVP_PKEY_decrypt(context.get(), message->data(), &length, ciphertext.data(), ciphertext.size()) != 1) {
+    return OpenSslError({Code::kDecrypt, "The package does not open."});
+  }
+  message->Truncate(length);
+  return message;
+}
+
+}  // namespace nomyo

@@ -1,0 +1,32 @@
+// RSA-OAEP (RFC 8017 7.1) with SHA-256, MGF1 with SHA-256 and no label: how an AES key is wrapped for its receiver.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "core/crypto/openssl_types.h"
+#include "core/crypto/rsa_key.h"
+#include "core/memory/secure_buffer.h"
+#include "core/result.h"
+
+namespace nomyo {
+
+// OaepEncryptor wraps for one receiver. It keeps OpenSSL's prepared context, so it is for one thread at a time.
+class OaepEncryptor {
+ public:
+  // For prepares a context; it keeps the key alive itself. Errors: kCrypto, kMemoryLock, kOutOfMemory.
+  static Result<OaepEncryptor> For(const RsaPublicKey& key);
+
+  // Encrypt wraps `message` into `out`, which has the modulus's length. A public operation: tens of microseconds.
+  Status Encrypt(std::span<const std::uint8_t> message, std::span<std::uint8_t> out);
+
+ private:
+  explicit OaepEncryptor(EvpPkeyCtx context) : context_(std::move(context)) {}
+  EvpPkeyCtx context_;
+};
+
+// OaepDecrypt unwraps `ciphertext`. Worker threads only: a private-key operation takes milliseconds.
+// Every refusal is the same kDecrypt (RFC 8017 7.1.2 step 3 note: no hint at which check failed).
+Result<SecureBuffer> OaepDecrypt(const RsaPrivateKey& key, std::span<const std::uint8_t> ciphertext);
+
+}  // namespace nomyo

@@ -1,0 +1,161 @@
+#include "core/envelope/json_check.h"
+
+#include <cstring>
+
+#include "core/envelope/text_scan.h"
+#include "core/memory/secure_buffer.h"
+
+namespace nomyo {
+namespace {
+
+class Checker {
+ public:
+  explicit Checker(std::span<const std::uint8_t> text) : at_(text.data()), end_(text.data() + text.size()) {}
+
+  // The kinds of the open containers, a bit each, are kept in pool memory: they are the plaintext's shape.
+  bool Run(std::uint8_t* is_object, std::size_t max_depth) {
+    std::size_t depth = 0;
+    SkipSpace();
+    if (at_ == end_ || *at_ != '{') return false;
+    for (;;) {
+      // A value is due.
+      SkipSpace();
+      if (at_ == end_) return false;
+      ++values_;
+      if (*at_ == '{' || *at_ == '[') {
+        if (depth == max_depth) return false;
+        const bool object = *at_++ == '{';
+        SetBit(is_object, depth++, object);
+        SkipSpace();
+        if (at_ != end_ && *at_ == (object ? '}' : ']')) {
+          ++at_;
+          --depth;
+        } else {
+          if (object && !Key()) return false;
+          continue;
+        }
+      } else if (!Scalar()) {
+        return false;
+      }
+      // A value has ended: what its container goes on with.
+      for (;;) {
+        SkipSpace();
+        if (depth == 0) return at_ == end_;
+        if (at_ == end_) return false;
+        const bool object = GetBit(is_object, depth - 1);
+        const std::uint8_t c = *at_++;
+        if (c == ',') {
+          if (object && !Key()) return false;
+          break;
+        }
+        if (c != (object ? '}' : ']')) return false;
+        --depth;
+      }
+    }
+  }
+
+  std::size_t values() const { return values_; }
+
+ private:
+  static void SetBit(std::uint8_t* bits, std::size_t i, bool value) {
+    const auto mask = static_cast<std::uint8_t>(1u << (i % 8));
+    bits[i / 8] = static_cast<std::uint8_t>(value ? bits[i / 8] | mask : bits[i / 8] & ~mask);
+  }
+  static bool GetBit(const std::uint8_t* bits, std::size_t i) { return (bits[i / 8] >> (i % 8) & 1) != 0; }
+
+  void SkipSpace() {
+    while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
+  }
+
+  bool Key() {
+    SkipSpace();
+    if (at_ == end_ || *at_ != '"' || !String()) return false;
+    SkipSpace();
+    return at_ != end_ && *at_++ == ':';
+  }
+
+  bool Scalar() {
+    switch (*at_) {
+      case '"': return String();
+      case 't': return Word("true");
+      case 'f': return Word("false");
+      case 'n': return Word("null");
+      default: return Number();
+    }
+  }
+
+  bool Word(const char* word) {
+    const std::size_t length = std::strlen(word);
+    if (static_cast<std::size_t>(end_ - at_) < length || std::memcmp(at_, word, length) != 0) return false;
+    at_ += length;
+    return true;
+  }
+
+  bool String() {
+    ++at_;
+    for (;;) {
+      at_ += FindStringStop({at_, end_});
+      if (at_ == end_) return false;
+      const std::uint8_t c = *at_++;
+      if (c == '"') return true;
+      if (c != '\\' || at_ == end_) return false;
+      const std::uint8_t escape = *at_++;
+      if (escape == 'u') {
+        if (end_ - at_ < 4) return false;
+        for (int i = 0; i < 4; ++i, ++at_) {
+          if (!IsHex(*at_)) return false;
+        }
+      } else if (escape == 0 || std::strchr("\"\\/bfnrt", escape) == nullptr) {
+        return false;
+      }
+    }
+  }
+
+  static bool IsDigit(std::uint8_t c) { return c >= '0' && c <= '9'; }
+  static bool IsHex(std::uint8_t c) { return IsDigit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
+
+  bool Digits() {
+    if (at_ == end_ || !IsDigit(*at_)) return false;
+    while (at_ != end_ && IsDigit(*at_)) ++at_;
+    return true;
+  }
+
+  bool Number() {
+    if (*at_ == '-') ++at_;
+    if (at_ == end_) return false;
+    if (*at_ == '0') {
+      ++at_;
+    } else if (!Digits()) {
+      return false;
+    }
+    if (at_ != end_ && *at_ == '.') {
+      ++at_;
+      if (!Digits()) return false;
+    }
+    if (at_ != end_ && (*at_ == 'e' || *at_ == 'E')) {
+      ++at_;
+      if (at_ != end_ && (*at_ == '+' || *at_ == '-')) ++at_;
+      if (!Digits()) return false;
+    }
+    return true;
+  }
+
+  const std::uint8_t* at_;
+  const std::uint8_t* end_;
+  std::size_t values_ = 0;
+};
+
+}  // namespace
+
+Result<JsonFacts> CheckJson(std::span<const std::uint8_t> text, std::size_t max_depth) {
+  auto bits = SecureBuffer::Allocate(max_depth / 8 + 1);
+  if (!bits) return bits.error();
+  Checker checker(text);
+  if (!IsUtf8(text) || !checker.Run(bits->data(), max_depth)) {
+    return Error{Code::kPlaintext,
+                 "The package opens, but what is in it is not the JSON object that the protocol asks for."};
+  }
+  return JsonFacts{checker.values()};
+}
+
+}  // namespace nomyo

@@ -1,0 +1,120 @@
+#include "core/envelope/json_pointer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "core/envelope/json_cursor.h"
+#include "core/envelope/json_string.h"
+
+namespace nomyo {
+namespace {
+
+using Text = std::span<const std::uint8_t>;
+
+Error NotFound() {
+  return {Code::kNotFound, "There is nothing at this JSON pointer."};
+}
+
+// One step of a pointer: ~1 is '/', ~0 is '~' (section 3). Nothing when a '~' is followed by anything else.
+std::optional<std::string> Unescape(std::string_view step) {
+  std::string plain;
+  for (std::size_t i = 0; i < step.size(); ++i) {
+    if (step[i] != '~') {
+      plain += step[i];
+      continue;
+    }
+    if (++i == step.size() || (step[i] != '0' && step[i] != '1')) return std::nullopt;
+    plain += step[i] == '0' ? '~' : '/';
+  }
+  return plain;
+}
+
+// An array index: digits without a leading zero (section 4).
+std::optional<std::size_t> Index(std::string_view step) {
+  if (step.empty() || step.size() > 15 || (step.size() > 1 && step[0] == '0')) return std::nullopt;
+  std::size_t index = 0;
+  for (const char c : step) {
+    if (c < '0' || c > '9') return std::nullopt;
+    index = index * 10 + static_cast<std::size_t>(c - '0');
+  }
+  return index;
+}
+
+Result<bool> KeyIs(const JsonString& key, std::string_view name) {
+  if (!key.escaped) return key.raw.size() == name.size() && std::memcmp(key.raw.data(), name.data(), name.size()) == 0;
+  // Escapes only make a text longer.
+  if (key.raw.size() < name.size()) return false;
+  auto plain = SecureBuffer::Allocate(key.raw.size());
+  if (!plain) return plain.error();
+  bool lone = false;
+  const std::size_t length = DecodeUtf8(key.raw, plain->data(), &lone);
+  return length == name.size() && std::memcmp(plain->data(), name.data(), length) == 0;
+}
+
+Result<Text> Member(Text object, std::string_view name) {
+  JsonCursor cursor(object);
+  cursor.Peek();
+  cursor.Take();
+  std::optional<Text> found;
+  while (cursor.Peek() != '}') {
+    if (cursor.Peek() == ',') {
+      cursor.Take();
+      cursor.Peek();
+    }
+    const JsonString key = cursor.String();
+    cursor.Peek();
+    cursor.Take();
+    const Text value = cursor.SkipValue();
+    auto same = KeyIs(key, name);
+    if (!same) return same.error();
+    if (*same) found = value;
+  }
+  if (!found) return NotFound();
+  return *found;
+}
+
+Result<Text> Element(Text array, std::size_t index) {
+  JsonCursor cursor(array);
+  cursor.Peek();
+  cursor.Take();
+  for (std::size_t i = 0; cursor.Peek() != ']'; ++i) {
+    if (cursor.Peek() == ',') cursor.Take();
+    const Text value = cursor.SkipValue();
+    if (i == index) return value;
+  }
+  return NotFound();
+}
+
+}  // namespace
+
+Result<Text> FindPointer(Text text, std::string_view pointer) {
+  Text found = JsonCursor(text).SkipValue();
+  if (!pointer.empty() && pointer[0] != '/') {
+    return Error{Code::kInvalidArgument, "A JSON pointer is empty or starts with '/' (RFC 6901)."};
+  }
+  while (!pointer.empty()) {
+    pointer.remove_prefix(1);
+    const std::size_t length = std::min(pointer.find('/'), pointer.size());
+    const auto step = Unescape(pointer.substr(0, length));
+    if (!step) return Error{Code::kInvalidArgument, "In a JSON pointer '~' is followed by 0 or 1 (RFC 6901)."};
+    pointer.remove_prefix(length);
+    if (found[0] == '{') {
+      auto member = Member(found, *step);
+      if (!member) return member.error();
+      found = *member;
+    } else if (found[0] == '[') {
+      const auto index = Index(*step);
+      if (!index) return NotFound();
+      auto element = Element(found, *index);
+      if (!element) return element.error();
+      found = *element;
+    } else {
+      return NotFound();
+    }
+  }
+  return found;
+}
+
+}  // namespace nomyo

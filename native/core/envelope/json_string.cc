@@ -1,0 +1,141 @@
+#include "core/envelope/json_string.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <limits>
+#include <system_error>
+
+#include "core/envelope/text_scan.h"
+#include "core/envelope/utf8.h"
+
+namespace nomyo {
+namespace {
+
+std::uint32_t Hex4(const std::uint8_t* at) {
+  std::uint32_t value = 0;
+  for (int i = 0; i < 4; ++i) {
+    const std::uint32_t c = at[i];
+    value = value << 4 | (c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+  }
+  return value;
+}
+
+// The code point (or lone surrogate half) of the escape at `at`, which it steps over. A pair is one code point.
+std::uint32_t TakeEscape(const std::uint8_t*& at, const std::uint8_t* end) {
+  const std::uint8_t letter = at[1];
+  at += 2;
+  switch (letter) {
+    case 'b': return '\b';
+    case 'f': return '\f';
+    case 'n': return '\n';
+    case 'r': return '\r';
+    case 't': return '\t';
+    case 'u': break;
+    default: return letter;
+  }
+  const std::uint32_t unit = Hex4(at);
+  at += 4;
+  if (unit < 0xD800 || unit > 0xDBFF || end - at < 6 || at[0] != '\\' || at[1] != 'u') return unit;
+  const std::uint32_t low = Hex4(at + 2);
+  if (low < 0xDC00 || low > 0xDFFF) return unit;
+  at += 6;
+  return 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+}
+
+std::uint32_t TakeUtf8(const std::uint8_t*& at) {
+  const std::uint32_t lead = *at++;
+  if (lead < 0x80) return lead;
+  const int more = lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
+  std::uint32_t point = lead & (0x3Fu >> more);
+  for (int i = 0; i < more; ++i) point = point << 6 | (*at++ & 0x3Fu);
+  return point;
+}
+
+}  // namespace
+
+std::size_t StringDecoder::Next(std::span<char16_t> out) noexcept {
+  std::size_t written = 0;
+  while (at_ != end_ && out.size() - written >= 2) {
+    const std::uint32_t point = *at_ == '\\' ? TakeEscape(at_, end_) : TakeUtf8(at_);
+    if (point < 0x10000) {
+      out[written++] = static_cast<char16_t>(point);
+    } else {
+      out[written++] = static_cast<char16_t>(0xD800 + ((point - 0x10000) >> 10));
+      out[written++] = static_cast<char16_t>(0xDC00 + ((point - 0x10000) & 0x3FF));
+    }
+  }
+  return written;
+}
+
+std::optional<std::size_t> StringDecoder::NextLatin1(std::span<std::uint8_t> out) noexcept {
+  const std::uint8_t* at = at_;
+  std::size_t written = 0;
+  while (at != end_ && written < out.size()) {
+    const std::size_t fits = std::min(out.size() - written, static_cast<std::size_t>(end_ - at));
+    const std::size_t plain = CopyUntilEscape({at, fits}, out.data() + written, true);
+    written += plain;
+    at += plain;
+    if (plain == fits) continue;
+    const std::uint32_t point = *at == '\\' ? TakeEscape(at, end_) : TakeUtf8(at);
+    if (point > 0xFF) return std::nullopt;
+    out[written++] = static_cast<std::uint8_t>(point);
+  }
+  at_ = at;
+  return written;
+}
+
+std::size_t DecodeUtf8(std::span<const std::uint8_t> raw, std::uint8_t* out, bool* lone) noexcept {
+  const std::uint8_t* at = raw.data();
+  const std::uint8_t* const end = at + raw.size();
+  std::uint8_t* to = out;
+  *lone = false;
+  while (at != end) {
+    const auto* backslash = static_cast<const std::uint8_t*>(std::memchr(at, '\\', static_cast<std::size_t>(end - at)));
+    const auto plain = static_cast<std::size_t>((backslash == nullptr ? end : backslash) - at);
+    std::memcpy(to, at, plain);
+    to += plain;
+    at += plain;
+    if (at == end) break;
+    const std::uint32_t point = TakeEscape(at, end);
+    if (point >= 0xD800 && point <= 0xDFFF) *lone = true;
+    to = PutUtf8(to, point);
+  }
+  return static_cast<std::size_t>(to - out);
+}
+
+double ParseNumber(std::span<const std::uint8_t> digits) noexcept {
+  const char* const first = reinterpret_cast<const char*>(digits.data());
+  const char* const last = first + digits.size();
+  double value = 0;
+  if (std::from_chars(first, last, value).ec != std::errc::result_out_of_range) return value;
+  // Out of range means too large, or too close to zero to be a double: the decimal magnitude tells which.
+  const bool negative = *first == '-';
+  long magnitude = 0;  // of the first digit that is not 0
+  bool found = false;
+  bool fraction = false;
+  const char* at = first + (negative ? 1 : 0);
+  for (; at != last && *at != 'e' && *at != 'E'; ++at) {
+    if (*at == '.') {
+      fraction = true;
+    } else if (!found) {
+      if (fraction) --magnitude;
+      found = *at != '0';
+      if (found && !fraction) magnitude = 1;
+    } else if (!fraction) {
+      ++magnitude;
+    }
+  }
+  long exponent = 0;
+  if (at != last) {
+    const bool small = at[1] == '-';
+    for (at += at[1] == '-' || at[1] == '+' ? 2 : 1; at != last && exponent < 1'000'000'000; ++at) {
+      exponent = exponent * 10 + (*at - '0');
+    }
+    if (small) exponent = -exponent;
+  }
+  const double extreme = magnitude + exponent > 0 ? std::numeric_limits<double>::infinity() : 0.0;
+  return negative ? -extreme : extreme;
+}
+
+}  // namespace nomyo

@@ -1,0 +1,208 @@
+#include "core/envelope/json_writer.h"
+
+#include <algorithm>
+
+#include "core/envelope/text_scan.h"
+#include "core/envelope/utf8.h"
+
+namespace nomyo {
+namespace {
+
+constexpr char kHex[] = "0123456789abcdef";
+
+std::uint8_t* PutUnicodeEscape(std::uint8_t* to, std::uint32_t unit) {
+  *to++ = '\\';
+  *to++ = 'u';
+  for (int shift = 12; shift >= 0; shift -= 4) *to++ = static_cast<std::uint8_t>(kHex[unit >> shift & 15]);
+  return to;
+}
+
+// An ASCII character that JSON must escape.
+std::uint8_t* PutEscape(std::uint8_t* to, std::uint32_t c) {
+  char letter = 0;
+  switch (c) {
+    case '\b': letter = 'b'; break;
+    case '\t': letter = 't'; break;
+    case '\n': letter = 'n'; break;
+    case '\f': letter = 'f'; break;
+    case '\r': letter = 'r'; break;
+    case '"': letter = '"'; break;
+    case '\\': letter = '\\'; break;
+    default: return PutUnicodeEscape(to, c);
+  }
+  *to++ = '\\';
+  *to++ = static_cast<std::uint8_t>(letter);
+  return to;
+}
+
+bool MustEscape(std::uint32_t c) {
+  return c < 0x20 || c == '"' || c == '\\';
+}
+
+// The most bytes that one code unit becomes: an escape of 6, or 4 for the second half of a pair.
+constexpr std::size_t kMostForUnit = 6;
+
+}  // namespace
+
+Status JsonWriter::StringLatin1(std::span<const std::uint8_t> text) {
+  while (!text.empty()) {
+    auto room = out_->Room();
+    if (!room) return room.error();
+    std::uint8_t* to = room->data();
+    const std::uint8_t* const stop = to + room->size() - kMostForUnit;
+    std::size_t taken = 0;
+    while (taken < text.size() && to < stop) {
+      const auto fits = std::min(text.size() - taken, static_cast<std::size_t>(stop - to));
+      const std::size_t plain = CopyUntilEscape(text.subspan(taken, fits), to, true);
+      taken += plain;
+      to += plain;
+      // Characters that cannot be copied come in runs (accents in a word, line ends): stay here for them.
+      while (taken < text.size() && to < stop && (text[taken] >= 0x80 || MustEscape(text[taken]))) {
+        const std::uint32_t c = text[taken++];
+        to = c >= 0x80 ? PutUtf8(to, c) : PutEscape(to, c);
+      }
+    }
+    out_->Wrote(static_cast<std::size_t>(to - room->data()));
+    text = text.subspan(taken);
+  }
+  return Status::Ok();
+}
+
+Status JsonWriter::StringUtf16(std::span<const char16_t> text) {
+  // `while`: the first unit may be a high surrogate itself, and wait in its turn.
+  while (high_surrogate_ != 0 && !text.empty()) {
+    const Status status = CodeUnit(text[0]);
+    if (!status) return status;
+    text = text.subspan(1);
+  }
+  while (!text.empty()) {
+    auto room = out_->Room();
+    if (!room) return room.error();
+    std::uint8_t* to = room->data();
+    const std::uint8_t* const stop = to + room->size() - kMostForUnit;
+    std::size_t taken = 0;
+    bool cut = false;
+    while (taken < text.size() && to < stop && !cut) {
+      const auto fits = std::min(text.size() - taken, static_cast<std::size_t>(stop - to));
+      const std::size_t plain = CopyUntilEscape16(text.subspan(taken, fits), to);
+      taken += plain;
+      to += plain;
+      while (taken < text.size() && to < stop) {
+        const std::uint32_t c = text[taken];
+        if (c < 0x80) {
+          if (!MustEscape(c)) break;
+          to = PutEscape(to, c);
+        } else if (c < 0xD800 || c > 0xDFFF) {
+          to = PutUtf8(to, c);
+        } else if (c >= 0xDC00) {
+          to = PutUnicodeEscape(to, c);
+        } else if (taken + 1 == text.size()) {
+          high_surrogate_ = static_cast<char16_t>(c);
+          ++taken;
+          cut = true;
+          break;
+        } else if (const std::uint32_t low = text[taken + 1]; low >= 0xDC00 && low <= 0xDFFF) {
+          to = PutUtf8(to, 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00));
+          ++taken;
+        } else {
+          to = PutUnicodeEscape(to, c);
+        }
+        ++taken;
+      }
+    }
+    out_->Wrote(static_cast<std::size_t>(to - room->data()));
+    text = text.subspan(taken);
+  }
+  return Status::Ok();
+}
+
+// The first code unit after a high surrogate that ended the former piece.
+Status JsonWriter::CodeUnit(char16_t unit) {
+  const std::uint32_t high = high_surrogate_;
+  if (unit >= 0xDC00 && unit <= 0xDFFF) {
+    high_surrogate_ = 0;
+    auto room = out_->Room();
+    if (!room) return room.error();
+    std::uint8_t* const end = PutUtf8(room->data(), 0x10000 + ((high - 0xD800) << 10) + (unit - 0xDC00u));
+    out_->Wrote(static_cast<std::size_t>(end - room->data()));
+    return Status::Ok();
+  }
+  const Status status = EndString();
+  if (!status) return status;
+  return StringUtf16({&unit, 1});
+}
+
+Status JsonWriter::EndString() {
+  if (high_surrogate_ == 0) return Status::Ok();
+  auto room = out_->Room();
+  if (!room) return room.error();
+  std::uint8_t* const end = PutUnicodeEscape(room->data(), high_surrogate_);
+  high_surrogate_ = 0;
+  out_->Wrote(static_cast<std::size_t>(end - room->data()));
+  return Status::Ok();
+}
+
+Status JsonWriter::StringUtf8(std::span<const std::uint8_t> text) {
+  if (!IsUtf8(text)) return Error{Code::kUtf8, "A SecureBuffer in the request does not hold UTF-8."};
+  while (!text.empty()) {
+    auto room = out_->Room();
+    if (!room) return room.error();
+    std::uint8_t* to = room->data();
+    const std::uint8_t* const stop = to + room->size() - kMostForUnit;
+    std::size_t taken = 0;
+    while (taken < text.size() && to < stop) {
+      const auto fits = std::min(text.size() - taken, static_cast<std::size_t>(stop - to));
+      const std::size_t plain = CopyUntilEscape(text.subspan(taken, fits), to, false);
+      taken += plain;
+      to += plain;
+      if (plain < fits) to = PutEscape(to, text[taken++]);
+    }
+    out_->Wrote(static_cast<std::size_t>(to - room->data()));
+    text = text.subspan(taken);
+  }
+  return Status::Ok();
+}
+
+// JSON.stringify's own text holds no control character, and its quotes and backslashes are syntax: so text is ASCII
+// that is copied, or a character that becomes UTF-8. Well-formed JSON.stringify leaves no lone surrogate either.
+Status JsonWriter::RawLatin1(std::span<const std::uint8_t> text) {
+  while (!text.empty()) {
+    const std::size_t ascii = AsciiPrefix(text);
+    const Status status = out_->Append(text.first(ascii));
+    if (!status) return status;
+    text = text.subspan(ascii);
+    while (!text.empty() && text[0] >= 0x80) {
+      auto room = out_->Room();
+      if (!room) return room.error();
+      out_->Wrote(static_cast<std::size_t>(PutUtf8(room->data(), text[0]) - room->data()));
+      text = text.subspan(1);
+    }
+  }
+  return Status::Ok();
+}
+
+Status JsonWriter::RawUtf16(std::span<const char16_t> text) {
+  while (!text.empty()) {
+    auto room = out_->Room();
+    if (!room) return room.error();
+    std::uint8_t* to = room->data();
+    const std::uint8_t* const stop = to + room->size() - kMostForUnit;
+    std::size_t taken = 0;
+    for (; taken < text.size() && to < stop; ++taken) {
+      const std::uint32_t c = text[taken];
+      if (c >= 0xD800 && c <= 0xDBFF) {
+        high_surrogate_ = static_cast<char16_t>(c);
+      } else if (c >= 0xDC00 && c <= 0xDFFF) {
+        to = PutUtf8(to, 0x10000 + ((high_surrogate_ - 0xD800u) << 10) + (c - 0xDC00));
+        high_surrogate_ = 0;
+      } else {
+        to = PutUtf8(to, c);
+      }
+    }
+    out_->Wrote(static_cast<std::size_t>(to - room->data()));
+    text = text.subspan(taken);
+  }
+  return Status::Ok();
+}
+
+}  // namespace nomyo

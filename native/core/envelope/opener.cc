@@ -1,0 +1,73 @@
+#include "core/envelope/opener.h"
+
+#include <utility>
+
+#include "core/crypto/rsa_oaep.h"
+#include "core/envelope/base64.h"
+#include "core/envelope/json_check.h"
+#include "core/envelope/package_reader.h"
+#include "core/memory/kernel_random.h"
+
+namespace nomyo {
+namespace {
+
+Error BadBase64() {
+  return {Code::kPackageFormat, "A field of the package is not base64, or not of its right length."};
+}
+
+template <std::size_t N>
+bool DecodeExactly(std::string_view text, std::array<std::uint8_t, N>& out) {
+  return Base64DecodedSize(text) == N && Base64Decode(text, out);
+}
+
+// The package's AES key, or a random one when there is none to be had.
+Result<SecureBuffer> UnwrapKey(const RsaPrivateKey& key, std::span<const std::uint8_t> wrapped) {
+  auto aes_key = OaepDecrypt(key, wrapped);
+  if (aes_key && aes_key->size() == kAesKeyBytes) return aes_key;
+  if (!aes_key && aes_key.error().code != Code::kDecrypt) return aes_key.error();
+  auto random = SecureBuffer::Allocate(kAesKeyBytes);
+  if (!random) return random.error();
+  if (!KernelRandom(random->bytes())) return Error{Code::kCrypto, "The operating system gave no random bytes."};
+  return random;
+}
+
+}  // namespace
+
+Result<DecodedPackage> DecodePackage(std::span<const std::uint8_t> package, const OpenLimits& limits) {
+  auto fields = ReadPackage(package);
+  if (!fields) return fields.error();
+  DecodedPackage decoded{};
+  decoded.processed_at = fields->processed_at;
+  if (!DecodeExactly(fields->nonce, decoded.nonce) || !DecodeExactly(fields->tag, decoded.tag)) return BadBase64();
+  const auto key_size = Base64DecodedSize(fields->encrypted_aes_key);
+  const auto size = Base64DecodedSize(fields->ciphertext);
+  if (!key_size || !size) return BadBase64();
+  if (*size > limits.max_plaintext_bytes) {
+    return Error{Code::kTooLarge, "The answer is larger than the limit that was set for it."};
+  }
+  decoded.wrapped_key.resize(*key_size);
+  auto payload = SecureBuffer::Allocate(*size);
+  if (!payload) return payload.error();
+  if (!Base64Decode(fields->encrypted_aes_key, decoded.wrapped_key) ||
+      !Base64Decode(fields->ciphertext, payload->bytes())) {
+    return BadBase64();
+  }
+  decoded.payload = std::move(*payload);
+  return decoded;
+}
+
+Result<OpenedPackage> OpenPackage(const RsaPrivateKey& key, DecodedPackage package, const OpenLimits& limits,
+                                  bool keep_aes_key) {
+  auto aes_key = UnwrapKey(key, package.wrapped_key);
+  if (!aes_key) return aes_key.error();
+  SecureBuffer& plaintext = package.payload;
+  const Status status = AesGcmDecrypt(std::span<const std::uint8_t, kAesKeyBytes>(aes_key->data(), kAesKeyBytes),
+                                      package.nonce, package.tag, plaintext.bytes());
+  if (!status) return status.error();
+  auto facts = CheckJson(plaintext.bytes(), limits.max_depth);
+  if (!facts) return facts.error();
+  return OpenedPackage{std::move(plaintext), keep_aes_key ? std::move(*aes_key) : SecureBuffer(), package.processed_at,
+                       facts->values};
+}
+
+}  // namespace nomyo

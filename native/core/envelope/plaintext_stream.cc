@@ -1,0 +1,80 @@
+#include "core/envelope/plaintext_stream.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "core/envelope/base64.h"
+
+namespace nomyo {
+namespace {
+
+constexpr std::size_t kGroup = 48;
+
+}  // namespace
+
+Result<PlaintextStream> PlaintextStream::Start(AesGcmEncryptor encryptor, PackageBytes& package, std::size_t expected,
+                                               std::size_t limit) {
+  const std::size_t wanted = (std::min(expected, kBlockBytes) + kLeastRoom + 2 * kGroup) / kGroup * kGroup;
+  auto block = SecureBuffer::Allocate(std::min(wanted, kBlockBytes));
+  if (!block) return block.error();
+  return PlaintextStream(std::move(encryptor), package, std::move(*block), limit);
+}
+
+Status PlaintextStream::Flush(std::size_t count) {
+  flushed_ += count;
+  used_ -= count;
+  if (total() > limit_) {
+    return Error{Code::kTooLarge, "The request is too large: its JSON may have " + std::to_string(limit_) +
+                                      " bytes at most. Send less."};
+  }
+  const Status status = encryptor_.Encrypt(block_.bytes().first(count));
+  if (!status) return status;
+  const std::size_t characters = Base64EncodedSize(count);
+  if (!package_->Reserve(characters)) return Error{Code::kOutOfMemory, "No memory was left for the package."};
+  Base64Encode(block_.bytes().first(count), reinterpret_cast<char*>(package_->Extend(characters)));
+  // Less than a group stays for the next round.
+  std::memmove(block_.data(), block_.data() + count, used_);
+  return Status::Ok();
+}
+
+Result<std::span<std::uint8_t>> PlaintextStream::Room() {
+  if (block_.size() - used_ < kLeastRoom) {
+    const Status status = Flush(used_ / kGroup * kGroup);
+    if (!status) return status.error();
+  }
+  return block_.bytes().subspan(used_);
+}
+
+Status PlaintextStream::Append(std::span<const std::uint8_t> bytes) {
+  while (!bytes.empty()) {
+    auto room = Room();
+    if (!room) return room.error();
+    const std::size_t count = std::min(room->size(), bytes.size());
+    std::memcpy(room->data(), bytes.data(), count);
+    Wrote(count);
+    bytes = bytes.subspan(count);
+  }
+  return Status::Ok();
+}
+
+Status PlaintextStream::Fill(std::uint8_t byte, std::size_t count) {
+  while (count != 0) {
+    auto room = Room();
+    if (!room) return room.error();
+    const std::size_t part = std::min(room->size(), count);
+    std::memset(room->data(), byte, part);
+    Wrote(part);
+    count -= part;
+  }
+  return Status::Ok();
+}
+
+Status PlaintextStream::Finish(std::span<std::uint8_t, kGcmTagBytes> tag) {
+  const Status status = Flush(used_);
+  if (!status) return status;
+  return encryptor_.Finish(tag);
+}
+
+}  // namespace nomyo

@@ -1,0 +1,59 @@
+// PlaintextStream: plaintext goes in piece by piece, a package's base64 ciphertext comes out.
+//
+// The plaintext exists only in one block of pool memory, small enough for the processor's second-level cache. A full
+// block is encrypted in place and encoded straight into the package.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "core/crypto/aes_gcm.h"
+#include "core/envelope/package_bytes.h"
+#include "core/memory/secure_buffer.h"
+#include "core/result.h"
+
+namespace nomyo {
+
+class PlaintextStream {
+ public:
+  // The block's size: below 64 KiB so that it stays in the second-level cache beside what it is copied from; a multiple
+  // of 48, so that AES blocks (16) and base64 groups (3) both come out even.
+  static constexpr std::size_t kBlockBytes = 48 * 1024;
+
+  // Start sizes the block for `expected` bytes of plaintext; the stream appends to `package`, which must outlive it.
+  // More than `limit` bytes are refused.
+  static Result<PlaintextStream> Start(AesGcmEncryptor encryptor, PackageBytes& package, std::size_t expected,
+                                       std::size_t limit);
+
+  // Room returns at least kLeastRoom bytes to write to, after which Wrote says how many were used.
+  static constexpr std::size_t kLeastRoom = 64;
+  Result<std::span<std::uint8_t>> Room();
+  void Wrote(std::size_t count) noexcept { used_ += count; }
+
+  // Append copies `bytes` in.
+  Status Append(std::span<const std::uint8_t> bytes);
+
+  // Fill appends `count` times `byte`.
+  Status Fill(std::uint8_t byte, std::size_t count);
+
+  // total is the plaintext's length so far, in bytes.
+  std::size_t total() const noexcept { return flushed_ + used_; }
+
+  // Finish encrypts what is left and writes the tag.
+  Status Finish(std::span<std::uint8_t, kGcmTagBytes> tag);
+
+ private:
+  PlaintextStream(AesGcmEncryptor encryptor, PackageBytes& package, SecureBuffer block, std::size_t limit)
+      : encryptor_(std::move(encryptor)), package_(&package), block_(std::move(block)), limit_(limit) {}
+  Status Flush(std::size_t count);
+
+  AesGcmEncryptor encryptor_;
+  PackageBytes* package_;
+  SecureBuffer block_;
+  std::size_t limit_;
+  std::size_t used_ = 0;
+  std::size_t flushed_ = 0;
+};
+
+}  // namespace nomyo

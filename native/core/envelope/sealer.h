@@ -1,0 +1,59 @@
+// Sealer: makes one encrypted package. JSON text goes in through writer(), the package comes out of Finish().
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "core/crypto/rsa_oaep.h"
+#include "core/envelope/json_writer.h"
+#include "core/envelope/package_bytes.h"
+#include "core/envelope/plaintext_stream.h"
+#include "core/result.h"
+
+namespace nomyo {
+
+enum class Padding {
+  kNone,
+  kBucket,  // PaddedSize
+};
+
+// PaddedSize returns the bucket that a plaintext of `size` bytes is filled up to with spaces: the powers of two from
+// 4 KiB on, and at last `limit` itself. So an observer learns one of a dozen sizes, at the cost of twice the bytes at
+// most (and 4 KiB for the shortest).
+std::size_t PaddedSize(std::size_t size, std::size_t limit) noexcept;
+
+struct SealOptions {
+  std::size_t limit;     // of the plaintext in bytes, padding included; kTooLarge over it
+  std::size_t expected;  // the plaintext's likely length in bytes: sizes the memory, no more
+  Padding padding = Padding::kNone;
+  std::optional<std::int64_t> processed_at;  // unix seconds; in answers only
+};
+
+class Sealer {
+ public:
+  // Start draws a fresh AES key and nonce and wraps the key for `recipient`. One thread at a time; any thread, since
+  // wrapping is a public operation. Errors: kCrypto, kMemoryLock, kOutOfMemory.
+  static Result<std::unique_ptr<Sealer>> Start(OaepEncryptor& recipient, std::size_t recipient_bytes,
+                                               const SealOptions& options);
+
+  JsonWriter& writer() noexcept { return *writer_; }
+
+  // Finish pads, encrypts what is left and completes the package. The sealer cannot be used afterwards.
+  Result<PackageBytes> Finish();
+
+ private:
+  Sealer(const SealOptions& options, PackageBytes package) : options_(options), package_(std::move(package)) {}
+  Sealer(const Sealer&) = delete;
+
+  SealOptions options_;
+  PackageBytes package_;
+  std::uint8_t nonce_[kGcmNonceBytes] = {};
+  std::unique_ptr<std::uint8_t[]> wrapped_key_;
+  std::size_t wrapped_key_bytes_ = 0;
+  std::optional<PlaintextStream> stream_;
+  std::optional<JsonWriter> writer_;
+};
+
+}  // namespace nomyo

@@ -1,0 +1,199 @@
+// RSA keys and OAEP. The key files are those of Python's `cryptography`; the digests below are OpenSSL's and
+// sha256sum's.
+#include <cstdint>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <gtest/gtest.h>
+
+#include "core/crypto/pem.h"
+#include "core/crypto/rsa_key.h"
+#include "core/crypto/rsa_oaep.h"
+#include "core/crypto/sha256.h"
+
+namespace nomyo {
+namespace {
+
+std::string ReadKey(const std::string& name) {
+  std::ifstream file(std::string(NOMYO_VECTORS_DIR) + "/keys/" + name, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_FALSE(text.empty()) << name;
+  return text;
+}
+
+std::span<const std::uint8_t> Bytes(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+std::string Text(const SecureBuffer& buffer) {
+  return {reinterpret_cast<const char*>(buffer.data()), buffer.size()};
+}
+
+Result<RsaPrivateKey> Import(std::string_view pem, std::optional<std::string_view> password = std::nullopt) {
+  if (!password) return RsaPrivateKey::Import(Bytes(pem), std::nullopt);
+  return RsaPrivateKey::Import(Bytes(pem), Bytes(*password));
+}
+
+// openssl pkey -in client_private.pem -pubout -outform DER | sha256sum
+constexpr char kClientFingerprint[] = "fabf1c2defdd34db179d134c743e7be5d0e22378eeba13767586c7786973bca8";
+
+TEST(Sha256, GivesTheExampleOfFips180) {
+  auto digest = Sha256(Bytes("abc"));
+  ASSERT_TRUE(digest);
+  EXPECT_EQ((*digest)[0], 0xba);
+  EXPECT_EQ((*digest)[1], 0x78);
+  EXPECT_EQ((*digest)[31], 0xad);
+}
+
+TEST(RsaPrivateKey, ReadsPkcs8Pkcs1AndEncryptedPkcs8AsTheSameKey) {
+  const auto fingerprint = [](Result<RsaPrivateKey> key) -> std::string {
+    if (!key) return std::string(CodeName(key.error().code)) + " " + key.error().message;
+    auto public_key = key->PublicKey();
+    return public_key ? public_key->spki_sha256() : public_key.error().message;
+  };
+  EXPECT_EQ(fingerprint(Import(ReadKey("client_private.pem"))), kClientFingerprint);
+  EXPECT_EQ(fingerprint(Import(ReadKey("client_private_pkcs1.pem"))), kClientFingerprint);
+  EXPECT_EQ(fingerprint(Import(ReadKey("client_private_encrypted.pem"), "correct horse battery staple")),
+            kClientFingerprint);
+  auto exported = Import(ReadKey("client_private.pem"))->Export(Bytes("a good password"));
+  ASSERT_TRUE(exported);
+  EXPECT_TRUE(Text(*exported).starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"));
+  EXPECT_EQ(fingerprint(Import(Text(*exported), "a good password")), kClientFingerprint);
+}
+
+TEST(RsaPrivateKey, WritesPkcs8AsPythonDoes) {
+  const std::string pem = ReadKey("client_private.pem");
+  auto exported = Import(pem)->Export(std::nullopt);
+  ASSERT_TRUE(exported);
+  EXPECT_EQ(Text(*exported), pem);
+}
+
+TEST(RsaPrivateKey, RefusesWhatIsNotAnAcceptableKey) {
+  const std::string good = ReadKey("client_private.pem");
+  const auto code = [](std::string_view pem, std::optional<std::string_view> password = std::nullopt) {
+    auto key = Import(pem, password);
+    return key ? std::string_view("accepted") : CodeName(key.error().code);
+  };
+  EXPECT_EQ(code(ReadKey("rsa1024_private.pem")), "KEY_WEAK");
+  EXPECT_EQ(code(ReadKey("ec_private.pem")), "KEY_WEAK");
+  EXPECT_EQ(code(ReadKey("client_public.pem")), "KEY_FORMAT");
+  EXPECT_EQ(code(ReadKey("client_private_encrypted.pem")), "KEY_PASSWORD");
+  EXPECT_EQ(code(ReadKey("client_private_encrypted.pem"), "wrong password"), "KEY_PASSWORD");
+  EXPECT_EQ(code(good, "unneeded password"), "KEY_PASSWORD");
+  EXPECT_EQ(code(""), "KEY_FORMAT");
+  EXPECT_EQ(code("not PEM"), "KEY_FORMAT");
+  EXPECT_EQ(code("junk\n" + good), "KEY_FORMAT");
+  EXPECT_EQ(code(good + "junk"), "KEY_FORMAT");
+  EXPECT_EQ(code(good + good), "KEY_FORMAT");
+  EXPECT_EQ(code(good.substr(0, good.size() / 2)), "KEY_FORMAT");
+  std::string mislabelled = good;
+  mislabelled.replace(mislabelled.find("END PRIVATE"), 11, "END SECRETS");
+  EXPECT_EQ(code(mislabelled), "KEY_FORMAT");
+}
+
+TEST(RsaPrivateKey, RefusesNumbersThatDoNotBelongTogether) {
+  // A changed digit of the base64 changes a number, or breaks the DER: no such key may be used.
+  const std::string good = ReadKey("client_private.pem");
+  const std::size_t body = good.find('\n') + 1;
+  std::size_t tried = 0;
+  for (std::size_t at = body + 100; at < good.size() - 40; at += 97) {
+    if (good[at] == '\n' || good[at] == '=') continue;
+    std::string changed = good;
+    changed[at] = changed[at] == 'A' ? 'B' : 'A';
+    EXPECT_FALSE(Import(changed)) << at;
+    ++tried;
+  }
+  EXPECT_GT(tried, 25u);
+}
+
+TEST(RsaPrivateKey, SaysThatNomyoJsKeysAreNotPkcs8) {
+  // nomyo-js: salt, nonce and AES-GCM ciphertext in base64, under the label of encrypted PKCS#8.
+  std::string body;
+  for (int i = 0; i < 30; ++i) body += "mZ8xq0uVYr3tJkLbS5cPZw7eHnXfG2aQdIoRjT1yKvB4sUiN6hEgCpAlWzDMOFY9\n";
+  auto key = Import("-----BEGIN ENCRYPTED PRIVATE KEY-----\n" + body + "-----END ENCRYPTED PRIVATE KEY-----\n",
+                    "a good password");
+  ASSERT_FALSE(key);
+  EXPECT_EQ(key.error().code, Code::kKeyFormat);
+  EXPECT_NE(key.error().message.find("nomyo-js"), std::string::npos);
+}
+
+TEST(RsaPrivateKey, RefusesToWriteUnderAShortPassword) {
+  auto exported = Import(ReadKey("client_private.pem"))->Export(Bytes("1234567"));
+  ASSERT_FALSE(exported);
+  EXPECT_EQ(exported.error().code, Code::kKeyPassword);
+}
+
+TEST(RsaPrivateKey, GeneratesKeysOfTheAskedSizeOnly) {
+  auto key = RsaPrivateKey::Generate(2048);
+  ASSERT_TRUE(key);
+  EXPECT_EQ(key->bits(), 2048);
+  auto exported = key->Export(std::nullopt);
+  ASSERT_TRUE(exported);
+  EXPECT_TRUE(Import(Text(*exported)));
+  for (const int bits : {0, -1, 512, 1024, 2047, 8192}) {
+    auto refused = RsaPrivateKey::Generate(bits);
+    ASSERT_FALSE(refused) << bits;
+    EXPECT_EQ(refused.error().code, Code::kInvalidArgument);
+  }
+}
+
+TEST(RsaPublicKey, IsReadStrictly) {
+  const std::string good = ReadKey("client_public.pem");
+  auto key = RsaPublicKey::Import(good, 4096);
+  ASSERT_TRUE(key);
+  EXPECT_EQ(key->bits(), 4096);
+  EXPECT_EQ(key->pem(), good);
+  EXPECT_EQ(key->spki_sha256(), kClientFingerprint);
+  const auto code = [](std::string_view pem, int bits = 2048) {
+    auto imported = RsaPublicKey::Import(pem, bits);
+    return imported ? std::string_view("accepted") : CodeName(imported.error().code);
+  };
+  EXPECT_EQ(code(good, 8192), "KEY_WEAK");
+  EXPECT_EQ(code(ReadKey("client_private.pem")), "KEY_FORMAT");
+  EXPECT_EQ(code(good + good), "KEY_FORMAT");
+  EXPECT_EQ(code(" " + good + "\n\n"), "accepted");
+  // openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -pkeyopt rsa_keygen_pubexp:3 | openssl pkey -pubout
+  EXPECT_EQ(code("-----BEGIN PUBLIC KEY-----\n"
+                 "MIIBIDANBgkqhkiG9w0BAQEFAAOCAQ0AMIIBCAKCAQEAtudcT3yet0cwaCXYkhiN\n"
+                 "eqyaS+G4T2ikG5BnlTjyTzUImdFvTvBizGe/Zlldfe8GHY3+4FFVYS6su8x1RYtH\n"
+                 "SkL0Jnrqdog1/2qjX4Vd8b4LMrU/l1gEMB/EygG/HYUml3tIdVvrdP02UpPIYlDb\n"
+                 "cRdC9fx+FvsOpw+9flSojXZBS3Zu0TYShBTe2rZEeDiz6pDoDO+uMhZjbttsg2pE\n"
+                 "JQhPg23oFaqrrKmI0ED5TRtB7jK8h7bntTj2KD1U7khAyC/Bqfz9sJkxDlzbV6Bf\n"
+                 "vCyRYP54rfLZtzbLyjcdGZpmaf1FytR2QCft4AEm+WcZzez24d/9NIOTAkqliK5g\n"
+                 "mQIBAw==\n"
+                 "-----END PUBLIC KEY-----\n"),
+            "KEY_WEAK");
+}
+
+TEST(RsaOaep, WrapsAndUnwraps) {
+  auto key = Import(ReadKey("client_private.pem"));
+  auto public_key = key->PublicKey();
+  auto encryptor = OaepEncryptor::For(*public_key);
+  ASSERT_TRUE(encryptor);
+  std::string first(public_key->size(), '\0');
+  std::string second = first;
+  const auto out = [](std::string& text) {
+    return std::span<std::uint8_t>(reinterpret_cast<std::uint8_t*>(text.data()), text.size());
+  };
+  ASSERT_TRUE(encryptor->Encrypt(Bytes("0123456789abcdef0123456789abcdef"), out(first)));
+  ASSERT_TRUE(encryptor->Encrypt(Bytes("0123456789abcdef0123456789abcdef"), out(second)));
+  EXPECT_NE(first, second) << "OAEP is randomised";
+  for (const std::string& wrapped : {first, second}) {
+    auto message = OaepDecrypt(*key, Bytes(wrapped));
+    ASSERT_TRUE(message);
+    EXPECT_EQ(Text(*message), "0123456789abcdef0123456789abcdef");
+  }
+  first[100] = static_cast<char>(first[100] ^ 1);
+  for (const std::string& broken : {first, second.substr(1), std::string(), std::string(512, '\0')}) {
+    auto message = OaepDecrypt(*key, Bytes(broken));
+    ASSERT_FALSE(message);
+    EXPECT_EQ(message.error().code, Code::kDecrypt);
+  }
+}
+
+}  // namespace
+}  // namespace nomyo

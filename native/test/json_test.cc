@@ -1,0 +1,215 @@
+// JSON reading: what is accepted, how it is walked, what strings and numbers stand for, and pointers (RFC 6901's own
+// examples).
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "core/envelope/json_check.h"
+#include "core/envelope/json_cursor.h"
+#include "core/envelope/json_pointer.h"
+#include "core/envelope/json_string.h"
+#include "core/envelope/text_scan.h"
+
+namespace nomyo {
+namespace {
+
+std::span<const std::uint8_t> Bytes(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+bool Accepts(std::string_view text, std::size_t depth = 64) {
+  return CheckJson(Bytes(text), depth).ok();
+}
+
+TEST(CheckJson, AcceptsWhatRfc8259Allows) {
+  for (const char* text : {"{}", " \t\r\n{ } \n", R"({"a":[1,-0,0.5,1e5,1E+5,-1.25e-7,true,false,null,"",{"b":[]}]})",
+                           R"({"\u0000\"\\\/\b\f\n\r\t":"\ud800"})", "{\"é\":\"\xF0\x9F\x98\x80\x7F\"}",
+                           R"({"a":1,"a":2,"__proto__":3})"}) {
+    EXPECT_TRUE(Accepts(text)) << text;
+  }
+}
+
+TEST(CheckJson, RefusesEverythingElse) {
+  for (const char* text : {"",
+                           " ",
+                           "[]",
+                           "1",
+                           "null",
+                           "\"a\"",
+                           "{",
+                           "}",
+                           "{}{}",
+                           "{} x",
+                           "{,}",
+                           "{\"a\"}",
+                           "{\"a\":}",
+                           "{\"a\":1,}",
+                           "{a:1}",
+                           "{'a':1}",
+                           "{\"a\":1 \"b\":2}",
+                           "{\"a\":[1,]}",
+                           "{\"a\":[,1]}",
+                           "{\"a\":[1 2]}",
+                           "{\"a\":[1}",
+                           "{\"a\":{]}",
+                           "{\"a\":01}",
+                           "{\"a\":+1}",
+                           "{\"a\":.5}",
+                           "{\"a\":1.}",
+                           "{\"a\":1e}",
+                           "{\"a\":1e+}",
+                           "{\"a\":-}",
+                           "{\"a\":NaN}",
+                           "{\"a\":Infinity}",
+                           "{\"a\":tru}",
+                           "{\"a\":True}",
+                           "{\"a\":nul}",
+                           "{\"a\":0x10}",
+                           "{\"a\":\"\n\"}",
+                           "{\"a\":\"\t\"}",
+                           "{\"a\":\"\\x\"}",
+                           "{\"a\":\"\\u12\"}",
+                           "{\"a\":\"\\u12G4\"}",
+                           "{\"a\":\"\\\"}",
+                           "{\"a\":\"b}",
+                           "{\"a\":1}//",
+                           "{/**/}",
+                           "\xEF\xBB\xBF{}",
+                           "{\v}",
+                           "{\"a\":\xC2\xA0 1}"}) {
+    EXPECT_FALSE(Accepts(text)) << text;
+  }
+  EXPECT_FALSE(Accepts(std::string_view("{}\0", 3)));
+  EXPECT_FALSE(Accepts(std::string_view("{\"a\":\"\\\0\"}", 10)));
+}
+
+TEST(CheckJson, RefusesIllFormedUtf8) {
+  // Unicode 15 table 3-7, from each side of each border.
+  for (const char* bytes :
+       {"\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xC2", "\xC2\x7F", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xED\xBF\xBF",
+        "\xE1\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xF0\x90\x80", "\xFE", "\xFF"}) {
+    EXPECT_FALSE(Accepts(std::string("{\"a\":\"").append(bytes).append("\"}"))) << bytes;
+  }
+  for (const char* bytes : {"\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80", "\xF0\x90\x80\x80",
+                            "\xF4\x8F\xBF\xBF"}) {
+    EXPECT_TRUE(Accepts(std::string("{\"a\":\"").append(bytes).append("\"}"))) << bytes;
+  }
+}
+
+TEST(CheckJson, LimitsDepthAndNeedsNoStackForIt) {
+  const auto nested = [](std::size_t depth) {
+    return std::string("{\"a\":").append(depth - 1, '[').append(depth - 1, ']').append("}");
+  };
+  EXPECT_TRUE(Accepts(nested(8), 8));
+  EXPECT_FALSE(Accepts(nested(9), 8));
+  EXPECT_TRUE(Accepts(nested(1'000'000), 1'000'000));
+  EXPECT_FALSE(Accepts(std::string("{\"a\":").append(10'000'000, '[')));
+}
+
+TEST(CheckJson, TellsNothingOfTheText) {
+  auto facts = CheckJson(Bytes("{\"secret\":tru}"), 8);
+  ASSERT_FALSE(facts);
+  EXPECT_EQ(facts.error().code, Code::kPlaintext);
+  EXPECT_EQ(facts.error().message.find("secret"), std::string::npos);
+}
+
+TEST(TextScan, FindsTheFirstStopAtEveryPlace) {
+  for (std::size_t size = 0; size < 200; ++size) {
+    const std::string plain(size, 'x');
+    EXPECT_EQ(FindStringStop(Bytes(plain)), size);
+    EXPECT_EQ(AsciiPrefix(Bytes(plain)), size);
+    for (const char stop : {'"', '\\', '\0', '\x1f'}) {
+      for (std::size_t at = 0; at < size; ++at) {
+        std::string text = plain;
+        text[at] = stop;
+        ASSERT_EQ(FindStringStop(Bytes(text)), at);
+        ASSERT_EQ(AsciiPrefix(Bytes(text)), size);
+      }
+    }
+    for (std::size_t at = 0; at < size; ++at) {
+      std::string text = plain;
+      text[at] = '\x80';
+      ASSERT_EQ(AsciiPrefix(Bytes(text)), at);
+      ASSERT_EQ(FindStringStop(Bytes(text)), size);
+    }
+  }
+}
+
+TEST(ParseNumber, IsTheNearestDouble) {
+  const auto parse = [](std::string_view text) { return ParseNumber(Bytes(text)); };
+  EXPECT_EQ(parse("0.1"), 0.1);
+  EXPECT_EQ(parse("9007199254740993"), 9007199254740992.0);
+  EXPECT_EQ(parse("2.2250738585072011e-308"), 2.2250738585072011e-308);
+  EXPECT_EQ(parse("4.9406564584124654e-324"), std::numeric_limits<double>::denorm_min());
+  EXPECT_EQ(parse("1.7976931348623157e308"), std::numeric_limits<double>::max());
+  EXPECT_TRUE(std::signbit(parse("-0")));
+  EXPECT_TRUE(std::signbit(parse("-0.0e5")));
+  for (const char* huge : {"1e309", "1e99999999999999999999", "1000e400", "0.001e400"}) {
+    EXPECT_EQ(parse(huge), std::numeric_limits<double>::infinity()) << huge;
+  }
+  EXPECT_EQ(parse("-1e309"), -std::numeric_limits<double>::infinity());
+  for (const char* tiny : {"1e-400", "1e-99999999999999999999", "0.0001e-330", "-1e-400"}) {
+    EXPECT_EQ(parse(tiny), 0.0) << tiny;
+  }
+  EXPECT_TRUE(std::signbit(parse("-1e-400")));
+  EXPECT_EQ(parse("0e99999999999999999999"), 0.0);
+  EXPECT_EQ(parse(std::string("1").append(400, '0')), std::numeric_limits<double>::infinity());
+  EXPECT_EQ(parse(std::string("0.").append(400, '0').append("1")), 0.0);
+}
+
+TEST(StringDecoder, GivesUtf16InPiecesOfAnySize) {
+  const std::string_view raw = R"(a\n\u00e9é€😀\ud83d\ude00\ud800x\udc00\/)";
+  const std::u16string expected =
+      u"a\n\u00e9é€😀😀" + std::u16string(1, 0xD800) + u"x" + std::u16string(1, 0xDC00) + u"/";
+  for (std::size_t size = 2; size < 20; ++size) {
+    StringDecoder decoder(Bytes(raw));
+    std::u16string got;
+    std::vector<char16_t> piece(size);
+    while (const std::size_t count = decoder.Next(piece)) got.append(piece.data(), count);
+    EXPECT_EQ(got, expected) << size;
+  }
+}
+
+std::string At(std::string_view text, std::string_view pointer) {
+  auto found = FindPointer(Bytes(text), pointer);
+  if (!found) return std::string(CodeName(found.error().code));
+  return {reinterpret_cast<const char*>(found->data()), found->size()};
+}
+
+TEST(FindPointer, FollowsTheExamplesOfRfc6901Section5) {
+  const std::string_view text =
+      R"({"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"i\\j":5,"k\"l":6," ":7,"m~n":8})";
+  EXPECT_EQ(At(text, ""), text);
+  EXPECT_EQ(At(text, "/foo"), R"(["bar","baz"])");
+  EXPECT_EQ(At(text, "/foo/0"), "\"bar\"");
+  EXPECT_EQ(At(text, "/"), "0");
+  EXPECT_EQ(At(text, "/a~1b"), "1");
+  EXPECT_EQ(At(text, "/c%d"), "2");
+  EXPECT_EQ(At(text, "/e^f"), "3");
+  EXPECT_EQ(At(text, "/g|h"), "4");
+  EXPECT_EQ(At(text, "/i\\j"), "5");
+  EXPECT_EQ(At(text, "/k\"l"), "6");
+  EXPECT_EQ(At(text, "/ "), "7");
+  EXPECT_EQ(At(text, "/m~0n"), "8");
+}
+
+TEST(FindPointer, SaysWhatIsNotThere) {
+  const std::string_view text = R"({ "a" : [ 1 , { "b" : null } ] , "d":"x", "\u0063" : 2, "d":"y" })";
+  EXPECT_EQ(At(text, "/a/1/b"), "null");
+  EXPECT_EQ(At(text, "/c"), "2");
+  EXPECT_EQ(At(text, "/d"), "\"y\"") << "of duplicate keys the last counts";
+  for (const char* missing :
+       {"/x", "/a/2", "/a/-", "/a/01", "/a/1/b/c", "/a/+1", "/a/", "/d/0", "/a/99999999999999999999"}) {
+    EXPECT_EQ(At(text, missing), "NOT_FOUND") << missing;
+  }
+  for (const char* bad : {"a", "/a~", "/a~2"}) EXPECT_EQ(At(text, bad), "INVALID_ARGUMENT") << bad;
+}
+
+}  // namespace
+}  // namespace nomyo

@@ -1,0 +1,80 @@
+// Wiping the stack and the registers of a thread that is not the package's own.
+#include "core/memory/stack_wipe.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace nomyo {
+namespace {
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+// Leaves a pattern in a frame that is gone when it returns, `depth` calls down.
+__attribute__((noinline)) void LeaveSecret(int depth) {
+  volatile std::uint64_t secret[256];
+  for (auto& word : secret) word = 0x5ec2e75ec2e75ec2;
+  if (depth > 0) LeaveSecret(depth - 1);
+  static_cast<void>(secret[0]);
+}
+
+// Counts the pattern in the stack below the caller.
+__attribute__((noinline)) std::size_t CountBelow() {
+  const auto* below = static_cast<const std::uint64_t*>(__builtin_alloca(kWipedStackBytes - 8192));
+  std::size_t count = 0;
+  __asm__ volatile("" ::: "memory");  // two calls are not one
+  for (std::size_t at = 0; at < (kWipedStackBytes - 8192) / 8; ++at) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, below + at, 8);
+    count += word == 0x5ec2e75ec2e75ec2;
+  }
+  return count;
+}
+
+TEST(WipeStackBelow, LeavesNothingOfWhatWasCalledBefore) {
+  LeaveSecret(20);
+  EXPECT_GT(CountBelow(), 4000u);  // the search works
+  LeaveSecret(20);
+  WipeStackBelow();
+  EXPECT_EQ(CountBelow(), 0u);
+}
+
+#endif
+
+#if defined(__x86_64__)
+
+TEST(ClearVectorRegisters, LeavesZeros) {
+  std::array<std::uint8_t, 16> found[16];
+  __asm__ volatile("pcmpeqd %%xmm0, %%xmm0\n\tpcmpeqd %%xmm5, %%xmm5\n\tpcmpeqd %%xmm15, %%xmm15\n\t" ::
+                       : "xmm0", "xmm5", "xmm15");
+  ClearVectorRegisters();
+  __asm__ volatile("movdqu %%xmm0, 0(%0)\n\tmovdqu %%xmm5, 80(%0)\n\tmovdqu %%xmm15, 240(%0)\n\t" ::"r"(found)
+                   : "memory");
+  for (const int at : {0, 5, 15}) {
+    EXPECT_EQ(found[at], (std::array<std::uint8_t, 16>{})) << at;
+  }
+}
+
+__attribute__((target("avx512f"))) void CheckAvx512() {
+  alignas(64) std::uint64_t found[8];
+  __asm__ volatile("vpternlogd $0xff, %%zmm20, %%zmm20, %%zmm20\n\t" ::: "xmm20");
+  ClearVectorRegisters();
+  __asm__ volatile("vmovdqa64 %%zmm20, (%0)" ::"r"(found) : "memory");
+  for (const std::uint64_t word : found) EXPECT_EQ(word, 0u);
+}
+
+TEST(ClearVectorRegisters, ClearsThoseOfAvx512) {
+  if (!__builtin_cpu_supports("avx512f")) GTEST_SKIP() << "this processor has no AVX-512";
+  CheckAvx512();
+}
+
+#endif
+
+}  // namespace
+}  // namespace nomyo

@@ -1,0 +1,87 @@
+/** The built addon as a file: what it exports, what it needs, and whose OpenSSL it runs. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { native } from "../../lib/native.js";
+
+const root = join(__dirname, "../..");
+const file = join(root, "build/Release/nomyo_native.node");
+const run = (command: string, ...args: string[]) => execFileSync(command, args, { encoding: "utf8" });
+
+const globObjects = (folder: string) =>
+  readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".o"))
+    .map((name) => join(folder, name));
+
+/** Highway's library, where the core was built with it. */
+const highway = () => {
+  const found = run("sh", "-c", "ls /usr/lib/*/libhwy.a 2>/dev/null || true").trim();
+  return found === "" ? [] : [found];
+};
+
+describe("the addon file", () => {
+  test("exports the two Node-API symbols and nothing else", () => {
+    const symbols = run("nm", "-D", "--defined-only", "--format=posix", file)
+      .trim()
+      .split("\n")
+      .map((line) => line.split(" ")[0]);
+    expect(symbols.sort()).toEqual(["napi_register_module_v1", "node_api_module_get_api_version_v1"]);
+  });
+
+  test("needs no shared OpenSSL, tpm2-tss or C++ library", () => {
+    const needed = [...run("readelf", "-d", file).matchAll(/NEEDED.*\[(.+)\]/g)].map((match) => match[1]!);
+    for (const library of needed) expect(library).toMatch(/^(libc|libm|libdl|libpthread|ld-linux-.*)\.so/);
+    expect(needed.length).toBeGreaterThan(0);
+  });
+
+  test("resolves no OpenSSL symbol outside itself, where Node's own copy would answer", () => {
+    const undefinedSymbols = run("nm", "-D", "--undefined-only", "--format=posix", file);
+    expect(undefinedSymbols).not.toMatch(/^(EVP|OPENSSL|CRYPTO|RSA|BN|ERR|OSSL|PEM|X509|d2i|i2d)_/m);
+  });
+
+  test("cannot be unmapped, is bound at load, and has no executable stack", () => {
+    const dynamic = run("readelf", "-d", file);
+    expect(dynamic).toMatch(/NODELETE/);
+    expect(dynamic).toMatch(/BIND_NOW|NOW/);
+    expect(run("readelf", "-lW", file)).toMatch(/GNU_STACK.* RW +0x/);
+    expect(run("readelf", "-lW", file)).toMatch(/GNU_RELRO/);
+  });
+
+  test("asks for no newer glibc than Debian 12 has", () => {
+    const versions = [...run("objdump", "-T", file).matchAll(/GLIBC_(\d+)\.(\d+)/g)].map(
+      (m) => Number(m[1]) * 1000 + Number(m[2]),
+    );
+    expect(versions.length).toBeGreaterThan(0);
+    expect(Math.max(...versions)).toBeLessThanOrEqual(2036);
+  });
+
+  test("runs an OpenSSL 3 of its own, not the one of Node", () => {
+    const info = native.getBuildInfo();
+    expect(info.opensslIsOwn).toBe(true);
+    expect(info.opensslVersion).toMatch(/^OpenSSL 3\.\d+\.\d+ /);
+    // The command line comes from the same Debian source package as the static library that was linked.
+    expect(info.opensslVersion.split(" ")[1]).toBe(run("openssl", "version").split(" ")[1]);
+  });
+
+  test("linked without the flags that hide its OpenSSL, it refuses to load", () => {
+    const folder = mkdtempSync(join(tmpdir(), "nomyo-addon-"));
+    try {
+      const objects = globObjects(join(root, "build/cmake/native/CMakeFiles/nomyo_native.dir"));
+      expect(objects.length).toBeGreaterThan(0);
+      const wrong = join(folder, "wrong.node");
+      const core = join(root, "build/cmake/native/libnomyo_core.a");
+      run("g++", "-shared", "-o", wrong, ...objects, core, "-lcrypto", ...highway());
+      const load = spawnSync(process.execPath, ["-e", `require(${JSON.stringify(wrong)})`], { encoding: "utf8" });
+      expect(load.status).toBe(1);
+      expect(load.stderr).toMatch(/refuses to load: its cryptography was bound to another copy of OpenSSL/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("getBuildInfo names this package's version", () => {
+    const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
+    expect(native.getBuildInfo().version).toBe(version);
+  });
+});

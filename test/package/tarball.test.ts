@@ -1,0 +1,153 @@
+/** The package as users get it: packed, installed elsewhere, on every supported Node line, by `import` and `require`. */
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+
+const root = join(__dirname, "../..");
+const nodes = [
+  process.execPath,
+  ...(existsSync(join(root, ".cache"))
+    ? readdirSync(join(root, ".cache"))
+        .filter((name) => name.startsWith("node-"))
+        .map((name) => join(root, ".cache", name, `node_modules/node-linux-${process.arch}/bin/node`))
+    : []),
+];
+
+let folder: string;
+let source: string;
+let app: string;
+let files: string[];
+
+const run = (command: string, args: string[], cwd: string) =>
+  execFileSync(command, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], maxBuffer: 64 << 20 });
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "nomyo-package-"));
+  source = join(folder, "source");
+  app = join(folder, "app");
+  // A copy of the tree, because node-gyp starts by deleting build/, which other tests are using.
+  const tracked = run("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], root);
+  for (const file of tracked.split("\0").filter((name) => name !== "" && existsSync(join(root, name)))) {
+    mkdirSync(dirname(join(source, file)), { recursive: true });
+    cpSync(join(root, file), join(source, file));
+  }
+  symlinkSync(join(root, "node_modules"), join(source, "node_modules"));
+  run("scripts/prebuild", [], source);
+  const tarball = readdirSync(source).find((name) => name.endsWith(".tgz"))!;
+  files = run("tar", ["tzf", tarball], source)
+    .trim()
+    .split("\n")
+    .map((name) => name.replace(/^package\//, ""));
+  mkdirSync(app);
+  writeFileSync(join(app, "package.json"), JSON.stringify({ private: true }));
+  run("npm", ["install", "--offline", "--no-audit", "--no-fund", join(source, tarball)], app);
+}, 600_000);
+
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe("the tarball", () => {
+  test("holds the compiled library, the prebuilt addon, its source and nothing else", () => {
+    const expected = (name: string) =>
+      /^(package\.json|README\.md|LICENSE|CMakeLists\.txt|binding\.gyp|native\/CMakeLists\.txt)$/.test(name) ||
+      /^dist\/[\w/-]+\.(js|mjs|d\.ts|d\.mts)$/.test(name) ||
+      /^native\/(core|addon)\/[\w/-]+\.(cc|h|map)$/.test(name) ||
+      /^native\/core\/[\w/-]+\.md$/.test(name);
+    const rest = files.filter((name) => !expected(name));
+    expect(rest).toEqual([`prebuilds/${process.platform}-${process.arch}/nomyo-native.glibc.node`]);
+  });
+
+  test("has one compiled file for each source file", () => {
+    const compiled = files.filter((name) => /^dist\/.*\.m?js$/.test(name)).map((name) => name.slice("dist/".length));
+    const sources = run("git", ["ls-files", "--cached", "--others", "--exclude-standard", "lib"], root)
+      .trim()
+      .split("\n")
+      .map((name) =>
+        name
+          .slice("lib/".length)
+          .replace(/\.ts$/, ".js")
+          .replace(/\.mts$/, ".mjs"),
+      );
+    expect(compiled.sort()).toEqual(sources.sort());
+  });
+
+  test("runs no install script and has no runtime dependency", () => {
+    const manifest = JSON.parse(
+      run("node", ["-p", "JSON.stringify(require('nomyo-native/package.json'))"], app),
+    ) as Record<string, Record<string, string> | undefined>;
+    expect(manifest["dependencies"]).toBeUndefined();
+    expect(Object.keys(manifest["scripts"] ?? {}).filter((name) => /install|prepare/.test(name))).toEqual([]);
+    expect(readdirSync(join(app, "node_modules")).filter((name) => !name.startsWith("."))).toEqual(["nomyo-native"]);
+  });
+
+  test("Node lines to test on are there", () => {
+    expect(nodes.length).toBeGreaterThanOrEqual(4);
+  });
+
+  describe.each(nodes)("on %s", (node) => {
+    test("import and require give the same names and the same classes", () => {
+      writeFileSync(
+        join(app, "same.mjs"),
+        `import * as esm from "nomyo-native";
+         import { createRequire } from "node:module";
+         const cjs = createRequire(import.meta.url)("nomyo-native");
+         const names = (o) => Object.keys(o).filter((k) => k !== "default" && k !== "module.exports").sort();
+         const differ = names(cjs).filter((k) => esm[k] !== cjs[k]);
+         console.log(JSON.stringify({ esm: names(esm), cjs: names(cjs), differ }));`,
+      );
+      const { esm, cjs, differ } = JSON.parse(run(node, ["same.mjs"], app)) as Record<string, string[]>;
+      expect(esm).toEqual(cjs);
+      expect(differ).toEqual([]);
+      expect(cjs).toEqual(expect.arrayContaining(["SecureChatCompletion", "SecureCompletionClient", "SecureBuffer"]));
+    });
+
+    test("a request goes through the local router, sealed and opened", () => {
+      writeFileSync(
+        join(app, "request.cjs"),
+        `const { SecureChatCompletion } = require("nomyo-native");
+         const { startRouter } = require("nomyo-native/router");
+         (async () => {
+           const router = await startRouter({ port: 0 });
+           const client = new SecureChatCompletion({ baseUrl: router.url, allowHttp: true, attestation: "off" });
+           const answer = await client.create({ model: "echo", messages: [{ role: "user", content: "grüß 👋" }] });
+           console.log(JSON.stringify(answer.choices[0].message.content));
+           await client.close();
+           await router.close();
+         })();`,
+      );
+      expect(run(node, ["request.cjs"], app)).toMatch(/grüß 👋/);
+    });
+  });
+
+  test("its types serve import and require", () => {
+    const program = `new SecureChatCompletion({ apiKey: "k" })
+      .create({ model: "m", messages: [{ role: "user", content: "x" }] })
+      .then((answer) => answer.choices[0]?.message.content satisfies string | null | undefined);\n`;
+    writeFileSync(join(app, "types.mts"), `import { SecureChatCompletion } from "nomyo-native";\n${program}`);
+    writeFileSync(join(app, "types.cts"), `import { SecureChatCompletion } from "nomyo-native";\n${program}`);
+    const tsc = join(root, "node_modules/typescript/bin/tsc");
+    const flags = [
+      "--noEmit",
+      "--strict",
+      "--target",
+      "es2022",
+      "--lib",
+      "es2023,esnext.disposable",
+      "--skipLibCheck",
+      "false",
+    ];
+    const types = ["--module", "nodenext", "--types", "node", "--typeRoots", join(root, "node_modules/@types")];
+    run(process.execPath, [tsc, ...flags, ...types, "types.mts", "types.cts"], app);
+  });
+
+  test("the command line is installed and knows its version", () => {
+    const { version } = JSON.parse(
+      run("node", ["-p", "JSON.stringify(require('nomyo-native/package.json'))"], app),
+    ) as {
+      version: string;
+    };
+    expect(run(join(app, "node_modules/.bin/nomyo-native"), ["--version"], app)).toContain(version);
+  });
+});

@@ -1,0 +1,239 @@
+/**
+ * A server of the protocol, written from the specification with Node's own crypto, independent of the package's core: the client must
+ * get along with it. Each test may replace a step.
+ */
+import {
+  constants,
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createPublicKey,
+  generateKeyPairSync,
+  privateDecrypt,
+  publicEncrypt,
+  randomBytes,
+} from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import http from "node:http";
+import https from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+
+export interface KeyPair {
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+  readonly publicPem: string;
+  /** SHA-256 of the SPKI DER in hex. */
+  readonly fingerprint: string;
+}
+
+export function makeKeyPair(bits = 4096): KeyPair {
+  const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: bits });
+  return describeKey(privateKey, publicKey);
+}
+
+function describeKey(privateKey: KeyObject, publicKey: KeyObject): KeyPair {
+  const der = publicKey.export({ type: "spki", format: "der" });
+  return {
+    privateKey,
+    publicKey,
+    publicPem: publicKey.export({ type: "spki", format: "pem" }) as string,
+    fingerprint: createHash("sha256").update(der).digest("hex"),
+  };
+}
+
+/** One key for a whole test file: making one takes a second. */
+let shared: KeyPair | undefined;
+export const sharedKeyPair = (): KeyPair => (shared ??= makeKeyPair());
+
+const oaep = (key: KeyObject) => ({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" });
+
+/** Opens a package as PROTOCOL section 2 describes it. */
+export function openWithNode(
+  body: Buffer,
+  privateKey: KeyObject,
+): { plaintext: Buffer; aesKey: Buffer; nonce: Buffer } {
+  const sealed = JSON.parse(body.toString("utf8"));
+  if (sealed.version !== "1.0" || sealed.algorithm !== "hybrid-aes256-rsa4096") throw new Error("algorithm");
+  if (sealed.key_algorithm !== "RSA-OAEP-SHA256" || sealed.payload_algorithm !== "AES-256-GCM")
+    throw new Error("names");
+  const aesKey = privateDecrypt(oaep(privateKey), Buffer.from(sealed.encrypted_aes_key, "base64"));
+  const nonce = Buffer.from(sealed.encrypted_payload.nonce, "base64");
+  const tag = Buffer.from(sealed.encrypted_payload.tag, "base64");
+  if (aesKey.length !== 32 || nonce.length !== 12 || tag.length !== 16) throw new Error("lengths");
+  const decipher = createDecipheriv("aes-256-gcm", aesKey, nonce, { authTagLength: 16 });
+  decipher.setAuthTag(tag);
+  const plaintext = Buffer.concat([
+    decipher.update(Buffer.from(sealed.encrypted_payload.ciphertext, "base64")),
+    decipher.final(),
+  ]);
+  return { plaintext, aesKey, nonce };
+}
+
+/** Seals a plaintext as PROTOCOL section 2 describes it. */
+export function sealWithNode(plaintext: Buffer, publicKey: KeyObject, processedAt?: number): Record<string, unknown> {
+  const aesKey = randomBytes(32);
+  const nonce = randomBytes(12);
+  const cipher = createCipheriv("aes-256-gcm", aesKey, nonce, { authTagLength: 16 });
+  const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()]);
+  return {
+    version: "1.0",
+    algorithm: "hybrid-aes256-rsa4096",
+    encrypted_payload: {
+      ciphertext: ciphertext.toString("base64"),
+      nonce: nonce.toString("base64"),
+      tag: cipher.getAuthTag().toString("base64"),
+    },
+    encrypted_aes_key: publicEncrypt(oaep(publicKey), aesKey).toString("base64"),
+    key_algorithm: "RSA-OAEP-SHA256",
+    payload_algorithm: "AES-256-GCM",
+    ...(processedAt === undefined ? {} : { processed_at: processedAt }),
+  };
+}
+
+/** A request as the server saw it. */
+export interface Received {
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: Buffer;
+  readonly plaintext: Buffer;
+  readonly aesKey: Buffer;
+  readonly nonce: Buffer;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  readonly payload: any;
+  readonly payloadId: string;
+  readonly clientKey: KeyObject;
+}
+
+type Step = (request: http.IncomingMessage, response: http.ServerResponse) => void | Promise<void>;
+
+export const processedAt = 1_765_250_382;
+
+export class ReferenceServer {
+  readonly server: http.Server | https.Server;
+  readonly received: Received[] = [];
+  /** All requests, as `METHOD /path`. */
+  readonly log: string[] = [];
+  connections = 0;
+  keys: KeyPair = sharedKeyPair();
+  readonly #sockets = new Set<Socket>();
+  readonly #tls: boolean;
+
+  /** Replaces the whole answer to the POST; called with the body read and not opened. */
+  onPost:
+    ((body: Buffer, request: http.IncomingMessage, response: http.ServerResponse) => void | Promise<void>) | undefined;
+  /** Replaces the answer to the GET. */
+  onGetKey: Step | undefined;
+  /** Makes the plaintext answer. */
+  answer: (received: Received) => unknown = echo;
+
+  private constructor(tls: https.ServerOptions | undefined) {
+    const listener = (request: http.IncomingMessage, response: http.ServerResponse): void => {
+      this.#handle(request, response).catch((error: unknown) => {
+        response.writeHead(500, { "content-type": "application/json" });
+        response.end(JSON.stringify({ detail: String(error) }));
+      });
+    };
+    this.#tls = tls !== undefined;
+    this.server = tls === undefined ? http.createServer(listener) : https.createServer(tls, listener);
+    this.server.on("connection", (socket: Socket) => {
+      this.connections++;
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+    });
+    // Handshakes that the client breaks off are part of some tests.
+    this.server.on("tlsClientError", () => undefined);
+  }
+
+  static async start(tls?: https.ServerOptions): Promise<ReferenceServer> {
+    const made = new ReferenceServer(tls);
+    await new Promise<void>((resolve) => made.server.listen(0, "127.0.0.1", resolve));
+    return made;
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  get url(): string {
+    return `${this.#tls ? "https" : "http"}://127.0.0.1:${this.port}`;
+  }
+
+  async stop(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise<void>((resolve) => this.server.close(() => resolve()));
+  }
+
+  async #handle(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    this.log.push(`${request.method} ${request.url}`);
+    if (request.method === "GET" && request.url === "/pki/public_key") {
+      if (this.onGetKey !== undefined) return this.onGetKey(request, response);
+      response.writeHead(200, { "content-type": "text/plain" });
+      response.end(this.keys.publicPem);
+      return;
+    }
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const body = Buffer.concat(chunks);
+    if (request.method !== "POST" || request.url !== "/v1/chat/secure_completion") {
+      response.writeHead(404, { "content-type": "application/json" });
+      response.end('{"detail":"Not Found"}');
+      return;
+    }
+    if (this.onPost !== undefined) return this.onPost(body, request, response);
+    this.reply(body, request, response);
+  }
+
+  /** Opens, answers and seals. */
+  reply(body: Buffer, request: http.IncomingMessage, response: http.ServerResponse): void {
+    let received: Received;
+    try {
+      received = this.receive(body, request);
+    } catch {
+      response.writeHead(400, { "content-type": "application/json" });
+      response.end('{"detail":"Decryption failed"}');
+      return;
+    }
+    const plaintext = Buffer.from(JSON.stringify(this.answer(received)), "utf8");
+    response.writeHead(200, { "content-type": "application/octet-stream", "x-request-id": "req-1" });
+    response.end(JSON.stringify(sealWithNode(plaintext, received.clientKey, processedAt)));
+  }
+
+  receive(body: Buffer, request: http.IncomingMessage): Received {
+    const opened = openWithNode(body, this.keys.privateKey);
+    const received: Received = {
+      ...opened,
+      headers: request.headers,
+      body,
+      payload: JSON.parse(opened.plaintext.toString("utf8")),
+      payloadId: String(request.headers["x-payload-id"]),
+      clientKey: createPublicKey(decodeURIComponent(String(request.headers["x-public-key"]))),
+    };
+    this.received.push(received);
+    return received;
+  }
+}
+
+/** An answer with the last message's content, as a model would have given it. */
+export function echo({ payload, payloadId }: Received): Record<string, unknown> {
+  return {
+    id: "chatcmpl-1",
+    object: "chat.completion",
+    created: 1_765_250_380,
+    model: payload.model,
+    choices: [
+      {
+        index: 0,
+        message: { role: "assistant", content: payload.messages.at(-1).content, refusal: null },
+        logprobs: null,
+        finish_reason: "stop",
+      },
+    ],
+    usage: { prompt_tokens: 5, completion_tokens: 7, total_tokens: 12 },
+    _metadata: {
+      payload_id: payloadId,
+      response_status: "success",
+      security_tier: "standard",
+      memory_protection: { locked: true },
+      tpm_attestation: { is_available: false },
+    },
+  };
+}

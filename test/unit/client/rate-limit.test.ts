@@ -1,0 +1,60 @@
+import { Deadline } from "../../../lib/client/deadline.js";
+import { RateLimiter } from "../../../lib/client/rate-limit.js";
+import { APIConnectionTimeoutError, APIUserAbortError } from "../../../lib/errors.js";
+
+describe("RateLimiter", () => {
+  it("lets a burst through and then one each interval, in the order of asking", () => {
+    const limiter = new RateLimiter({ requestsPerSecond: 2, burst: 3 }, () => 0);
+    expect(Array.from({ length: 6 }, () => limiter.reserve())).toEqual([0, 0, 0, 500, 1000, 1500]);
+  });
+
+  it("gathers no more than the burst while nothing happens", () => {
+    let now = 0;
+    const limiter = new RateLimiter({ requestsPerSecond: 1, burst: 2 }, () => now);
+    limiter.reserve();
+    limiter.reserve();
+    now = 3_600_000;
+    expect([limiter.reserve(), limiter.reserve(), limiter.reserve()]).toEqual([0, 0, 1000]);
+  });
+
+  it("has a burst of twice the rate, and of at least one, by default", () => {
+    const fast = new RateLimiter({ requestsPerSecond: 2 }, () => 0);
+    expect(Array.from({ length: 5 }, () => fast.reserve())).toEqual([0, 0, 0, 0, 500]);
+    const slow = new RateLimiter({ requestsPerSecond: 0.1 }, () => 0);
+    expect([slow.reserve(), slow.reserve()]).toEqual([0, 10_000]);
+  });
+
+  it("waits for its turn", async () => {
+    const limiter = new RateLimiter({ requestsPerSecond: 20, burst: 1 });
+    const deadline = new Deadline(10_000, []);
+    deadline.startClock();
+    const started = performance.now();
+    for (let i = 0; i < 3; i++) await limiter.take(deadline);
+    expect(performance.now() - started).toBeGreaterThanOrEqual(95);
+    deadline.dispose();
+  });
+
+  it("fails at once with the time-out error when its turn comes after the deadline, and gives the token back", async () => {
+    const limiter = new RateLimiter({ requestsPerSecond: 0.001, burst: 1 }, () => 0);
+    const deadline = new Deadline(1000, []);
+    deadline.startClock();
+    await limiter.take(deadline);
+    await expect(limiter.take(deadline)).rejects.toThrow(APIConnectionTimeoutError);
+    await expect(limiter.take(deadline)).rejects.toThrow(/rate limit/);
+    expect(limiter.reserve()).toBeCloseTo(1_000_000);
+    deadline.dispose();
+  });
+
+  it("stops waiting when the caller's signal is aborted, and gives the token back", async () => {
+    const controller = new AbortController();
+    const limiter = new RateLimiter({ requestsPerSecond: 1, burst: 1 }, () => 0);
+    const deadline = new Deadline(60_000, [controller.signal]);
+    deadline.startClock();
+    await limiter.take(deadline);
+    const waiting = limiter.take(deadline);
+    controller.abort();
+    await expect(waiting).rejects.toThrow(APIUserAbortError);
+    expect(limiter.reserve()).toBe(1000);
+    deadline.dispose();
+  });
+});
