@@ -6,8 +6,10 @@
 #include "addon/error.h"
 #include "addon/function.h"
 #include "addon/job.h"
+#include "addon/tpm.h"
 #include "core/attestation/inspection.h"
 #include "core/attestation/policy.h"
+#include "core/attestation/tpm_verify_engine.h"
 #include "core/attestation/tss_mu.h"
 #include "core/attestation/verifier.h"
 
@@ -19,27 +21,45 @@ Napi::Value ThrowTypeError(Napi::Env env, const char* message) {
   return env.Undefined();
 }
 
-class VerifyJob final : public PromiseJob {
- public:
-  VerifyJob(std::string block, Bytes qualifying_data, std::string policy)
-      : block_(std::move(block)), qualifying_data_(std::move(qualifying_data)), policy_(std::move(policy)) {}
+struct Verification {
+  std::string block;
+  Bytes qualifying_data;
+  std::string policy;
+  std::string report_json;
 
-  Status Work() override {
-    const Result<Policy> policy = ReadPolicy(policy_);
-    if (!policy) return policy.error();
-    const Result<Report> report = VerifyAttestation(block_, qualifying_data_, policy.value(), nullptr);
+  Status Run(SignatureEngine* engine) {
+    const Result<Policy> read = ReadPolicy(policy);
+    if (!read) return read.error();
+    const Result<Report> report = VerifyAttestation(block, qualifying_data, read.value(), engine);
     if (!report) return report.error();
-    report_json_ = ReportJson(report.value());
+    report_json = ReportJson(report.value());
     return Status::Ok();
   }
+};
 
-  Napi::Value Resolve(Napi::Env env) override { return Napi::String::New(env, report_json_); }
+// Offline: with our own libcrypto, on the package's own threads.
+class OfflineJob final : public PromiseJob {
+ public:
+  explicit OfflineJob(Verification verification) : verification_(std::move(verification)) {}
+  Status Work() override { return verification_.Run(nullptr); }
+  Napi::Value Resolve(Napi::Env env) override { return Napi::String::New(env, verification_.report_json); }
 
  private:
-  std::string block_;
-  Bytes qualifying_data_;
-  std::string policy_;
-  std::string report_json_;
+  Verification verification_;
+};
+
+// With a TPM's second opinion, on the thread of that TPM, since it blocks.
+class TpmVerifyJob final : public TpmJob {
+ public:
+  explicit TpmVerifyJob(Verification verification) : verification_(std::move(verification)) {}
+  Status Work(TpmConnection& tpm) override {
+    TpmVerifyEngine engine(tpm);
+    return verification_.Run(&engine);
+  }
+  Napi::Value Resolve(Napi::Env env) override { return Napi::String::New(env, verification_.report_json); }
+
+ private:
+  Verification verification_;
 };
 
 Napi::Value VerifyAttestationBlock(const Napi::CallbackInfo& info) {
@@ -52,12 +72,17 @@ Napi::Value VerifyAttestationBlock(const Napi::CallbackInfo& info) {
   if (!info[3].IsNull() && !info[3].IsString()) return ThrowTypeError(env, "engineTcti must be a string or null");
   const auto qualifying_data = info[1].As<Napi::Uint8Array>();
   SilenceTss();
-  auto job =
-      std::make_unique<VerifyJob>(info[0].As<Napi::String>().Utf8Value(),
-                                  Bytes(qualifying_data.Data(), qualifying_data.Data() + qualifying_data.ByteLength()),
-                                  info[2].As<Napi::String>().Utf8Value());
+  Verification verification{info[0].As<Napi::String>().Utf8Value(),
+                            Bytes(qualifying_data.Data(), qualifying_data.Data() + qualifying_data.ByteLength()),
+                            info[2].As<Napi::String>().Utf8Value(),
+                            {}};
+  if (info[3].IsString()) {
+    auto device = SharedTpm(info[3].As<Napi::String>().Utf8Value());
+    if (!device) return Throw(env, device.error());
+    return StartOnTpm(env, std::move(device).value(), std::make_shared<TpmVerifyJob>(std::move(verification)));
+  }
   // A quote holds no secret, so nothing of this job needs to be locked.
-  return Start(env, std::move(job), LockPolicy::kOff);
+  return Start(env, std::make_unique<OfflineJob>(std::move(verification)), LockPolicy::kOff);
 }
 
 Napi::Value ParseAttestation(const Napi::CallbackInfo& info) {
@@ -75,6 +100,7 @@ Napi::Value ParseAttestation(const Napi::CallbackInfo& info) {
 void InitAttestation(Napi::Env env, Napi::Object exports) {
   Export<VerifyAttestationBlock>(env, exports, "verifyAttestation");
   Export<ParseAttestation>(env, exports, "parseAttestation");
+  InitTpm(env, exports);
 }
 
 }  // namespace nomyo::addon

@@ -28,6 +28,10 @@ EVP_PKEY* MakeRsa(unsigned bits, unsigned exponent) {
   return key;
 }
 
+EVP_PKEY* MakeEc(const char* curve) {
+  return EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", curve);
+}
+
 EVP_PKEY* MakeKey(Key key) {
   switch (key) {
     case Key::kRsa1024: return MakeRsa(1024, 65537);
@@ -36,11 +40,11 @@ EVP_PKEY* MakeKey(Key key) {
     case Key::kRsa3072: return MakeRsa(3072, 65537);
     case Key::kRsa4096: return MakeRsa(4096, 65537);
     case Key::kRsaExponent3: return MakeRsa(2048, 3);
-    case Key::kP192: return EVP_EC_gen("prime192v1");
+    case Key::kP192: return MakeEc("prime192v1");
     case Key::kP256:
-    case Key::kP256Other: return EVP_EC_gen("P-256");
-    case Key::kP384: return EVP_EC_gen("P-384");
-    case Key::kP521: return EVP_EC_gen("P-521");
+    case Key::kP256Other: return MakeEc("P-256");
+    case Key::kP384: return MakeEc("P-384");
+    case Key::kP521: return MakeEc("P-521");
   }
   return nullptr;
 }

@@ -14,6 +14,8 @@
 #include <csignal>
 #endif
 
+#include "core/memory/lock_policy.h"
+
 namespace nomyo {
 namespace {
 
@@ -64,6 +66,8 @@ struct TpmDevice::State : std::enable_shared_from_this<State> {
 
   // The thread that uses the TPM. It is the device's own as long as `turn` is its number; the watch takes it away.
   void Serve(std::uint64_t number) {
+    // Quotes hold no secret, so nothing that OpenSSL allocates here needs to be locked.
+    const LockPolicyScope unlocked(LockPolicy::kOff);
     std::unique_ptr<TpmConnection> connection;
     for (;;) {
       Work work;
@@ -108,7 +112,7 @@ struct TpmDevice::State : std::enable_shared_from_this<State> {
         watch.wait_until(lock, running->until);
         continue;
       }
-      const Done done = std::move(running->done);
+      Done done = std::move(running->done);
       running.reset();
       ++turn;
       ++blocked;
@@ -118,6 +122,9 @@ struct TpmDevice::State : std::enable_shared_from_this<State> {
       lock.unlock();
       done(DoesNotAnswer(tcti));
       for (const Piece& piece : refused) piece.done(DoesNotAnswer(tcti));
+      // What they hold may be the last reference to the device, whose destructor takes the mutex.
+      done = nullptr;
+      refused.clear();
       lock.lock();
     }
   }

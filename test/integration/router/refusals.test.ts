@@ -2,14 +2,17 @@ import { randomUUID } from "node:crypto";
 import { startRouter, type Router, type RouterOptions } from "../../../lib/router/index.js";
 import { chat, detailOf, fetchRaw, postPackage, secureHeaders } from "../../support/node-client.js";
 import { nodeKeyPair, nodeSeal } from "../../support/node-package.js";
+import { routerKeyFile } from "../../support/router-key.js";
 
 const client = nodeKeyPair(2048);
+const keyFile = routerKeyFile();
+afterAll(() => keyFile.remove());
 const apiKey = "clinic-a-0123456789abcdef";
 const otherKey = "clinic-b-0123456789abcdef";
 const request = { model: "small", messages: [{ role: "user", content: "a prompt with a secret: QUOKKA" }] };
 
 async function withRouter(options: RouterOptions, use: (router: Router) => Promise<void>): Promise<void> {
-  const router = await startRouter(options);
+  const router = await startRouter({ keyFile: keyFile.path, ...options });
   try {
     await use(router);
   } finally {
@@ -20,7 +23,7 @@ async function withRouter(options: RouterOptions, use: (router: Router) => Promi
 describe("who may pass", () => {
   let router: Router;
   beforeAll(async () => {
-    router = await startRouter({ apiKeys: [apiKey, otherKey] });
+    router = await startRouter({ apiKeys: [apiKey, otherKey], keyFile: keyFile.path });
   });
   afterAll(() => router.close());
   const post = (headers: Record<string, string>) =>
@@ -104,7 +107,7 @@ test("503 over the number of requests under way", async () => {
 describe("what is not a good request", () => {
   let router: Router;
   beforeAll(async () => {
-    router = await startRouter();
+    router = await startRouter({ keyFile: keyFile.path });
   });
   afterAll(() => router.close());
   const good = () => nodeSeal(router.publicKey.pem, JSON.stringify(request));

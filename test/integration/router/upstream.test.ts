@@ -3,8 +3,11 @@ import type { AddressInfo } from "node:net";
 import { startRouter, type Router, type RouterOptions } from "../../../lib/router/index.js";
 import { chat, detailOf, postPackage } from "../../support/node-client.js";
 import { nodeKeyPair, nodeSeal } from "../../support/node-package.js";
+import { routerKeyFile } from "../../support/router-key.js";
 
 const client = nodeKeyPair(2048);
+const keyFile = routerKeyFile();
+afterAll(() => keyFile.remove());
 const request = { model: "m", messages: [{ role: "user", content: "QUOKKA 🌍" }] };
 const completion = {
   id: "x",
@@ -222,7 +225,7 @@ describe("an upstream that fails", () => {
   });
 
   test("nothing at its address becomes 502", async () => {
-    const router = await startRouter({ upstream: { url: "http://127.0.0.1:9" } });
+    const router = await startRouter({ upstream: { url: "http://127.0.0.1:9" }, keyFile: keyFile.path });
     try {
       const answer = await postPackage(router, client, nodeSeal(router.publicKey.pem, JSON.stringify(request)));
       expect(answer.status).toBe(502);

@@ -1,0 +1,243 @@
+#include "addon/tpm.h"
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include <openssl/evp.h>
+
+#include "addon/environment.h"
+#include "addon/error.h"
+#include "addon/function.h"
+#include "addon/handle.h"
+#include "core/attestation/hash_algorithm.h"
+#include "core/attestation/tpm_quote.h"
+#include "core/attestation/tss_esys.h"
+#include "core/attestation/tss_mu.h"
+
+namespace nomyo::addon {
+
+template <>
+struct HandleTag<TpmDevice> {
+  static constexpr napi_type_tag value = {0x1f6ab83c70d94e52, 0xa2e07d5b91c3486f};
+  static constexpr const char* name = "a TPM handle";
+};
+
+namespace {
+
+// Settlement carries the outcome of a job to the JavaScript thread.
+class Settlement final : public Completion {
+ public:
+  Settlement(napi_deferred deferred, std::shared_ptr<TpmJob> job, Status status)
+      : deferred_(deferred), job_(std::move(job)), status_(std::move(status)) {}
+
+  void Settle(Napi::Env env) override {
+    napi_value value = nullptr;
+    if (status_) value = job_->Resolve(env);
+    if (env.IsExceptionPending()) {
+      napi_reject_deferred(env, deferred_, env.GetAndClearPendingException().Value());
+    } else if (!status_) {
+      napi_reject_deferred(env, deferred_, MakeError(env, status_.error()).Value());
+    } else {
+      napi_resolve_deferred(env, deferred_, value);
+    }
+    Environment::Of(env).EndWork();
+  }
+
+ private:
+  napi_deferred deferred_;
+  std::shared_ptr<TpmJob> job_;
+  Status status_;
+};
+
+Napi::Value ThrowTypeError(Napi::Env env, const char* message) {
+  Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+std::string ToBase64(const std::vector<std::uint8_t>& bytes) {
+  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
+  const int size =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes.data(), static_cast<int>(bytes.size()));
+  text.resize(static_cast<std::size_t>(size));
+  return text;
+}
+
+// Opening is a job that does nothing: before it, the device connects and asks for a sign of life.
+class OpenJob final : public TpmJob {
+ public:
+  explicit OpenJob(std::shared_ptr<TpmDevice> device) : device_(std::move(device)) {}
+  Status Work(TpmConnection&) override { return Status::Ok(); }
+  Napi::Value Resolve(Napi::Env env) override { return NewHandle(env, std::move(device_)); }
+
+ private:
+  std::shared_ptr<TpmDevice> device_;
+};
+
+class QuoteJob final : public TpmJob {
+ public:
+  QuoteJob(std::vector<std::uint8_t> qualifying_data, QuoteRequest request)
+      : qualifying_data_(std::move(qualifying_data)), request_(std::move(request)) {}
+
+  Status Work(TpmConnection& tpm) override {
+    auto made = MakeQuote(tpm, qualifying_data_, request_);
+    if (!made) return made.error();
+    quote_ = std::move(made).value();
+    return Status::Ok();
+  }
+
+  Napi::Value Resolve(Napi::Env env) override {
+    Napi::Object values = Napi::Object::New(env);
+    for (const QuotedPcr& pcr : quote_.pcrs) {
+      Napi::Value bank = values.Get(pcr.bank);
+      if (!bank.IsObject()) {
+        bank = Napi::Object::New(env);
+        values.Set(pcr.bank, bank);
+      }
+      bank.As<Napi::Object>().Set(std::to_string(pcr.index), ToHex(pcr.value));
+    }
+    Napi::Object block = Napi::Object::New(env);
+    block.Set("is_available", true);
+    block.Set("pcr_banks", quote_.pcr_banks);
+    block.Set("pcr_values", values);
+    block.Set("quote_b64", ToBase64(quote_.attest));
+    block.Set("signature_b64", ToBase64(quote_.signature));
+    block.Set("aik_pubkey_b64", ToBase64(quote_.aik_public));
+    return block;
+  }
+
+ private:
+  std::vector<std::uint8_t> qualifying_data_;
+  QuoteRequest request_;
+  Quote quote_;
+};
+
+// ReadQuoteOptions reads QuoteOptions of lib/native.ts; otherwise a TypeError is pending.
+std::optional<QuoteRequest> ReadQuoteOptions(Napi::Env env, const Napi::Value& given) {
+  QuoteRequest request;
+  if (!given.IsObject()) {
+    ThrowTypeError(env, "options must be an object");
+    return std::nullopt;
+  }
+  const auto options = given.As<Napi::Object>();
+  const Napi::Value aik = options.Get("aik");
+  const Napi::Value pcrs = options.Get("pcrs");
+  const Napi::Value handle = options.Get("persistentHandle");
+  if (!aik.IsUndefined()) {
+    const std::string name = aik.IsString() ? aik.As<Napi::String>().Utf8Value() : "";
+    if (name == "ecc-p256") {
+      request.aik = AikAlgorithm::kEccP256;
+    } else if (name == "rsa2048-rsassa") {
+      request.aik = AikAlgorithm::kRsa2048Rsassa;
+    } else if (name == "rsa2048-rsapss") {
+      request.aik = AikAlgorithm::kRsa2048Rsapss;
+    } else {
+      ThrowTypeError(env, "options.aik must be 'ecc-p256', 'rsa2048-rsassa' or 'rsa2048-rsapss'");
+      return std::nullopt;
+    }
+  }
+  if (!pcrs.IsUndefined()) {
+    if (!pcrs.IsString()) {
+      ThrowTypeError(env, "options.pcrs must be a string");
+      return std::nullopt;
+    }
+    request.pcrs = pcrs.As<Napi::String>().Utf8Value();
+  }
+  if (!handle.IsUndefined()) {
+    const double number = handle.IsNumber() ? handle.As<Napi::Number>().DoubleValue() : -1;
+    if (!(number >= 0 && number <= 0xffffffff) || number != static_cast<double>(static_cast<std::uint32_t>(number))) {
+      ThrowTypeError(env, "options.persistentHandle must be a 32-bit number");
+      return std::nullopt;
+    }
+    request.persistent_handle = static_cast<std::uint32_t>(number);
+  }
+  return request;
+}
+
+Napi::Value TpmOpen(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsString()) return ThrowTypeError(env, "tcti must be a string");
+  SilenceTss();
+  auto device = TpmDevice::Start(info[0].As<Napi::String>().Utf8Value(), {});
+  if (!device) return Throw(env, device.error());
+  return StartOnTpm(env, device.value(), std::make_shared<OpenJob>(device.value()));
+}
+
+Napi::Value TpmQuote(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto device = GetHandle<TpmDevice>(env, info[0]);
+  if (!device) return env.Undefined();
+  if (!info[1].IsTypedArray() || info[1].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    return ThrowTypeError(env, "qualifyingData must be a Uint8Array");
+  }
+  const auto bytes = info[1].As<Napi::Uint8Array>();
+  auto request = ReadQuoteOptions(env, info[2]);
+  if (!request) return env.Undefined();
+  std::vector<std::uint8_t> data(bytes.Data(), bytes.Data() + bytes.ByteLength());
+  return StartOnTpm(env, std::move(device), std::make_shared<QuoteJob>(std::move(data), std::move(*request)));
+}
+
+Napi::Value TpmClose(const Napi::CallbackInfo& info) {
+  if (auto device = GetHandle<TpmDevice>(info.Env(), info[0])) device->Close();
+  return info.Env().Undefined();
+}
+
+Napi::Value TssInfo(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  SilenceTss();
+  Napi::Object result = Napi::Object::New(env);
+  const auto mu = TssMu::Load();
+  const auto esys = TssEsys::Load();
+  if (mu) result.Set("mu", mu.value()->path);
+  if (esys) result.Set("esys", esys.value()->path());
+  result.Set("available", mu.ok() && esys.ok());
+  result.Set("detail", !mu     ? mu.error().message
+                       : !esys ? "Quotes can be verified, but no TPM can be talked to. " + esys.error().message
+                               : "tpm2-tss is installed.");
+  return result;
+}
+
+}  // namespace
+
+Napi::Value StartOnTpm(Napi::Env env, std::shared_ptr<TpmDevice> device, std::shared_ptr<TpmJob> job) {
+  napi_deferred deferred = nullptr;
+  napi_value promise = nullptr;
+  if (napi_create_promise(env, &deferred, &promise) != napi_ok) {
+    return Throw(env, Error{Code::kOutOfMemory, "A promise could not be made."});
+  }
+  Environment& environment = Environment::Of(env);
+  environment.BeginWork();
+  TpmDevice& queue = *device;
+  const Status status =
+      queue.Submit([job](TpmConnection& tpm) { return job->Work(tpm); },
+                   [job, deferred, mailbox = environment.mailbox(), device = std::move(device)](Status outcome) {
+                     mailbox->Post(std::make_unique<Settlement>(deferred, job, std::move(outcome)));
+                   });
+  if (!status) {
+    environment.EndWork();
+    napi_reject_deferred(env, deferred, MakeError(env, status.error()).Value());
+  }
+  return {env, promise};
+}
+
+Result<std::shared_ptr<TpmDevice>> SharedTpm(const std::string& tcti) {
+  static std::mutex mutex;
+  static auto& devices = *new std::map<std::string, std::weak_ptr<TpmDevice>>;
+  std::lock_guard lock(mutex);
+  if (auto shared = devices[tcti].lock()) return shared;
+  auto started = TpmDevice::Start(tcti, {});
+  std::erase_if(devices, [](const auto& entry) { return entry.second.expired(); });
+  if (!started) return started.error();
+  devices[tcti] = started.value();
+  return started.value();
+}
+
+void InitTpm(Napi::Env env, Napi::Object exports) {
+  Export<TpmOpen>(env, exports, "tpmOpen");
+  Export<TpmQuote>(env, exports, "tpmQuote");
+  Export<TpmClose>(env, exports, "tpmClose");
+  Export<TssInfo>(env, exports, "tssInfo");
+}
+
+}  // namespace nomyo::addon

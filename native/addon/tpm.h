@@ -1,0 +1,34 @@
+// The addon's functions that talk to a TPM; lib/native.ts documents them. And the way for others to run a job on one.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <napi.h>
+
+#include "core/attestation/tpm_connection.h"
+#include "core/attestation/tpm_device.h"
+#include "core/result.h"
+
+namespace nomyo::addon {
+
+// TpmJob is a PromiseJob whose work is done on a TPM's own thread. Work may be run twice (TpmDevice::Work), and may
+// outlast its promise when the TPM does not answer.
+class TpmJob {
+ public:
+  virtual ~TpmJob() = default;
+  virtual Status Work(TpmConnection& tpm) = 0;
+  // Resolve makes the value of the promise, on the JavaScript thread, only after Work succeeded.
+  virtual Napi::Value Resolve(Napi::Env env) = 0;
+};
+
+// StartOnTpm queues `job` on `device` and returns its promise; the device lives until the job is through.
+Napi::Value StartOnTpm(Napi::Env env, std::shared_ptr<TpmDevice> device, std::shared_ptr<TpmJob> job);
+
+// SharedTpm returns the process's device for a TCTI string, which lives as long as someone holds it: jobs that come
+// while others are under way share its connection. Error: kOutOfMemory.
+Result<std::shared_ptr<TpmDevice>> SharedTpm(const std::string& tcti);
+
+void InitTpm(Napi::Env env, Napi::Object exports);
+
+}  // namespace nomyo::addon
