@@ -11,7 +11,6 @@
 #include "addon/function.h"
 #include "addon/job.h"
 #include "addon/secure_buffer_handle.h"
-#include "core/envelope/text_scan.h"
 #include "core/memory/cleanse.h"
 #include "core/memory/locked_pool.h"
 #include "core/memory/openssl_memory.h"
