@@ -28,11 +28,16 @@ export interface AttestationCheck {
   readonly detail: string;
 }
 
+/** Why the verifier could not do its work: tpm2-tss is not installed, or the TPM that was to verify does not answer. */
+export type AttestationFault = "TSS_MISSING" | "TPM_ERROR";
+
 export interface AttestationReport {
   readonly verified: boolean;
   /** The first failure, in the verifier's order. */
   readonly code?: AttestationCode;
   readonly message?: string;
+  /** Set when the verifier itself could not work; `verified` is false then, whatever `checks` says. */
+  readonly fault?: AttestationFault;
   readonly checks: readonly AttestationCheck[];
   /** `self-asserted`: the AIK came without a certificate. `certified`: its chain verified against `aikRoots`. */
   readonly trust: "self-asserted" | "certified";
