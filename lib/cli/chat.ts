@@ -230,7 +230,7 @@ async function attestationOption(values: Values): Promise<ClientOptions["attesta
   if (policy === undefined) return attestation as "off" | "report" | "require" | undefined;
   if (attestation !== undefined) throw new UsageError("--policy says the mode itself: leave --attestation out.");
   try {
-    return parsePolicy(await readFile(policy, "utf8"));
+    return JSON.parse(await readFile(policy, "utf8")) as ClientOptions["attestation"];
   } catch (error) {
     const { code, syscall } = error as NodeJS.ErrnoException;
     if (syscall === undefined) throw error;
