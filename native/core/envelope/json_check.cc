@@ -4,6 +4,7 @@
 
 #include "core/envelope/text_scan.h"
 #include "core/memory/secure_buffer.h"
+#include "core/memory/secure_text.h"
 
 namespace nomyo {
 namespace {

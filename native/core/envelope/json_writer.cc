@@ -4,6 +4,7 @@
 
 #include "core/envelope/text_scan.h"
 #include "core/envelope/utf8.h"
+#include "core/memory/secure_text.h"
 
 namespace nomyo {
 namespace {
