@@ -25,6 +25,7 @@ import { retryChannel, tracePhase, traceRequest } from "./diagnostics.js";
 import type { RequestTrace, RetryTrace } from "./diagnostics.js";
 import { FetchTransport } from "./fetch-transport.js";
 import { httpError } from "./http-error.js";
+import { MemoryCheck } from "./memory-check.js";
 import { fromNative } from "./native-error.js";
 import { NodeTransport } from "./node-transport.js";
 import { authorization } from "./options.js";
@@ -69,6 +70,7 @@ export class SecureChannel {
   readonly #transport: Transport;
   readonly #serverKeys = new Map<string, ServerKeyCache>();
   readonly #limiter: RateLimiter | undefined;
+  readonly #memory: MemoryCheck;
   readonly #closing = new AbortController();
   readonly #inFlight = new Set<Promise<unknown>>();
   #closed = false;
@@ -76,6 +78,7 @@ export class SecureChannel {
 
   constructor(options: ResolvedOptions) {
     this.options = options;
+    this.#memory = new MemoryCheck(options.policy, options.logger);
     this.keys = new ClientKeys(options, options.logger);
     this.#transport =
       options.fetch === undefined && options.dispatcher === undefined
@@ -298,6 +301,7 @@ export class SecureChannel {
         throw error;
       }
     } finally {
+      this.#memory.report();
       lease?.release();
       deadline.dispose();
     }
