@@ -36,7 +36,7 @@ class Run {
   readonly beacon = marker();
   readonly keyDir = join(this.folder, "keys");
   readonly coreDir = join(this.folder, "core");
-  subject: Subject | undefined;
+  #subject: Subject | undefined;
   #requestKey: Buffer | undefined;
 
   constructor(readonly exchange: HeldExchange) {
@@ -49,6 +49,10 @@ class Run {
     return path;
   }
 
+  get subject(): Subject {
+    return this.#subject!;
+  }
+
   /** Starts the client, which loads a key file, or makes one. */
   async start(script: string, circumstances: Circumstances, key: "loaded" | "generated"): Promise<void> {
     mkdirSync(this.coreDir);
@@ -58,7 +62,7 @@ class Run {
       const pem = loaded.export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: this.password });
       writeFileSync(join(this.keyDir, "private_key.pem"), pem, { mode: 0o600 });
     }
-    this.subject = await Subject.start(join(__dirname, script), {
+    this.#subject = await Subject.start(join(__dirname, script), {
       circumstances: [...dumpsCore, ...circumstances],
       cwd: this.coreDir,
     });
@@ -120,7 +124,7 @@ class Run {
   };
 
   async end(): Promise<void> {
-    await this.subject?.kill();
+    await this.#subject?.kill();
     rmSync(this.folder, { recursive: true });
   }
 }
