@@ -4,7 +4,6 @@
 
 #include "core/envelope/text_scan.h"
 #include "core/envelope/utf8.h"
-#include "core/memory/secure_text.h"
 
 namespace nomyo {
 namespace {
@@ -70,7 +69,8 @@ Status JsonWriter::StringLatin1(std::span<const std::uint8_t> text) {
 }
 
 Status JsonWriter::StringUtf16(std::span<const char16_t> text) {
-  if (high_surrogate_ != 0 && !text.empty()) {
+  // `while`: the first unit may be a high surrogate itself, and wait in its turn.
+  while (high_surrogate_ != 0 && !text.empty()) {
     const Status status = CodeUnit(text[0]);
     if (!status) return status;
     text = text.subspan(1);
@@ -143,8 +143,7 @@ Status JsonWriter::EndString() {
 }
 
 Status JsonWriter::StringUtf8(std::span<const std::uint8_t> text) {
-  if (!IsUtf8(text.subspan(AsciiPrefix(text))))
-    return Error{Code::kUtf8, "A SecureBuffer in the request does not hold UTF-8."};
+  if (!IsUtf8(text)) return Error{Code::kUtf8, "A SecureBuffer in the request does not hold UTF-8."};
   while (!text.empty()) {
     auto room = out_->Room();
     if (!room) return room.error();
