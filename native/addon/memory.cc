@@ -11,7 +11,6 @@
 #include "addon/function.h"
 #include "addon/job.h"
 #include "addon/secure_buffer_handle.h"
-#include "core/envelope/text_scan.h"
 #include "core/memory/cleanse.h"
 #include "core/memory/locked_pool.h"
 #include "core/memory/openssl_memory.h"
@@ -237,7 +236,12 @@ Napi::Value BufferReleaseView(const Napi::CallbackInfo& info) {
     Napi::TypeError::New(env, "expected a view of this buffer").ThrowAsJavaScriptException();
     return env.Undefined();
   }
-  napi_detach_arraybuffer(env, info[1].As<Napi::TypedArray>().ArrayBuffer());
+  const napi_value array_buffer = info[1].As<Napi::TypedArray>().ArrayBuffer();
+  bool detached = false;
+  napi_detach_arraybuffer(env, array_buffer);
+  if (napi_is_detached_arraybuffer(env, array_buffer, &detached) != napi_ok || !detached) {
+    return Throw(env, {Code::kUnsupported, "The view could not be detached, so the secure buffer stays in use."});
+  }
   --object->views;
   return env.Undefined();
 }

@@ -1,10 +1,11 @@
-// UTF-16 to UTF-8 in the pool.
+// UTF-16 to UTF-8 in the pool, and the check of UTF-8.
 #include "core/memory/secure_text.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace nomyo {
 namespace {
@@ -49,6 +50,45 @@ TEST(SecureText, EveryCodePointComesBackAsTheRfcHasIt) {
     if (utf8.size() > 1) back &= 0x7fu >> utf8.size();
     for (std::size_t at = 1; at < utf8.size(); ++at) back = back << 6 | (static_cast<unsigned char>(utf8[at]) & 0x3f);
     ASSERT_EQ(back, point);
+  }
+}
+
+bool Valid(std::string_view text) {
+  // In an allocation of their own, so that a sanitizer sees a read beyond the end.
+  const std::vector<std::uint8_t> bytes(text.begin(), text.end());
+  return IsUtf8(bytes);
+}
+
+TEST(SecureText, IsUtf8RefusesWhatTheRfcForbids) {
+  for (const char* text : {"\x80",
+                           "\xbf",
+                           "\xc0\x80",
+                           "\xc1\xbf",
+                           "\xe0\x80\x80",
+                           "\xe0\x9f\xbf",
+                           "\xed\xa0\x80",
+                           "\xed\xbf\xbf",
+                           "\xf0\x80\x80\x80",
+                           "\xf0\x8f\xbf\xbf",
+                           "\xf4\x90\x80\x80",
+                           "\xf5\x80\x80\x80",
+                           "\xff",
+                           "\xfe",
+                           "\xc2",
+                           "\xe2\x82",
+                           "\xf0\x9f\x98",
+                           "\xc2\x41",
+                           "\xe2\x41\x82",
+                           "\xe2\x82\x41",
+                           "\xf0\x9f\x98\x41",
+                           "12345678\xc2",
+                           "1234567\xed\xa0\x80"}) {
+    EXPECT_FALSE(Valid(text)) << testing::PrintToString(std::string(text));
+  }
+  for (const char* text :
+       {"", "a", "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf",
+        "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf", "12345678", "1234567\xc2\x80", "12345678\xe2\x82\xac"}) {
+    EXPECT_TRUE(Valid(text)) << testing::PrintToString(std::string(text));
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/envelope/text_scan.h"
 #include "core/memory/secure_buffer.h"
+#include "core/memory/secure_text.h"
 
 namespace nomyo {
 namespace {
@@ -151,7 +152,7 @@ Result<JsonFacts> CheckJson(std::span<const std::uint8_t> text, std::size_t max_
   auto bits = SecureBuffer::Allocate(max_depth / 8 + 1);
   if (!bits) return bits.error();
   Checker checker(text);
-  if (!IsUtf8(text) || !checker.Run(bits->data(), max_depth)) {
+  if (!IsUtf8(text.subspan(AsciiPrefix(text))) || !checker.Run(bits->data(), max_depth)) {
     return Error{Code::kPlaintext,
                  "The package opens, but what is in it is not the JSON object that the protocol asks for."};
   }

@@ -4,6 +4,7 @@
 
 #include "core/envelope/text_scan.h"
 #include "core/envelope/utf8.h"
+#include "core/memory/secure_text.h"
 
 namespace nomyo {
 namespace {
@@ -143,7 +144,8 @@ Status JsonWriter::EndString() {
 }
 
 Status JsonWriter::StringUtf8(std::span<const std::uint8_t> text) {
-  if (!IsUtf8(text)) return Error{Code::kUtf8, "A SecureBuffer in the request does not hold UTF-8."};
+  if (!IsUtf8(text.subspan(AsciiPrefix(text))))
+    return Error{Code::kUtf8, "A SecureBuffer in the request does not hold UTF-8."};
   while (!text.empty()) {
     auto room = out_->Room();
     if (!room) return room.error();

@@ -107,39 +107,6 @@ std::size_t AsciiPrefix(std::span<const std::uint8_t> text) noexcept {
   return HWY_DYNAMIC_DISPATCH(FindNonAscii)(text.data(), text.size());
 }
 
-bool IsUtf8(std::span<const std::uint8_t> text) noexcept {
-  const std::uint8_t* at = text.data();
-  const std::uint8_t* const end = at + text.size();
-  const auto follows = [&](std::size_t count) {
-    for (std::size_t i = 1; i <= count; ++i) {
-      if ((at[i] & 0xC0) != 0x80) return false;
-    }
-    return true;
-  };
-  while (at != end) {
-    const std::uint8_t lead = *at;
-    if (lead < 0x80) {
-      // Text that has turned to ASCII usually stays so for a while.
-      at += AsciiPrefix({at, end});
-      continue;
-    }
-    const auto left = static_cast<std::size_t>(end - at);
-    if (lead >= 0xC2 && lead <= 0xDF) {
-      if (left < 2 || !follows(1)) return false;
-      at += 2;
-    } else if ((lead & 0xF0) == 0xE0) {
-      if (left < 3 || !follows(2) || (lead == 0xE0 && at[1] < 0xA0) || (lead == 0xED && at[1] > 0x9F)) return false;
-      at += 3;
-    } else if (lead >= 0xF0 && lead <= 0xF4) {
-      if (left < 4 || !follows(3) || (lead == 0xF0 && at[1] < 0x90) || (lead == 0xF4 && at[1] > 0x8F)) return false;
-      at += 4;
-    } else {
-      return false;
-    }
-  }
-  return true;
-}
-
 std::size_t CopyUntilEscape(std::span<const std::uint8_t> text, std::uint8_t* out, bool stop_at_non_ascii) noexcept {
   return HWY_DYNAMIC_DISPATCH(Copy8)(text.data(), text.size(), out, stop_at_non_ascii);
 }

@@ -14,9 +14,6 @@ std::size_t FindStringStop(std::span<const std::uint8_t> text) noexcept;
 // AsciiPrefix returns how many bytes at the start of `text` are below 0x80.
 std::size_t AsciiPrefix(std::span<const std::uint8_t> text) noexcept;
 
-// IsUtf8 returns whether `text` is well-formed UTF-8 (Unicode 15, table 3-7: no overlong forms, no surrogates).
-bool IsUtf8(std::span<const std::uint8_t> text) noexcept;
-
 // CopyUntilEscape copies from `text` to `out` (of the same size at least) up to the first byte that JSON must escape
 // (quote, backslash, control character) or, with `stop_at_non_ascii`, that is not ASCII. Returns how many were copied;
 // bytes of `out` after these, up to text.size(), may have been overwritten.

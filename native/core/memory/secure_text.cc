@@ -1,6 +1,6 @@
 #include "core/memory/secure_text.h"
 
-#include <cstdint>
+#include <cstring>
 #include <utility>
 
 namespace nomyo {
@@ -61,6 +61,39 @@ Result<SecureBuffer> Utf8FromUtf16(std::span<const char16_t> text) {
     }
   }
   return buffer;
+}
+
+bool IsUtf8(std::span<const std::uint8_t> bytes) noexcept {
+  std::size_t at = 0;
+  while (at < bytes.size()) {
+    std::uint64_t eight = 0;
+    if (bytes.size() - at >= 8) {
+      std::memcpy(&eight, &bytes[at], 8);
+      if ((eight & 0x8080808080808080) == 0) {
+        at += 8;
+        continue;
+      }
+    }
+    const std::uint8_t lead = bytes[at];
+    if (lead < 0x80) {
+      ++at;
+      continue;
+    }
+    // RFC 3629 section 4: the second byte's range depends on the lead, which rules out long forms and surrogates.
+    const std::size_t more = lead >= 0xc2 && lead <= 0xdf   ? 1
+                             : (lead & 0xf0) == 0xe0        ? 2
+                             : lead >= 0xf0 && lead <= 0xf4 ? 3
+                                                            : 0;
+    if (more == 0 || bytes.size() - at <= more) return false;
+    const std::uint8_t least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+    const std::uint8_t most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+    if (bytes[at + 1] < least || bytes[at + 1] > most) return false;
+    for (std::size_t rest = 2; rest <= more; ++rest) {
+      if ((bytes[at + rest] & 0xc0) != 0x80) return false;
+    }
+    at += more + 1;
+  }
+  return true;
 }
 
 }  // namespace nomyo

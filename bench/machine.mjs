@@ -1,0 +1,56 @@
+// What the figures were measured on, and with.
+import { execFile } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { cpus, loadavg, release, totalmem, availableParallelism } from "node:os";
+import { promisify } from "node:util";
+import { native } from "../dist/native.js";
+import { python } from "./line-process.mjs";
+import { openssl } from "./openssl-speed.mjs";
+
+const run = promisify(execFile);
+
+function distribution() {
+  if (!existsSync("/etc/os-release")) return process.platform;
+  return /^PRETTY_NAME="?([^"\n]*)/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? process.platform;
+}
+
+/** Python's and its `cryptography`'s versions; undefined where they are not installed. */
+async function pythonVersions() {
+  const code =
+    "import platform, cryptography\n" +
+    "from cryptography.hazmat.backends.openssl.backend import backend\n" +
+    "print(platform.python_version(), cryptography.__version__, backend.openssl_version_text(), sep='|')";
+  try {
+    const { stdout } = await run(python, ["-c", code]);
+    const [version, cryptography, library] = stdout.trim().split("|");
+    return { python: version, cryptography, opensslCryptography: library };
+  } catch {
+    return undefined;
+  }
+}
+
+export async function machine() {
+  const build = native.getBuildInfo();
+  const command = await openssl(["version"]);
+  return {
+    machine: {
+      cpu: cpus()[0]?.model.trim() ?? "unknown",
+      cores: availableParallelism(),
+      memoryBytes: totalmem(),
+      system: `${distribution()}, kernel ${release()}, ${process.arch}`,
+      loadAtStart: loadavg()[0],
+      memoryLocking: native.memoryInfo().mechanism,
+    },
+    versions: {
+      nomyoNative: build.version,
+      buildType: build.buildType,
+      compiler: build.compiler,
+      opensslNative: build.opensslVersion,
+      node: process.version,
+      v8: process.versions.v8,
+      opensslNode: process.versions.openssl,
+      opensslCommand: command?.trim(),
+      ...(await pythonVersions()),
+    },
+  };
+}

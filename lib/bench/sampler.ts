@@ -1,0 +1,48 @@
+/** Timing of one operation: warmed up, in batches where a single run is too short for the clock. */
+
+/** One run of what is measured. A promise is awaited within the time that counts. */
+export type Operation = () => unknown;
+
+/** Shorter than this, and the clock and the loop around the operation would show in the figure. */
+const shortestSampleMs = 0.05;
+
+export class Sampler {
+  readonly #operation: Operation;
+  #batch = 1;
+  #isAsync = false;
+
+  constructor(operation: Operation) {
+    this.#operation = operation;
+  }
+
+  /** Runs for about `milliseconds`, at least once, so that code is compiled and caches and pools are filled; then sizes the batches. */
+  async warmUp(milliseconds: number): Promise<void> {
+    const first = this.#operation();
+    this.#isAsync = first instanceof Promise;
+    await first;
+    const times: number[] = [];
+    const end = performance.now() + milliseconds;
+    while (performance.now() < end) times.push(await this.#time(1));
+    const typical =
+      times.length === 0 ? milliseconds : (times.sort((a, b) => a - b)[times.length >> 1] ?? milliseconds);
+    this.#batch = Math.max(1, Math.ceil(shortestSampleMs / Math.max(typical, 1e-6)));
+  }
+
+  /** Milliseconds of single runs, for about `milliseconds` in all, `maximum` at most and one at least. */
+  async round(milliseconds: number, maximum = Number.POSITIVE_INFINITY): Promise<number[]> {
+    const samples: number[] = [];
+    const end = performance.now() + milliseconds;
+    do samples.push((await this.#time(this.#batch)) / this.#batch);
+    while (samples.length < maximum && performance.now() < end);
+    return samples;
+  }
+
+  async #time(batch: number): Promise<number> {
+    const operation = this.#operation;
+    const begin = performance.now();
+    // An `await` costs a turn of the microtask queue: only what is asynchronous pays for it.
+    if (this.#isAsync) for (let i = 0; i < batch; i++) await operation();
+    else for (let i = 0; i < batch; i++) operation();
+    return performance.now() - begin;
+  }
+}
