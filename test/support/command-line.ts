@@ -27,15 +27,14 @@ export async function runCommand(
   const stdin = Object.assign(new PassThrough(), { isTTY: typeof input === "function" });
   const stdout = Object.assign(new PassThrough(), { isTTY: false, columns: 80 });
   const stderr = Object.assign(new PassThrough(), { isTTY: false });
-  const text = { stdout: "", stderr: "" };
+  const text = { stdout: "", stderr: "", both: "" };
   const waiting: { shown: string; line: string }[] = [];
   let seen = 0;
   const act = () => {
     for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
-      const both = text.stdout + text.stderr;
-      const at = both.indexOf(next.shown, 0);
-      if (at < 0 || both.split(next.shown).length - 1 <= seen) return;
-      seen = waiting[1]?.shown === next.shown ? seen + 1 : 0;
+      const at = text.both.indexOf(next.shown, seen);
+      if (at < 0) return;
+      seen = at + next.shown.length;
       waiting.shift();
       stdin.write(next.line);
     }
@@ -43,6 +42,7 @@ export async function runCommand(
   for (const name of ["stdout", "stderr"] as const) {
     (name === "stdout" ? stdout : stderr).on("data", (chunk: Buffer) => {
       text[name] += chunk.toString();
+      text.both += chunk.toString();
       act();
     });
   }
@@ -50,7 +50,7 @@ export async function runCommand(
   else stdin.end(input);
   const code = await main(args, { stdin, stdout, stderr, env });
   await new Promise(setImmediate);
-  return { code, ...text };
+  return { code, stdout: text.stdout, stderr: text.stderr };
 }
 
 export interface CommandProcess {
