@@ -1,6 +1,7 @@
 /** `nomyo-native chat`: a prompt from an argument, from stdin, or several in turn at a terminal. */
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline/promises";
+import { parsePolicy } from "../attestation/policy.js";
 import type { ClientOptions } from "../client/options.js";
 import { SecureChatCompletion } from "../client/secure-chat-completion.js";
 import { APIUserAbortError, ConfigurationError, NomyoError } from "../errors.js";
@@ -230,7 +231,7 @@ async function attestationOption(values: Values): Promise<ClientOptions["attesta
   if (policy === undefined) return attestation as "off" | "report" | "require" | undefined;
   if (attestation !== undefined) throw new UsageError("--policy says the mode itself: leave --attestation out.");
   try {
-    return parsePolicy(await readFile(policy, "utf8"));
+    return parsePolicy(await readFile(policy), "--policy");
   } catch (error) {
     const { code, syscall } = error as NodeJS.ErrnoException;
     if (syscall === undefined) throw error;

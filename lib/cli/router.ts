@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { ConfigurationError } from "../errors.js";
-import { native, type BufferHandle } from "../native.js";
+import type { SecureBuffer } from "../memory/secure-buffer.js";
 import { parseApiKeys } from "../router/api-keys.js";
 import { startRouter, type AccessEntry, type Router, type RouterOptions, type Tier } from "../router/index.js";
 import { isTier } from "../router/tiers.js";
@@ -135,7 +135,7 @@ export async function runRouter(args: readonly string[], streams: Streams): Prom
         : {}),
     });
   } finally {
-    if (password !== undefined) native.bufferDispose(password);
+    password?.dispose();
   }
 
   say(
@@ -184,7 +184,7 @@ async function untilSignal(router: Router, log: (message: string) => void): Prom
 async function routerOptions(
   values: Values,
   streams: Streams,
-  keyPassword: BufferHandle | undefined,
+  keyPassword: SecureBuffer | undefined,
 ): Promise<RouterOptions> {
   const upstreamKey = await readSecretText(
     { option: "--upstream-key-file", file: values["upstream-key-file"], variable: "NOMYO_ROUTER_UPSTREAM_KEY" },

@@ -28,15 +28,15 @@ export interface ClientKeysOptions {
 /** A client key in use by one attempt: it stays alive until it is released, whatever happens to the ring meanwhile. */
 export interface KeyLease {
   readonly key: PrivateKeyHandle;
-  /** The public half as PEM, percent-encoded for the header `X-Public-Key`. */
-  readonly header: string;
+  /** The public half as PEM SubjectPublicKeyInfo. */
+  readonly publicPem: string;
   release(): void;
 }
 
 /** A private key that is wiped when its last user has let go of it. */
 class SharedKey {
   readonly key: PrivateKeyHandle;
-  readonly header: string;
+  readonly publicPem: string;
   /** When it is due to be replaced, on the monotonic clock. */
   readonly dueAt: number;
   #users = 0;
@@ -44,7 +44,7 @@ class SharedKey {
 
   constructor(key: PrivateKeyHandle, dueAt: number) {
     this.key = key;
-    this.header = encodeURIComponent(publicPem(key));
+    this.publicPem = publicPem(key);
     this.dueAt = dueAt;
   }
 
@@ -53,7 +53,7 @@ class SharedKey {
     let released = false;
     return {
       key: this.key,
-      header: this.header,
+      publicPem: this.publicPem,
       release: () => {
         if (released) return;
         released = true;

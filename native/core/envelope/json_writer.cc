@@ -70,7 +70,8 @@ Status JsonWriter::StringLatin1(std::span<const std::uint8_t> text) {
 }
 
 Status JsonWriter::StringUtf16(std::span<const char16_t> text) {
-  if (high_surrogate_ != 0 && !text.empty()) {
+  // `while`: the first unit may be a high surrogate itself, and wait in its turn.
+  while (high_surrogate_ != 0 && !text.empty()) {
     const Status status = CodeUnit(text[0]);
     if (!status) return status;
     text = text.subspan(1);
