@@ -15,6 +15,6 @@ namespace nomyo {
 // (2.23.133.8.3), and certifies exactly `aik`. An endorsement key's certificate fails: it says nothing about an AIK.
 // Revocation is not looked up: the verifier makes no connections.
 // Errors: kInvalidArgument with a sentence; kCrypto. Any thread.
-Status VerifyAikCertificate(std::span<const Bytes> chain, std::span<const OwnedCertificate> roots, EVP_PKEY* aik);
+Status VerifyAikCertificate(std::span<const Bytes> chain, std::span<const X509Certificate> roots, EVP_PKEY* aik);
 
 }  // namespace nomyo
