@@ -1,5 +1,6 @@
 // docs/benchmarks.md: written here, never by hand.
-import { format } from "prettier";
+import { fileURLToPath } from "node:url";
+import { format, resolveConfig } from "prettier";
 import { sections, surroundings } from "./sections.mjs";
 
 export async function document(report) {
@@ -13,7 +14,8 @@ export async function document(report) {
     "## Method",
     method,
   ];
-  return format(parts.join("\n\n"), { parser: "markdown", printWidth: 120 });
+  const style = await resolveConfig(fileURLToPath(import.meta.url));
+  return format(parts.join("\n\n"), { ...style, parser: "markdown" });
 }
 
 const method = `- Each contender of a case runs in a process of its own. Before it is timed, what it makes is opened by another one, or compared with what it

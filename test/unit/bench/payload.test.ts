@@ -14,7 +14,7 @@ test("the same request comes out every time", () => {
 test("the texts are what their names say", () => {
   const prompt = (content: "ascii" | "latin1" | "cjk") => {
     const last = chatRequest(content, 4096).messages[1]?.["content"] as string;
-    return [...last].map((character) => character.codePointAt(0)!);
+    return Array.from(last, (character) => character.codePointAt(0)!);
   };
   expect(Math.max(...prompt("ascii"))).toBeLessThan(0x80);
   expect(Math.max(...prompt("latin1"))).toBeGreaterThanOrEqual(0x80);
