@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import { markAsUntransferable } from "node:worker_threads";
 import { native } from "../native.js";
 import type { BufferHandle, LockPolicy } from "../native.js";
 import { withMemoryErrors } from "./memory-error.js";
@@ -94,6 +95,8 @@ export class SecureBuffer {
       throw new TypeError("SecureBuffer.use takes a synchronous function: the view ends when the function returns.");
     }
     const view = withMemoryErrors(() => native.bufferView(this.#handle));
+    // Another thread would keep the memory in view after this one has ended and freed it.
+    markAsUntransferable(view.buffer);
     let result: T;
     try {
       result = fn(view);

@@ -236,7 +236,12 @@ Napi::Value BufferReleaseView(const Napi::CallbackInfo& info) {
     Napi::TypeError::New(env, "expected a view of this buffer").ThrowAsJavaScriptException();
     return env.Undefined();
   }
-  napi_detach_arraybuffer(env, info[1].As<Napi::TypedArray>().ArrayBuffer());
+  const napi_value array_buffer = info[1].As<Napi::TypedArray>().ArrayBuffer();
+  bool detached = false;
+  napi_detach_arraybuffer(env, array_buffer);
+  if (napi_is_detached_arraybuffer(env, array_buffer, &detached) != napi_ok || !detached) {
+    return Throw(env, {Code::kUnsupported, "The view could not be detached, so the secure buffer stays in use."});
+  }
   --object->views;
   return env.Undefined();
 }

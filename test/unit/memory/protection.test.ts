@@ -1,0 +1,150 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { getMemoryProtectionInfo, hardenProcess, SecureBuffer } from "../../../lib/index.js";
+import { join } from "node:path";
+
+const addon = join(__dirname, "..", "..", "..", "build", "Release", "nomyo_native.node");
+const onLinux = process.platform === "linux" ? it : it.skip;
+
+/** Runs `code` with `native` in a process of its own, and returns what it prints as JSON. */
+function inProcess(code: string, before: readonly string[] = []): unknown {
+  const script = `const native = require(${JSON.stringify(addon)}); const print = (v) => process.stdout.write(JSON.stringify(v)); ${code}`;
+  const command = [...before, process.execPath, "-e", script];
+  return JSON.parse(execFileSync(command[0]!, command.slice(1), { encoding: "utf8" }));
+}
+
+describe("getMemoryProtectionInfo", () => {
+  it("counts what is handed out, to the byte", () => {
+    const before = getMemoryProtectionInfo().stats;
+    const buffer = SecureBuffer.alloc(12_345);
+    const during = getMemoryProtectionInfo().stats;
+    buffer.dispose();
+    const after = getMemoryProtectionInfo().stats;
+    expect(during.bytesInUse - before.bytesInUse).toBe(12_345);
+    expect(during.bytesPeak).toBeGreaterThanOrEqual(during.bytesInUse);
+    expect(during.totalAllocations - before.totalAllocations).toBe(1);
+    expect(after.bytesInUse).toBe(before.bytesInUse);
+    expect(during.bytesLocked).toBeGreaterThanOrEqual(12_345);
+    expect(during.bytesMapped).toBeGreaterThanOrEqual(during.bytesLocked);
+  });
+
+  it("names the OpenSSL that runs, and says that it allocates from the pool", () => {
+    const info = getMemoryProtectionInfo();
+    expect(info.opensslVersion).toMatch(/^OpenSSL 3\./);
+    expect(info.opensslInPool).toBe(true);
+    expect(info.policyMet).toBe("required");
+  });
+
+  onLinux("agrees with what the kernel says of locked memory, swap and ptrace", () => {
+    using buffer = SecureBuffer.alloc(300_000);
+    const info = getMemoryProtectionInfo();
+    expect(["memfd_secret", "mlock"]).toContain(info.mechanism);
+    const locked = /^VmLck:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+    expect(Number(locked) * 1024).toBe(info.stats.bytesLocked);
+    expect(info.swapEnabled).toBe(readFileSync("/proc/swaps", "utf8").trim().split("\n").length > 1);
+    let scope: number | null = null;
+    try {
+      scope = Number(readFileSync("/proc/sys/kernel/yama/ptrace_scope", "utf8"));
+    } catch {
+      // no Yama in this kernel
+    }
+    expect(info.ptraceScope).toBe(scope);
+    expect(buffer.locked).toBe(true);
+  });
+
+  onLinux("knows whether the process may dump core", () => {
+    const piped = readFileSync("/proc/sys/kernel/core_pattern", "utf8").startsWith("|");
+    const code = "print(native.memoryInfo().coreDumpsEnabled)";
+    expect(inProcess(code, ["prlimit", "--core=unlimited"])).toBe(true);
+    expect(inProcess(code, ["prlimit", "--core=0"])).toBe(piped);
+  });
+});
+
+describe("hardenProcess", () => {
+  onLinux("turns core dumps off and makes the process not dumpable", () => {
+    const result = inProcess(
+      `native.hardenProcess();
+       const { execFileSync } = require("node:child_process");
+       print({ enabled: native.memoryInfo().coreDumpsEnabled, owner: require("node:fs").statSync("/proc/self/mem").uid,
+               limits: require("node:fs").readFileSync("/proc/self/limits", "utf8").match(/Max core file size *(\\S+) *(\\S+)/).slice(1) });`,
+      ["prlimit", "--core=unlimited"],
+    );
+    // The files in /proc of a process that is not dumpable are root's.
+    expect(result).toEqual({ enabled: false, owner: 0, limits: ["0", "0"] });
+  });
+
+  it("is a function of the package", () => {
+    expect(typeof hardenProcess).toBe("function");
+  });
+});
+
+describe("the mechanism", () => {
+  onLinux("is memfd_secret or mlock, as chosen before the first use", () => {
+    const code = (name: string) => `
+      native.setMemoryMechanism("${name}");
+      const buffer = native.bufferFrom("secret", "required");
+      let late;
+      try { native.setMemoryMechanism("mlock"); } catch (error) { late = error.code; }
+      print({ mechanism: native.memoryInfo().mechanism, locked: native.bufferLocked(buffer), late });`;
+    expect(inProcess(code("mlock"))).toEqual({ mechanism: "mlock", locked: true, late: "INVALID_ARGUMENT" });
+    if (getMemoryProtectionInfo().mechanism === "memfd_secret") {
+      expect(inProcess(code("memfd_secret"))).toEqual({
+        mechanism: "memfd_secret",
+        locked: true,
+        late: "INVALID_ARGUMENT",
+      });
+    }
+  });
+});
+
+/** An account without CAP_IPC_LOCK under a lock limit, as services have it. */
+const asOrdinaryAccount = (limit: number): string[] =>
+  process.getuid?.() === 0
+    ? ["prlimit", `--memlock=${limit}`, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    : ["prlimit", `--memlock=${limit}`];
+
+describe("an account with a lock limit", () => {
+  const tryBoth = `
+    const attempt = (work) => { try { return work() ?? "works"; } catch (error) { return { code: error.code, message: error.message }; } };
+    print({ required: attempt(() => native.memoryProbe(1 << 20, "required")),
+            preferred: attempt(() => native.bufferLocked(native.bufferAlloc(1 << 20, "preferred"))),
+            off: attempt(() => native.bufferLocked(native.bufferAlloc(1 << 20, "off"))),
+            degraded: native.memoryInfo().degraded, soft: native.memoryInfo().lockLimitSoft });`;
+
+  onLinux("of 64 KiB: required explains itself, preferred works and is reported", () => {
+    const result = inProcess(tryBoth, asOrdinaryAccount(64 * 1024)) as { required: { message: string } };
+    expect(result).toMatchObject({
+      required: { code: "MEMORY_LOCK" },
+      preferred: false,
+      off: false,
+      degraded: true,
+      soft: 65_536,
+    });
+    for (const part of [
+      "1048576 bytes",
+      "65536 bytes",
+      "ulimit -l",
+      "LimitMEMLOCK",
+      "--ulimit memlock",
+      "Kubernetes",
+    ]) {
+      expect(result.required.message).toContain(part);
+    }
+  });
+
+  onLinux("of 8 MiB: required works", () => {
+    expect(inProcess(tryBoth, asOrdinaryAccount(8 << 20))).toMatchObject({
+      required: "works",
+      preferred: true,
+      off: false,
+      degraded: false,
+      soft: 8 << 20,
+    });
+  });
+
+  onLinux("has its soft limit raised to the hard one when need be", () => {
+    const [prlimit = "", , ...rest] = asOrdinaryAccount(0);
+    const result = inProcess(tryBoth, [prlimit, `--memlock=65536:${8 << 20}`, ...rest]);
+    expect(result).toMatchObject({ required: "works", soft: 8 << 20 });
+  });
+});

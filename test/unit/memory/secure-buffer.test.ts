@@ -1,0 +1,335 @@
+import { randomBytes } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
+import { inspect } from "node:util";
+import { Worker } from "node:worker_threads";
+import { join } from "node:path";
+import { MemoryProtectionError, NomyoError, SecureBuffer } from "../../../lib/index.js";
+import { native } from "../../../lib/native.js";
+
+const REDACTED = "[SecureBuffer: redacted]";
+const stats = () => native.memoryInfo().stats;
+
+/** By name: the addon's TypeErrors are those of the realm that loaded it, and jest runs tests in one of its own. */
+const aTypeError = expect.objectContaining({ name: "TypeError" }) as Error;
+
+function codeOf(work: () => unknown): unknown {
+  try {
+    work();
+  } catch (error) {
+    expect(error).toBeInstanceOf(NomyoError);
+    return (error as NomyoError).code;
+  }
+  throw new Error("did not throw");
+}
+
+describe("SecureBuffer", () => {
+  it("is made of zeros, of bytes, or of text as UTF-8", () => {
+    using zeros = SecureBuffer.alloc(5);
+    expect(zeros.use((bytes) => [...bytes])).toEqual([0, 0, 0, 0, 0]);
+    const source = randomBytes(1000);
+    using bytes = SecureBuffer.from(source);
+    expect(bytes.length).toBe(1000);
+    expect(bytes.use((view) => Buffer.compare(view, source))).toBe(0);
+    const text = "Grüße, \u0000, 世界, 😀";
+    using string = SecureBuffer.from(text);
+    expect(string.use((view) => Buffer.from(view))).toEqual(Buffer.from(text, "utf8"));
+    expect(string.toString()).toBe(text);
+  });
+
+  it("takes a part of an array, and leaves the source as it was", () => {
+    const whole = Uint8Array.from([1, 2, 3, 4, 5]);
+    using part = SecureBuffer.from(whole.subarray(1, 3));
+    expect(part.use((view) => [...view])).toEqual([2, 3]);
+    expect([...whole]).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it("may be empty", () => {
+    for (const empty of [SecureBuffer.alloc(0), SecureBuffer.from(""), SecureBuffer.from(new Uint8Array())]) {
+      expect(empty.length).toBe(0);
+      expect(empty.use((view) => view.length)).toBe(0);
+      expect(empty.toString()).toBe("");
+      expect(empty.locked).toBe(true);
+      empty.dispose();
+      expect(empty.disposed).toBe(true);
+    }
+  });
+
+  it("is locked, unless the policy is off", () => {
+    using required = SecureBuffer.from("secret");
+    using off = SecureBuffer.from("secret", "off");
+    expect(required.locked).toBe(true);
+    expect(off.locked).toBe(false);
+  });
+
+  it("refuses half a surrogate pair instead of changing it", () => {
+    for (const text of ["\ud800", "a\udc00b", "\udc00\ud800", "x\udbff"]) {
+      expect(codeOf(() => SecureBuffer.from(text))).toBe("INVALID_UTF8");
+    }
+  });
+
+  it.each([
+    ["a negative size", () => SecureBuffer.alloc(-1)],
+    ["half a byte", () => SecureBuffer.alloc(1.5)],
+    ["NaN", () => SecureBuffer.alloc(NaN)],
+    ["a string as size", () => SecureBuffer.alloc("5" as unknown as number)],
+    ["a number as source", () => SecureBuffer.from(5 as unknown as string)],
+    ["an array of another kind", () => SecureBuffer.from(new Uint16Array(2) as unknown as Uint8Array)],
+    ["an unknown policy", () => SecureBuffer.alloc(5, "always" as "off")],
+  ])("throws a TypeError for %s", (_name, work) => {
+    expect(work).toThrow(aTypeError);
+  });
+
+  it("says so when the system has not so much memory", () => {
+    expect(() => SecureBuffer.alloc(Number.MAX_SAFE_INTEGER)).toThrow(MemoryProtectionError);
+    expect(codeOf(() => SecureBuffer.alloc(2 ** 45))).toBe("OUT_OF_MEMORY");
+  });
+
+  describe("use", () => {
+    it("shows the bytes themselves: what is written stays", () => {
+      using buffer = SecureBuffer.alloc(3);
+      buffer.use((view) => {
+        view.set([7, 8, 9]);
+      });
+      expect(buffer.use((view) => [...view])).toEqual([7, 8, 9]);
+    });
+
+    it("detaches the view when the function returns, and when it throws", () => {
+      using buffer = SecureBuffer.from("secret");
+      const views: Uint8Array[] = [];
+      buffer.use((view) => views.push(view));
+      expect(() =>
+        buffer.use((view) => {
+          views.push(view, view.subarray(2));
+          throw new RangeError("mine");
+        }),
+      ).toThrow(RangeError);
+      for (const view of views) {
+        expect(view.length).toBe(0);
+        expect(view[0]).toBeUndefined();
+        expect(view.buffer.byteLength).toBe(0);
+      }
+      expect(buffer.toString()).toBe("secret");
+    });
+
+    it("can be called inside itself", () => {
+      using buffer = SecureBuffer.from("ab");
+      const inner = buffer.use((outer) => {
+        buffer.use((view) => {
+          view[0] = 0x78;
+        });
+        return outer[0];
+      });
+      expect(inner).toBe(0x78);
+    });
+
+    it("refuses an async function before it runs", () => {
+      using buffer = SecureBuffer.from("secret");
+      let ran = false;
+      expect(() =>
+        buffer.use(async () => {
+          ran = true;
+        }),
+      ).toThrow(aTypeError);
+      expect(ran).toBe(false);
+    });
+
+    it("refuses a promise that an ordinary function gives, with the view detached", async () => {
+      using buffer = SecureBuffer.from("secret");
+      let seen: Uint8Array | undefined;
+      expect(() =>
+        buffer.use((view) => {
+          seen = view;
+          return Promise.reject(new Error("too late"));
+        }),
+      ).toThrow(aTypeError);
+      expect(seen?.length).toBe(0);
+      await setImmediate(); // an unhandled rejection would end the test run
+    });
+
+    it("does not let the buffer be disposed of meanwhile", () => {
+      const buffer = SecureBuffer.from("secret");
+      buffer.use((view) => {
+        expect(codeOf(() => buffer.dispose())).toBe("INVALID_ARGUMENT");
+        expect(view[0]).toBe(0x73);
+      });
+      buffer.dispose();
+      expect(buffer.disposed).toBe(true);
+    });
+
+    it("does not let the view be transferred", () => {
+      using buffer = SecureBuffer.from("secret");
+      buffer.use((view) => {
+        try {
+          // Node 20 copies instead, later ones throw a DataCloneError.
+          structuredClone(view, { transfer: [view.buffer as ArrayBuffer] });
+        } catch (error) {
+          expect(error).toMatchObject({ name: "DataCloneError" });
+        }
+        expect(view.length).toBe(6);
+        expect(view.buffer.byteLength).toBe(6);
+      });
+    });
+
+    it("survives a view whose memory was moved to another array buffer, which shows zeros after disposal", () => {
+      const move = (ArrayBuffer.prototype as unknown as { transfer?: (this: ArrayBuffer) => ArrayBuffer }).transfer;
+      if (move === undefined) return; // Node 20 has no such call
+      const buffer = SecureBuffer.from("secret");
+      const moved = buffer.use((view) => new Uint8Array(move.call(view.buffer as ArrayBuffer)));
+      buffer.dispose();
+      expect([...moved]).toEqual([0, 0, 0, 0, 0, 0]);
+    });
+  });
+
+  it("compares bytes", () => {
+    using left = SecureBuffer.from("secret");
+    using same = SecureBuffer.from("secret");
+    using other = SecureBuffer.from("secreT");
+    using longer = SecureBuffer.from("secrets");
+    expect(left.equals(same)).toBe(true);
+    expect(left.equals(left)).toBe(true);
+    expect(left.equals(Buffer.from("secret"))).toBe(true);
+    expect(left.equals(other)).toBe(false);
+    expect(left.equals(longer)).toBe(false);
+    expect(() => left.equals("secret" as unknown as Uint8Array)).toThrow(aTypeError);
+  });
+
+  it("is text only when it holds UTF-8", () => {
+    using buffer = SecureBuffer.from(Uint8Array.from([0x61, 0xff]));
+    expect(codeOf(() => buffer.toString())).toBe("INVALID_UTF8");
+  });
+
+  it("shows nothing by accident", () => {
+    using buffer = SecureBuffer.from("secret");
+    expect(inspect(buffer)).toBe(REDACTED);
+    expect(inspect({ deep: [buffer] }, { showHidden: true, depth: 9 })).not.toContain("secret");
+    expect(JSON.stringify({ buffer })).toBe(`{"buffer":"${REDACTED}"}`);
+    // eslint-disable-next-line @typescript-eslint/restrict-template-expressions
+    expect(() => `${buffer}`).toThrow(aTypeError);
+    expect(() => (buffer as unknown as string) + "!").toThrow(aTypeError);
+    expect(Object.values(buffer)).toEqual([]);
+    expect(() => structuredClone(buffer.handle)).not.toThrow();
+    expect(() => native.bufferLength(structuredClone(buffer.handle))).toThrow(aTypeError);
+  });
+
+  it("throws DISPOSED for every use after disposal, and never crashes", () => {
+    const buffer = SecureBuffer.from("secret");
+    const other = SecureBuffer.from("secret");
+    buffer.dispose();
+    buffer.dispose();
+    expect(buffer.disposed).toBe(true);
+    for (const work of [
+      () => buffer.length,
+      () => buffer.locked,
+      () => buffer.toString(),
+      () => buffer.use(() => 0),
+      () => buffer.equals(other),
+      () => other.equals(buffer),
+    ]) {
+      expect(codeOf(work)).toBe("DISPOSED");
+    }
+    other.dispose();
+  });
+
+  it("returns its memory on disposal, to the byte", async () => {
+    const { collect } = await collector();
+    collect();
+    await setImmediate();
+    const before = stats();
+    const buffers = [1, 100, 70_000, 1_000_000].map((size) => SecureBuffer.alloc(size));
+    expect(stats().bytesInUse - before.bytesInUse).toBe(1_070_101);
+    expect(stats().allocations - before.allocations).toBe(4);
+    for (const buffer of buffers) {
+      buffer.use((view) => view.fill(1));
+      buffer.dispose();
+    }
+    await setImmediate(); // the runtime finalizes detached views between turns
+    expect(stats().bytesInUse).toBe(before.bytesInUse);
+    expect(stats().allocations).toBe(before.allocations);
+  });
+
+  it("is wiped and freed by the collector when it is forgotten", async () => {
+    const { collect } = await collector();
+    for (let i = 0; i < 3; i++) {
+      collect(); // what the tests before this one have left
+      await setImmediate();
+    }
+    const before = stats();
+    (() => {
+      for (let i = 0; i < 100; i++) SecureBuffer.alloc(1000);
+    })();
+    for (let i = 0; i < 20 && stats().allocations > before.allocations; i++) {
+      collect();
+      await setImmediate();
+    }
+    expect(stats().bytesInUse).toBe(before.bytesInUse);
+  });
+
+  it("refuses objects that only look like a handle", () => {
+    for (const forged of [
+      {},
+      null,
+      5,
+      Object.create(null),
+      new Proxy(native.bufferAlloc(1, "off"), {}),
+      native.createCancelToken(),
+    ]) {
+      expect(() => native.bufferLength(forged as never)).toThrow(aTypeError);
+      expect(() => native.bufferDispose(forged as never)).toThrow(aTypeError);
+      expect(() => native.bufferView(forged as never)).toThrow(aTypeError);
+    }
+    using buffer = SecureBuffer.from("secret");
+    const foreign = new Uint8Array(6);
+    buffer.use(() => {
+      expect(() => native.bufferReleaseView(buffer.handle, foreign)).toThrow(aTypeError);
+    });
+    expect(() => native.bufferReleaseView(buffer.handle, foreign)).toThrow(aTypeError);
+  });
+
+  it("serves eight worker threads at once, and all of it comes back when they end", async () => {
+    const { collect } = await collector();
+    collect();
+    await setImmediate();
+    const before = stats();
+    const addon = join(__dirname, "..", "..", "..", "build", "Release", "nomyo_native.node");
+    const source = `
+      const { parentPort } = require("node:worker_threads");
+      const native = require(${JSON.stringify(addon)});
+      let kept = [];
+      for (let i = 0; i < 2000; i++) {
+        const text = "secret " + i;
+        const buffer = native.bufferFrom(text, "required");
+        const view = native.bufferView(buffer);
+        if (view.length !== text.length) throw new Error("length");
+        native.bufferReleaseView(buffer, view);
+        if (native.bufferToString(buffer) !== text) throw new Error("content");
+        if (i % 3 === 0) kept.push(buffer); else native.bufferDispose(buffer);
+        try { native.bufferDispose(buffer); native.bufferLength(buffer); throw new Error("used after disposal"); }
+        catch (error) { if (error.code !== "DISPOSED") throw error; }
+      }
+      // Left to the end of the environment.
+      kept = Array.from({ length: 50 }, () => native.bufferFrom("left over", "required"));
+      parentPort.postMessage(kept.length);`;
+    const outcomes = await Promise.all(
+      Array.from(
+        { length: 8 },
+        () =>
+          new Promise<number>((resolve, reject) => {
+            const worker = new Worker(source, { eval: true });
+            worker.once("error", reject);
+            worker.once("exit", resolve);
+          }),
+      ),
+    );
+    expect(outcomes).toEqual(Array(8).fill(0));
+    expect(stats().bytesInUse).toBe(before.bytesInUse);
+    expect(stats().allocations).toBe(before.allocations);
+  });
+});
+
+/** The collector, without a flag on the command line. */
+async function collector(): Promise<{ collect: () => void }> {
+  const { setFlagsFromString } = await import("node:v8");
+  const { runInNewContext } = await import("node:vm");
+  setFlagsFromString("--expose-gc");
+  return { collect: runInNewContext("gc") as () => void };
+}
