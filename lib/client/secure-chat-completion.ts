@@ -99,7 +99,13 @@ export class SecureChatCompletion implements AsyncDisposable {
    * The caller owns the `SecureResponse` and disposes of it (`using`). `stream` is not looked at.
    */
   createSecure<B extends ChatCompletionRequest>(body: B, options: RequestOptions = {}): APIPromise<SecureResponse> {
-    return new APIPromise(this.#send(body, options, ({ opened, metadata }) => new SecureResponse(opened, metadata, this.#channel.options.policy)));
+    return new APIPromise(
+      this.#send(
+        body,
+        options,
+        ({ opened, metadata }) => new SecureResponse(opened, metadata, this.#channel.options.policy),
+      ),
+    );
   }
 
   /**

@@ -6,15 +6,15 @@ const NOT_OPENED =
   "The package could not be opened: it was changed on its way, was sealed for another key, or does not follow the protocol. " +
   "Nothing of it was used.";
 
+// Not by `instanceof Error`: under vm contexts (test runners) the addon's errors are of another realm.
 function nativeCode(error: unknown): NativeErrorCode | undefined {
-  return error instanceof Error && !(error instanceof NomyoError)
-    ? (error as { code?: NativeErrorCode }).code
-    : undefined;
+  if (typeof error !== "object" || error === null || error instanceof NomyoError) return undefined;
+  return (error as { code?: NativeErrorCode }).code;
 }
 
 /** What is the same for both directions; an error that is not the addon's is returned as it is. */
 function fromNative(error: unknown, code: NativeErrorCode | undefined): unknown {
-  const message = error instanceof Error ? error.message : "";
+  const message = code === undefined ? "" : (error as Error).message;
   switch (code) {
     case "MEMORY_LOCK":
     case "OUT_OF_MEMORY":

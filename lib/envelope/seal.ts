@@ -1,5 +1,6 @@
 import { randomFillSync } from "node:crypto";
 import { ConfigurationError } from "../errors.js";
+import { SecureBuffer } from "../memory/secure-buffer.js";
 import { native } from "../native.js";
 import type { BufferHandle, LockPolicy, PublicKeyHandle, SealText } from "../native.js";
 import { sealError } from "./envelope-error.js";
@@ -20,6 +21,9 @@ const LONGEST_INLINE = 64;
 const PIECE = 16_384;
 /** For strings that V8 keeps one byte a character it knows without looking that this cannot match. */
 const ABOVE_LATIN1 = /[^\x00-\xff]/; // eslint-disable-line no-control-regex
+
+/** What a `SecureBuffer` shows of itself. JSON.stringify asks it for that before the replacer sees anything. */
+const REDACTED = SecureBuffer.prototype.toJSON();
 
 const MARKER_BYTES = 16;
 let markers = "";
@@ -49,8 +53,9 @@ function sealText(text: string): SealText {
 }
 
 /**
- * Seals `value` as JSON to `recipient`, and returns the package's bytes. The JSON is exactly `JSON.stringify(value)` in UTF-8, and its
- * errors are `JSON.stringify`'s (a `TypeError` for a cycle or a BigInt). V8 makes it, but with every long string taken out and a marker
+ * Seals `value` as JSON to `recipient`, and returns the package's bytes. The JSON is exactly `JSON.stringify(value)` in UTF-8, except
+ * that each `SecureBuffer` in it is written as the string of its bytes (which must be UTF-8). Errors are
+ * `JSON.stringify`'s (a `TypeError` for a cycle or a BigInt). V8 makes it, but with every long string taken out and a marker
  * left in its place; the addon reads those straight into locked memory, escapes them there and encrypts, block by block. So the whole
  * JSON never exists.
  *
@@ -61,11 +66,23 @@ export function sealJson(recipient: PublicKeyHandle, value: unknown, options: Se
   const marker = freshMarker();
   const slots: (SealText | BufferHandle)[] = [];
   let slotBytes = 0;
-  const skeleton = JSON.stringify(value, function (_key, item: unknown) {
-    if (typeof item !== "string" || item.length <= LONGEST_INLINE) return item;
-    const text = sealText(item);
-    slots.push(text);
-    slotBytes += typeof text === "string" || !text.wide ? item.length : 3 * item.length;
+  const skeleton = JSON.stringify(value, function (this: Readonly<Record<string, unknown>>, key, item: unknown) {
+    let secret: unknown;
+    if (typeof item === "string") {
+      if (item.length > LONGEST_INLINE) {
+        const text = sealText(item);
+        slots.push(text);
+        slotBytes += typeof text === "string" || !text.wide ? item.length : 3 * item.length;
+        return marker;
+      }
+      if (item !== REDACTED) return item;
+      secret = this[key];
+    } else {
+      secret = item;
+    }
+    if (!(secret instanceof SecureBuffer)) return item;
+    slots.push(secret.handle);
+    slotBytes += secret.disposed ? 0 : secret.length;
     return marker;
   }) as string | undefined;
   if (skeleton?.[0] !== "{") throw new ConfigurationError("request", "The request must be an object.");

@@ -1,0 +1,39 @@
+/** Jest runs tests in a realm of its own, while the addon makes values of the main one: two Object.prototypes that are alike. */
+function samePrototype(got: object | null, wanted: object | null): boolean {
+  if (got === wanted || got === null || wanted === null) return got === wanted;
+  return Object.hasOwn(got, "constructor") && got.constructor.name === wanted.constructor.name;
+}
+
+/**
+ * Fails unless two values are what one JSON text gives: the same kinds, numbers to the bit (`-0`), strings to the code unit, keys in the
+ * same order, plain prototypes, and nothing but own enumerable data properties. `toEqual` lets some of these pass.
+ */
+export function expectSameValue(got: unknown, wanted: unknown, path = "$"): void {
+  if (typeof wanted !== "object" || wanted === null) {
+    if (!Object.is(got, wanted)) throw new Error(`${path}: got ${String(got)}, wanted ${String(wanted)}`);
+    return;
+  }
+  if (typeof got !== "object" || got === null || Array.isArray(got) !== Array.isArray(wanted)) {
+    throw new Error(`${path}: of another kind`);
+  }
+  if (!samePrototype(Object.getPrototypeOf(got), Object.getPrototypeOf(wanted))) {
+    throw new Error(`${path}: another prototype`);
+  }
+  const keys = Reflect.ownKeys(got);
+  const wantedKeys = Reflect.ownKeys(wanted);
+  if (keys.length !== wantedKeys.length || keys.some((key, i) => key !== wantedKeys[i])) {
+    throw new Error(`${path}: other keys or another order`);
+  }
+  for (const key of keys) {
+    const one = Object.getOwnPropertyDescriptor(got, key);
+    const other = Object.getOwnPropertyDescriptor(wanted, key);
+    if (
+      one?.enumerable !== other?.enumerable ||
+      one?.writable !== other?.writable ||
+      one?.configurable !== other?.configurable
+    ) {
+      throw new Error(`${path}.${String(key)}: another kind of property`);
+    }
+    expectSameValue(one?.value, other?.value, `${path}.${String(key)}`);
+  }
+}
