@@ -7,7 +7,12 @@ type Command = (args: readonly string[], streams: Streams) => Promise<number>;
 
 /** Commands load when they are used: `--help` needs no native addon. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  chat: async () => (await import("./chat.js")).runChat,
+  keys: async () => (await import("./keys.js")).runKeys,
   router: async () => (await import("./router.js")).runRouter,
+  doctor: async () => (await import("./doctor.js")).runDoctor,
+  attest: async () => (await import("./attest.js")).runAttest,
+  bench: async () => (await import("./bench.js")).runBench,
 };
 
 const help = `Usage: nomyo-native COMMAND [options]

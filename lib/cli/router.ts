@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { ConfigurationError } from "../errors.js";
-import { native, type BufferHandle } from "../native.js";
+import type { SecureBuffer } from "../memory/secure-buffer.js";
 import { parseApiKeys } from "../router/api-keys.js";
 import { startRouter, type AccessEntry, type Router, type RouterOptions, type Tier } from "../router/index.js";
 import { isTier } from "../router/tiers.js";
@@ -38,7 +38,8 @@ Keys
   --key-password-file FILE    its password; or NOMYO_ROUTER_KEY_PASSWORD
 
 The model
-  --upstream URL              the OpenAI-compatible server; its API key: --upstream-key-file FILE or NOMYO_ROUTER_UPSTREAM_KEY
+  --upstream URL              the OpenAI-compatible server
+  --upstream-key-file FILE    its API key; or NOMYO_ROUTER_UPSTREAM_KEY
   --upstream-timeout SECONDS  600
   --upstream-allow-http       plain HTTP to an upstream on another machine
   --allow-model TIER=MODEL    allow this model for the tier; repeat it. A tier without any allows all models
@@ -135,9 +136,10 @@ export async function runRouter(args: readonly string[], streams: Streams): Prom
         : {}),
     });
   } finally {
-    if (password !== undefined) native.bufferDispose(password);
+    password?.dispose();
   }
 
+  const stopped = untilSignal(router, log);
   say(
     {
       event: "listening",
@@ -162,7 +164,7 @@ export async function runRouter(args: readonly string[], streams: Streams): Prom
       "WARNING: FORENSIC TEST MODE: the AES key of every request is printed. Never give real prompts to this process",
     );
   }
-  return await untilSignal(router, log);
+  return await stopped;
 }
 
 async function untilSignal(router: Router, log: (message: string) => void): Promise<number> {
@@ -184,7 +186,7 @@ async function untilSignal(router: Router, log: (message: string) => void): Prom
 async function routerOptions(
   values: Values,
   streams: Streams,
-  keyPassword: BufferHandle | undefined,
+  keyPassword: SecureBuffer | undefined,
 ): Promise<RouterOptions> {
   const upstreamKey = await readSecretText(
     { option: "--upstream-key-file", file: values["upstream-key-file"], variable: "NOMYO_ROUTER_UPSTREAM_KEY" },

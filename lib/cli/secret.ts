@@ -4,9 +4,10 @@
  */
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
-import { native, type BufferHandle, type LockPolicy } from "../native.js";
-import { readPrivateFile } from "../router/private-file.js";
+import { SecureBuffer } from "../memory/secure-buffer.js";
+import type { LockPolicy } from "../native.js";
 import { UsageError } from "./exit-code.js";
+import { readPrivateFile } from "./private-file.js";
 import type { Streams } from "./streams.js";
 
 export interface SecretSource {
@@ -22,48 +23,43 @@ export async function readSecret(
   source: SecretSource,
   env: Streams["env"],
   policy: LockPolicy,
-): Promise<BufferHandle | undefined> {
+): Promise<SecureBuffer | undefined> {
   const { option, file, variable } = source;
   if (file !== undefined) return withoutLineEnd(await readPrivateFile(option, file, policy), policy);
   const value = env[variable];
-  return value === undefined || value === "" ? undefined : native.bufferFrom(value, policy);
+  return value === undefined || value === "" ? undefined : SecureBuffer.from(value, policy);
 }
 
 /** The same as a string, for secrets that have to be one (an HTTP header). */
 export async function readSecretText(source: SecretSource, env: Streams["env"]): Promise<string | undefined> {
-  const secret = await readSecret(source, env, "preferred");
-  if (secret === undefined) return undefined;
-  try {
-    return native.bufferToString(secret);
-  } finally {
-    native.bufferDispose(secret);
-  }
+  using secret = await readSecret(source, env, "preferred");
+  return secret?.toString();
 }
 
 /** Asks at the terminal without showing what is typed. */
-export async function promptSecret(question: string, streams: Streams, policy: LockPolicy): Promise<BufferHandle> {
+export async function promptSecret(question: string, streams: Streams, policy: LockPolicy): Promise<SecureBuffer> {
   if (streams.stdin.isTTY !== true)
     throw new UsageError("There is no terminal to ask for the password: give a file or a variable.");
   streams.stderr.write(question);
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: streams.stdin, output: silent, terminal: true });
   try {
-    return native.bufferFrom(await lines.question(""), policy);
+    return SecureBuffer.from(await lines.question(""), policy);
   } finally {
     lines.close();
     streams.stderr.write("\n");
   }
 }
 
-function withoutLineEnd(buffer: BufferHandle, policy: LockPolicy): BufferHandle {
-  const view = native.bufferView(buffer);
+function withoutLineEnd(secret: SecureBuffer, policy: LockPolicy): SecureBuffer {
   try {
-    let end = view.length;
-    if (view[end - 1] === 0x0a) end -= 1;
-    if (view[end - 1] === 0x0d) end -= 1;
-    return native.bufferFrom(view.subarray(0, end), policy);
+    return secret.use((view) => {
+      let end = view.length;
+      if (view[end - 1] === 0x0a) end -= 1;
+      if (view[end - 1] === 0x0d) end -= 1;
+      return SecureBuffer.from(view.subarray(0, end), policy);
+    });
   } finally {
-    native.bufferReleaseView(buffer, view);
-    native.bufferDispose(buffer);
+    secret.dispose();
   }
 }

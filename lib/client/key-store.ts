@@ -210,7 +210,7 @@ function describe(error: unknown, path: string, foreign: boolean): unknown {
   const sentence: Readonly<Record<string, string>> = {
     KEY_FORMAT: "is not a private key in PEM form (PKCS#8 or PKCS#1)",
     KEY_WEAK: "holds no RSA key of at least 2048 bits",
-    KEY_PASSWORD: "cannot be opened with this `keyPassword`: it is wrong, or missing",
+    KEY_PASSWORD: "cannot be opened with this `keyPassword`: it is wrong, it is missing, or the key has none",
   };
   const text = code === undefined ? undefined : sentence[code];
   if (text === undefined) return fromNative(error);

@@ -10,8 +10,9 @@ const tampered =
  * Anything that is not an error of the addon is returned as it is.
  */
 export function fromNative(error: unknown): unknown {
-  if (!(error instanceof Error) || error instanceof NomyoError) return error;
-  const code = (error as { code?: unknown }).code as NativeErrorCode | undefined;
+  if (typeof error !== "object" || error === null || error instanceof NomyoError) return error;
+  // By shape: code that runs in a context of its own (node:vm, test runners) has another class Error than the addon.
+  const { code, message } = error as { code?: NativeErrorCode; message: string };
   switch (code) {
     case "DECRYPT":
     case "PACKAGE_FORMAT":
@@ -20,19 +21,19 @@ export function fromNative(error: unknown): unknown {
       return new SecurityError(tampered, code);
     case "MEMORY_LOCK":
     case "OUT_OF_MEMORY":
-      return new MemoryProtectionError(error.message, code);
+      return new MemoryProtectionError(message, code);
     case "KEY_FORMAT":
     case "KEY_WEAK":
     case "KEY_PASSWORD":
     case "CRYPTO_FAILURE":
-      return new SecurityError(error.message, code);
+      return new SecurityError(message, code);
     case "TOO_LARGE":
     case "INVALID_UTF8":
-      return new InvalidRequestError(error.message, { code, sent: "no" });
+      return new InvalidRequestError(message, { code, sent: "no" });
     case "QUEUE_FULL":
     case "CANCELLED":
     case "DISPOSED":
-      return new NomyoError(error.message, code);
+      return new NomyoError(message, code);
     default:
       return error;
   }

@@ -1,5 +1,6 @@
 /* eslint-disable @typescript-eslint/no-unnecessary-type-parameters --
    A request's type is a parameter because only then does TypeScript let unknown parameters pass in a literal. */
+import { NomyoError } from "../errors.js";
 import type { AttestationReport } from "../attestation/report.js";
 import { SecureResponse } from "../memory/secure-response.js";
 import type {
@@ -98,7 +99,13 @@ export class SecureChatCompletion implements AsyncDisposable {
    * The caller owns the `SecureResponse` and disposes of it (`using`). `stream` is not looked at.
    */
   createSecure<B extends ChatCompletionRequest>(body: B, options: RequestOptions = {}): APIPromise<SecureResponse> {
-    return new APIPromise(this.#send(body, options, ({ opened, metadata }) => new SecureResponse(opened, metadata)));
+    return new APIPromise(
+      this.#send(
+        body,
+        options,
+        ({ opened, metadata }) => new SecureResponse(opened, metadata, this.#channel.options.policy),
+      ),
+    );
   }
 
   /**
@@ -139,11 +146,23 @@ export class SecureChatCompletion implements AsyncDisposable {
     options: RequestOptions,
     use: (answer: OpenedAnswer, taken: ReturnType<typeof takeApart>) => T,
   ): Promise<WithResponse<T>> {
-    const taken = takeApart(body);
-    const resolved = resolveRequestOptions(this.#channel.options, options, taken.tier);
+    const { taken, resolved } = beforeSending(() => {
+      const taken = takeApart(body);
+      return { taken, resolved: resolveRequestOptions(this.#channel.options, options, taken.tier) };
+    });
     const answer = await this.#channel.request(taken.payload, taken.model, resolved);
     const { response } = answer;
     return { data: use(answer, taken), response, request_id: response.headers.get("x-request-id") };
+  }
+}
+
+/** Runs what comes before anything is sent, so that its errors can say so. */
+export function beforeSending<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof NomyoError) error.sent ??= "no";
+    throw error;
   }
 }
 

@@ -6,11 +6,12 @@ import { generate } from "./client-keys.js";
 import type { KeyPassword } from "./key-password.js";
 import { loadPrivateKey, savePrivateKey } from "./key-store.js";
 import { native } from "../native.js";
+import { fromNative } from "./native-error.js";
 import { resolveClientOptions, resolveRequestOptions } from "./options.js";
 import type { ClientOptions, RequestOptions } from "./options.js";
 import { takeApart } from "./request-body.js";
 import { SecureChannel } from "./secure-channel.js";
-import { toCompletion } from "./secure-chat-completion.js";
+import { beforeSending, toCompletion } from "./secure-chat-completion.js";
 
 /** Options of {@link SecureCompletionClient.generateKeys}. */
 export interface GenerateKeysOptions {
@@ -98,6 +99,8 @@ export class SecureCompletionClient implements AsyncDisposable {
       } finally {
         opened.dispose();
       }
+    } catch (error) {
+      throw fromNative(error);
     } finally {
       lease.release();
     }
@@ -105,9 +108,11 @@ export class SecureCompletionClient implements AsyncDisposable {
 
   /** Seals, sends, opens and verifies: one request with retries, as `SecureChatCompletion.create` without its manners. */
   async sendSecureRequest(payload: object, options: RequestOptions = {}): Promise<ChatCompletion> {
-    const { payload: sealed, model, tier } = takeApart(payload);
-    const resolved = resolveRequestOptions(this.#channel.options, options, tier);
-    return toCompletion(await this.#channel.request(sealed, model, resolved));
+    const { taken, resolved } = beforeSending(() => {
+      const taken = takeApart(payload);
+      return { taken, resolved: resolveRequestOptions(this.#channel.options, options, taken.tier) };
+    });
+    return toCompletion(await this.#channel.request(taken.payload, taken.model, resolved));
   }
 
   /** Waits for requests in flight, wipes the keys, closes the connections. */

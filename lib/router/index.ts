@@ -48,7 +48,7 @@ export async function startRouter(options: RouterOptions = {}): Promise<Router> 
     await attestor?.start();
     key = await (settings.keyFile === undefined
       ? generateServerKey(policy)
-      : loadServerKey(settings.keyFile, settings.keyPassword ?? null, policy));
+      : loadServerKey(settings.keyFile, settings.keyPassword, policy));
     const server = makeServer(settings, key);
     const port = await server.listen();
     let closing: Promise<void> | undefined;

@@ -1,7 +1,8 @@
 /** The router's options: their meaning, defaults and checks. */
 import { isIP } from "node:net";
 import { ConfigurationError } from "../errors.js";
-import type { BufferHandle, LockPolicy, QuoteOptions } from "../native.js";
+import type { KeyPassword } from "../client/key-password.js";
+import type { LockPolicy, QuoteOptions } from "../native.js";
 import { ApiKeys } from "./api-keys.js";
 import { Attestor } from "./attestor.js";
 import type { RateLimit } from "./rate-limit.js";
@@ -23,8 +24,8 @@ export interface RouterOptions {
   readonly allowHttp?: boolean;
   /** A PKCS#8 PEM file with the server's RSA-4096 key, mode 0600; without it a key is made at each start. */
   readonly keyFile?: string;
-  /** The password of `keyFile`: a handle of the addon's pool, disposed of by the caller after the start. */
-  readonly keyPassword?: BufferHandle;
+  /** The password of `keyFile`; a `SecureBuffer` stays the caller's. */
+  readonly keyPassword?: KeyPassword;
   /** Forward to this server; without it the echo model answers. */
   readonly upstream?: {
     /** e.g. `http://127.0.0.1:11434`; with or without `/v1`. */
@@ -100,7 +101,7 @@ export interface RouterSettings {
   readonly tls: RouterOptions["tls"];
   readonly apiKeys: ApiKeys;
   readonly keyFile: string | undefined;
-  readonly keyPassword: BufferHandle | undefined;
+  readonly keyPassword: KeyPassword | undefined;
   readonly upstream:
     | {
         readonly url: URL;

@@ -199,7 +199,7 @@ describe("a server that has changed its key", () => {
       fingerprint: other.fingerprint,
       server: server.url,
     });
-    expect(lines.filter(([level, message]) => level === "warn" && message.includes("changed"))).toHaveLength(1);
+    expect(lines.filter(([level, message]) => level === "warn" && message.includes("key has changed"))).toHaveLength(1);
   });
 
   it("is asked for its key once more on a 400, and the 400 is thrown when the key is the same", async () => {

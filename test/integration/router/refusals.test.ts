@@ -30,8 +30,12 @@ describe("who may pass", () => {
     postPackage(router, client, nodeSeal(router.publicKey.pem, JSON.stringify(request)), headers);
 
   test("401 without a key, with a wrong one, or with another scheme", async () => {
-    for (const headers of [{}, { authorization: `Bearer ${apiKey}x` }, { authorization: `Basic ${apiKey}` }]) {
-      const answer = await post(headers as Record<string, string>);
+    for (const headers of [
+      {} as Record<string, string>,
+      { authorization: `Bearer ${apiKey}x` },
+      { authorization: `Basic ${apiKey}` },
+    ]) {
+      const answer = await post(headers);
       expect(answer.status).toBe(401);
       expect(answer.headers["www-authenticate"]).toBe("Bearer");
       expect(answer.body.toString()).not.toContain(apiKey);
@@ -177,7 +181,7 @@ describe("what is not a good request", () => {
     const url = `${router.url}/v1/chat/secure_completion`;
     const answer = await fetchRaw(url);
     expect(answer.status).toBe(405);
-    expect(answer.headers["allow"]).toBe("POST");
+    expect(answer.headers.allow).toBe("POST");
     expect((await fetchRaw(`${router.url}/v1/chat/completions`, { method: "POST", headers: {} })).status).toBe(404);
     expect((await fetchRaw(`${router.url}/pki/public_key`, { method: "POST" })).status).toBe(404);
     expect((await fetchRaw(`${router.url}/PKI/public_key/../public_key`)).status).toBe(404);

@@ -9,8 +9,8 @@ const onLinux = process.platform === "linux" ? it : it.skip;
 /** Runs `code` with `native` in a process of its own, and returns what it prints as JSON. */
 function inProcess(code: string, before: readonly string[] = []): unknown {
   const script = `const native = require(${JSON.stringify(addon)}); const print = (v) => process.stdout.write(JSON.stringify(v)); ${code}`;
-  const [command, ...args] = [...before, process.execPath, "-e", script] as [string, ...string[]];
-  return JSON.parse(execFileSync(command, args, { encoding: "utf8" }));
+  const command = [...before, process.execPath, "-e", script];
+  return JSON.parse(execFileSync(command[0]!, command.slice(1), { encoding: "utf8" }));
 }
 
 describe("getMemoryProtectionInfo", () => {

@@ -2,16 +2,17 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { ConfigurationError } from "../errors.js";
-import { native, type BufferHandle, type LockPolicy } from "../native.js";
+import { SecureBuffer } from "../memory/secure-buffer.js";
+import type { LockPolicy } from "../native.js";
 
-/** A PKCS#8 PEM of an RSA-16384 key is under 16 KiB, a file with a thousand API keys under this. */
+/** A file with a thousand API keys is smaller. */
 const maxBytes = 128 * 1024;
 
 /**
  * The file's bytes. It must be readable by its owner only. `option` names what the file was given for in the
  * {@link ConfigurationError} that says what is wrong.
  */
-export async function readPrivateFile(option: string, file: string, policy: LockPolicy): Promise<BufferHandle> {
+export async function readPrivateFile(option: string, file: string, policy: LockPolicy): Promise<SecureBuffer> {
   const wrong = (what: string) => new ConfigurationError(option, `The file ${file} ${what}.`);
   let handle;
   try {
@@ -33,7 +34,7 @@ export async function readPrivateFile(option: string, file: string, policy: Lock
     try {
       const { bytesRead } = await handle.read(bytes, 0, stat.size, 0);
       if (bytesRead !== stat.size) throw wrong("changed while it was read");
-      return native.bufferFrom(bytes, policy);
+      return SecureBuffer.from(bytes, policy);
     } finally {
       bytes.fill(0);
     }

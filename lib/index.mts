@@ -1,0 +1,5 @@
+/**
+ * The entry for `import`: the same objects as for `require`. A second build of the code would have classes of its own, and `instanceof`
+ * would fail between a library that requires this package and an application that imports it.
+ */
+export * from "./index.js";

@@ -1,0 +1,225 @@
+/**
+ * The proof that no secret stands in memory which is not the pool's: a client is stopped at three moments of a request, and everything that
+ * root can read of it is searched for its secrets; then it is made to dump core, and the dump is searched.
+ *
+ * The secrets are known from elsewhere: the router says which AES key it unwrapped, the answer's is unwrapped here with the client's key
+ * file, whose numbers and password are known, and the texts are random.
+ */
+import { spawnSync } from "node:child_process";
+import { constants, createPrivateKey, privateDecrypt, randomBytes, type KeyObject } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { dumpCore, dumpsCore } from "../support/core-dump.js";
+import { HeldExchange } from "../support/held-exchange.js";
+import { scanCore, scanProcess, whyNotReadable, type Patterns, type ProcessScan } from "../support/memory-scan.js";
+import { aesKeyPatterns, rsaKeyPatterns, textPatterns } from "../support/secret-patterns.js";
+import { Subject, withoutMemfdSecret, type Circumstances } from "../support/subject.js";
+
+const phases = ["held", "answered", "disposed"] as const;
+type Phase = (typeof phases)[number];
+
+const keyFile = join(__dirname, "../vectors/keys/client_private.pem");
+/** 32 characters that occur nowhere else. */
+const marker = () => randomBytes(24).toString("base64url");
+/** Hundreds of KB with the marker at both ends and inside: several of the sealer's buffers, and what JSON must escape. */
+const textWith = (mark: string) =>
+  [mark, 'a "quoted"\nline → and on\n'.repeat(9000), mark, "plain text ".repeat(9000), mark].join("");
+
+/** One run: a client process, its secrets, and what is found of them. */
+class Run {
+  readonly folder = mkdtempSync(join(tmpdir(), "nomyo-forensic-"));
+  readonly password = marker();
+  readonly prompt = marker();
+  readonly answer = marker();
+  /** No secret: put on the JavaScript heap on purpose. A scan that does not find it has not looked. */
+  readonly beacon = marker();
+  readonly keyDir = join(this.folder, "keys");
+  readonly coreDir = join(this.folder, "core");
+  #subject: Subject | undefined;
+  #requestKey: Buffer | undefined;
+
+  constructor(readonly exchange: HeldExchange) {
+    exchange.reset();
+  }
+
+  file(name: string, content: string): string {
+    const path = join(this.folder, name);
+    writeFileSync(path, content, { mode: 0o600 });
+    return path;
+  }
+
+  get subject(): Subject {
+    return this.#subject!;
+  }
+
+  /** Starts the client, which loads a key file, or makes one. */
+  async start(script: string, circumstances: Circumstances, key: "loaded" | "generated"): Promise<void> {
+    mkdirSync(this.coreDir);
+    mkdirSync(this.keyDir, { mode: 0o700 });
+    if (key === "loaded") {
+      const loaded = createPrivateKey(readFileSync(keyFile));
+      const pem = loaded.export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: this.password });
+      writeFileSync(join(this.keyDir, "private_key.pem"), pem, { mode: 0o600 });
+    }
+    this.#subject = await Subject.start(join(__dirname, script), {
+      circumstances: [...dumpsCore, ...circumstances],
+      cwd: this.coreDir,
+    });
+    await this.subject.call("leak", { file: this.file("beacon", this.beacon) });
+    await this.subject.call("connect", {
+      baseUrl: this.exchange.baseUrl,
+      keySha256: this.exchange.keySha256,
+      keyDir: this.keyDir,
+      passwordFile: this.file("password", this.password),
+    });
+  }
+
+  async enter(phase: Phase): Promise<void> {
+    if (phase === "held") {
+      await this.subject.call("ask", { promptFile: this.file("prompt", textWith(this.prompt)) });
+      const request = JSON.parse(await this.exchange.held) as { messages: { content: string }[] };
+      expect(request.messages.at(-1)!.content === textWith(this.prompt)).toBe(true);
+      this.#requestKey = await this.exchange.requestAesKey();
+    } else if (phase === "answered") {
+      const answer = textWith(this.answer);
+      this.exchange.release(answer);
+      const received = await this.subject.call("receive", { answerFile: this.file("answer", answer) });
+      expect(received).toBe(Buffer.byteLength(answer));
+    } else {
+      await this.subject.call("close");
+    }
+  }
+
+  privateKey(): KeyObject {
+    return createPrivateKey({ key: readFileSync(join(this.keyDir, "private_key.pem")), passphrase: this.password });
+  }
+
+  /** All that is secret so far. */
+  secrets(): Patterns {
+    const key = this.privateKey();
+    const wrapped = this.exchange.wrappedAnswerKey;
+    const oaep = { key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" };
+    return {
+      ...textPatterns("password", this.password),
+      ...textPatterns("prompt", this.prompt),
+      ...textPatterns("answer", this.answer),
+      ...rsaKeyPatterns("RSA key", key),
+      ...(this.#requestKey === undefined ? {} : aesKeyPatterns("request's AES key", this.#requestKey)),
+      ...(wrapped === undefined ? {} : aesKeyPatterns("answer's AES key", privateDecrypt(oaep, wrapped))),
+    };
+  }
+
+  /** With the beacon, whose finding is checked here, and which is left out of the result. */
+  async search<Scan extends { hits: ProcessScan["hits"] }>(scan: (patterns: Patterns) => Promise<Scan>): Promise<Scan> {
+    const found = await scan({ ...this.secrets(), beacon: textPatterns("beacon", this.beacon)["beacon (UTF-8)"]! });
+    expect(found.hits.map(({ name }) => name)).toContain("beacon");
+    return { ...found, hits: found.hits.filter(({ name }) => name !== "beacon") };
+  }
+
+  readonly searchMemory = () => this.search((patterns) => scanProcess(this.subject.pid, patterns));
+  readonly searchCore = async () => {
+    const core = await dumpCore(this.subject, this.coreDir);
+    return this.search((patterns) => scanCore(core, patterns));
+  };
+
+  async end(): Promise<void> {
+    await this.#subject?.kill();
+    rmSync(this.folder, { recursive: true });
+  }
+}
+
+let exchange: HeldExchange | undefined;
+let run: Run;
+beforeAll(async () => {
+  if (unreadable === undefined) exchange = await HeldExchange.start();
+});
+afterAll(() => exchange?.stop());
+beforeEach(() => {
+  run = new Run(exchange!);
+});
+afterEach(() => run.end());
+
+const namesOf = ({ hits }: Pick<ProcessScan, "hits">) => [...new Set(hits.map(({ name }) => name))].sort();
+
+/** What stands in the way of each mechanism here; `undefined`: nothing. */
+const unreadable = whyNotReadable();
+const noMemfdSecret = () => {
+  const call = spawnSync("/usr/bin/python3", [
+    "-c",
+    "import ctypes; raise SystemExit(ctypes.CDLL(None).syscall(447, 0) < 0)",
+  ]);
+  return call.status === 0 ? undefined : "this kernel or container has no memfd_secret(2)";
+};
+const describeUnless = (reason: string | undefined) => (reason === undefined ? describe : describe.skip);
+const named = (name: string, reason: string | undefined) =>
+  reason === undefined ? name : `${name} (skipped: ${reason})`;
+
+const mechanisms = [
+  { mechanism: "memfd_secret", circumstances: [], reason: unreadable ?? noMemfdSecret() },
+  { mechanism: "mlock", circumstances: withoutMemfdSecret, reason: unreadable },
+] as const;
+
+for (const { mechanism, circumstances, reason } of mechanisms) {
+  describeUnless(reason)(named(`a client with ${mechanism}`, reason), () => {
+    /** No secret outside the pool; with memfd_secret none at all, since nobody can read the pool. */
+    async function searchMemoryIn(phase: Phase): Promise<void> {
+      const info = await run.subject.call<{ mechanism: string; stats: { bytesLocked: number } }>("memory");
+      expect(info.mechanism).toBe(mechanism);
+      const scan = await run.searchMemory();
+      expect(scan.hits.filter(({ inPool }) => !inPool)).toEqual([]);
+      // Everything was read but what cannot be: the pool, where it is secret, and the kernel's own page of clock values.
+      expect(scan.unreadable.filter(({ inPool, place }) => !inPool && !place.includes("[vvar"))).toEqual([]);
+      // What counts as the pool is no more than what the package says it has locked.
+      expect(scan.pool.every(({ kind }) => kind === mechanism)).toBe(true);
+      expect(scan.pool.reduce((sum, { start, end }) => sum + end - start, 0)).toBe(info.stats.bytesLocked);
+      if (mechanism === "memfd_secret" || phase === "disposed") {
+        expect(scan.hits).toEqual([]);
+      } else {
+        // In the pool they must be found: this is what the search finds in this very process when something is there.
+        expect(namesOf(scan)).toEqual(
+          expect.arrayContaining(["prompt (UTF-8)", "password (UTF-8)", "RSA key's p (limbs)"]),
+        );
+        expect(namesOf(scan).includes("answer (UTF-8)")).toBe(phase === "answered");
+      }
+    }
+
+    test.each(phases)("has no secret outside the pool, nor in a core dump, when it is %s", async (last) => {
+      // The key is made by the client in the longest run, and loaded from a file in the others.
+      await run.start("subject.cjs", circumstances, last === "disposed" ? "generated" : "loaded");
+      for (const phase of phases.slice(0, phases.indexOf(last) + 1)) {
+        await run.enter(phase);
+        await searchMemoryIn(phase);
+      }
+      const core = await run.searchCore();
+      expect(core.hits).toEqual([]);
+    });
+  });
+}
+
+describeUnless(unreadable)(named("the same search on Node's own crypto", unreadable), () => {
+  test("finds every kind of secret in the process, and in its core dump", async () => {
+    await run.start("node-crypto-subject.cjs", [], "loaded");
+    await run.enter("held");
+    const held = namesOf(await run.searchMemory());
+    const kinds = [
+      "RSA key's d (limbs)",
+      "RSA key's dP (limbs)",
+      "RSA key's dQ (limbs)",
+      "RSA key's p (limbs)",
+      "RSA key's q (limbs)",
+      "RSA key's qInv (limbs)",
+      "password (UTF-8)",
+      "prompt (UTF-16)",
+      "prompt (UTF-8)",
+      "request's AES key",
+      "request's AES key's GHASH key",
+      "request's AES key's schedule",
+    ];
+    expect(held).toEqual(expect.arrayContaining(kinds));
+    await run.enter("answered");
+    const answer = ["answer (UTF-16)", "answer (UTF-8)", "answer's AES key", "answer's AES key's schedule"];
+    expect(namesOf(await run.searchMemory())).toEqual(expect.arrayContaining([...kinds, ...answer]));
+    expect(namesOf(await run.searchCore())).toEqual(expect.arrayContaining([...kinds, ...answer]));
+  });
+});

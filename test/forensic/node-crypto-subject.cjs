@@ -1,0 +1,67 @@
+/**
+ * The control: the same request, with the envelope done by Node's own crypto, as careful code without locked memory would do it. Its
+ * secrets are found all over the process; a search that finds none here is broken.
+ */
+const crypto = require("node:crypto");
+const { readFileSync } = require("node:fs");
+const answerCalls = require("../support/answer-calls.cjs");
+
+const oaep = { padding: crypto.constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" };
+let server, serverKey, privateKey, answering;
+
+answerCalls({
+  async connect({ baseUrl, keyDir, passwordFile }) {
+    server = baseUrl;
+    serverKey = await (await fetch(`${baseUrl}/pki/public_key`)).text();
+    globalThis.password = readFileSync(passwordFile, "utf8");
+    privateKey = crypto.createPrivateKey({
+      key: readFileSync(`${keyDir}/private_key.pem`),
+      passphrase: globalThis.password,
+    });
+  },
+  ask({ promptFile }) {
+    const messages = [{ role: "user", content: readFileSync(promptFile, "utf8") }];
+    const plaintext = Buffer.from(JSON.stringify({ model: "forensic", messages }));
+    const key = crypto.randomBytes(32);
+    const nonce = crypto.randomBytes(12);
+    const cipher = crypto.createCipheriv("aes-256-gcm", key, nonce);
+    const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()]);
+    const publicKey = crypto.createPublicKey(privateKey).export({ type: "spki", format: "pem" });
+    answering = fetch(`${server}/v1/chat/secure_completion`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/octet-stream",
+        "x-payload-id": crypto.randomUUID(),
+        "x-public-key": encodeURIComponent(publicKey),
+      },
+      body: JSON.stringify({
+        version: "1.0",
+        algorithm: "hybrid-aes256-rsa4096",
+        encrypted_payload: {
+          ciphertext: ciphertext.toString("base64"),
+          nonce: nonce.toString("base64"),
+          tag: cipher.getAuthTag().toString("base64"),
+        },
+        encrypted_aes_key: crypto.publicEncrypt({ key: serverKey, ...oaep }, key).toString("base64"),
+        key_algorithm: "RSA-OAEP-SHA256",
+        payload_algorithm: "AES-256-GCM",
+      }),
+    });
+    // What a client keeps that may have to send the request again. A cipher loses its key schedule when it is finished.
+    globalThis.request = { messages, plaintext, key, next: crypto.createCipheriv("aes-256-gcm", key, nonce) };
+  },
+  async receive() {
+    const sealed = await (await answering).json();
+    const field = (name) => Buffer.from(sealed.encrypted_payload[name], "base64");
+    const key = crypto.privateDecrypt({ key: privateKey, ...oaep }, Buffer.from(sealed.encrypted_aes_key, "base64"));
+    const decipher = crypto.createDecipheriv("aes-256-gcm", key, field("nonce"), { authTagLength: 16 });
+    decipher.setAuthTag(field("tag"));
+    const plaintext = decipher.update(field("ciphertext"));
+    const { content } = JSON.parse(plaintext.toString("utf8")).choices[0].message;
+    globalThis.answer = { plaintext, key, decipher, content };
+    return Buffer.byteLength(content);
+  },
+  leak({ file }) {
+    globalThis.leaked = readFileSync(file, "utf8");
+  },
+});

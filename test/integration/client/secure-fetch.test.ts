@@ -1,0 +1,323 @@
+/** createSecureFetch under the published `openai` package and the Vercel AI SDK. */
+import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
+import { APICallError, generateText, streamText, tool, type ToolSet } from "ai";
+import OpenAI from "openai";
+import { z } from "zod";
+
+import { ConfigurationError } from "../../../lib/errors.js";
+import { createSecureFetch } from "../../../lib/openai/secure-fetch.js";
+import type { SecureFetch, SecureFetchOptions } from "../../../lib/openai/secure-fetch.js";
+import { makeKeyPair, ReferenceServer } from "../../support/reference-server.js";
+import type { KeyPair, Received } from "../../support/reference-server.js";
+import { TestClients } from "../../support/test-clients.js";
+
+const clients = new TestClients();
+let server: ReferenceServer;
+let otherKeys: KeyPair;
+
+beforeAll(() => {
+  otherKeys = makeKeyPair();
+});
+
+beforeEach(async () => {
+  server = await ReferenceServer.start();
+});
+afterEach(async () => {
+  await clients.close();
+  await server.stop();
+});
+afterAll(() => clients.removeKeys());
+
+const make = (options: SecureFetchOptions = {}): SecureFetch =>
+  clients.add(
+    createSecureFetch({
+      baseUrl: server.url,
+      allowHttp: true,
+      keyDir: clients.keyDir,
+      keyRotationInterval: 0,
+      ...options,
+    }),
+  );
+const sdk = (fetch: SecureFetch, options: object = {}): OpenAI =>
+  new OpenAI({
+    baseURL: `${server.url}/v1`,
+    apiKey: "sdk-key",
+    fetch: fetch as typeof globalThis.fetch,
+    maxRetries: 0,
+    ...options,
+  });
+const posts = (): number => server.log.filter((line) => line.startsWith("POST")).length;
+const messages = [{ role: "user" as const, content: "Grüße 👋" }];
+const refuseWith = (status: number, headers: Record<string, string> = {}): void => {
+  server.onPost = (_body, _request, response) => {
+    response.writeHead(status, { "content-type": "application/json", ...headers });
+    response.end(JSON.stringify({ detail: `the server says ${status}` }));
+  };
+};
+const callTool = ({ payloadId }: Received): unknown => ({
+  id: "c",
+  object: "chat.completion",
+  created: 1,
+  model: "m",
+  choices: [
+    {
+      index: 0,
+      finish_reason: "tool_calls",
+      logprobs: null,
+      message: {
+        role: "assistant",
+        content: null,
+        refusal: null,
+        tool_calls: [{ id: "call-1", type: "function", function: { name: "weather", arguments: '{"city":"Köln"}' } }],
+      },
+    },
+  ],
+  usage: { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 },
+  _metadata: { payload_id: payloadId },
+});
+
+describe("the openai package", () => {
+  it("gets a plain answer, through the encrypted protocol only, with the SDK's key", async () => {
+    const answer = await sdk(make()).chat.completions.create({ model: "m", messages, temperature: 0.5 });
+    expect(answer.choices[0]?.message.content).toBe("Grüße 👋");
+    expect(server.log).toEqual(["GET /pki/public_key", "POST /v1/chat/secure_completion"]);
+    expect(server.received[0]?.headers.authorization).toBe("Bearer sdk-key");
+    expect(server.received[0]?.payload).toEqual({ model: "m", messages, temperature: 0.5 });
+    expect(answer).toHaveProperty("_metadata.payload_id", server.received[0]?.payloadId);
+  });
+
+  it("gets a stream, with token counts", async () => {
+    const stream = await sdk(make()).chat.completions.create({
+      model: "m",
+      messages,
+      stream: true,
+      stream_options: { include_usage: true },
+    });
+    let text = "";
+    let total: number | undefined;
+    for await (const chunk of stream) {
+      text += chunk.choices[0]?.delta.content ?? "";
+      total = chunk.usage?.total_tokens ?? total;
+    }
+    expect([text, total]).toEqual(["Grüße 👋", 12]);
+    expect(server.received[0]?.payload).toEqual({ model: "m", messages });
+  });
+
+  it("gets tool calls, plain and in its streaming helper", async () => {
+    server.answer = callTool;
+    const client = sdk(make());
+    const tools = [
+      { type: "function" as const, function: { name: "weather", parameters: { type: "object", properties: {} } } },
+    ];
+    const answer = await client.chat.completions.create({ model: "m", messages, tools });
+    expect(answer.choices[0]?.message.tool_calls?.[0]).toMatchObject({ function: { name: "weather" } });
+    expect(server.received[0]?.payload.tools).toEqual(tools);
+    const final = await client.chat.completions.stream({ model: "m", messages, tools }).finalChatCompletion();
+    expect(final.choices[0]?.message.tool_calls?.[0]).toMatchObject({ function: { arguments: '{"city":"Köln"}' } });
+  });
+
+  it("passes the tier as a header or in the body, and its own options win for the key", async () => {
+    const client = sdk(make({ apiKey: "own-key" }), { defaultHeaders: { "X-Security-Tier": "high" } });
+    await client.chat.completions.create({ model: "m", messages });
+    expect(server.received[0]?.headers).toMatchObject({ "x-security-tier": "high", authorization: "Bearer own-key" });
+    const body = { model: "m", messages, security_tier: "standard" as const };
+    await sdk(make()).chat.completions.create(body);
+    expect(server.received[1]?.headers["x-security-tier"]).toBe("standard");
+    expect(server.received[1]?.payload).not.toHaveProperty("security_tier");
+  });
+
+  it.each([
+    [400, OpenAI.BadRequestError],
+    [401, OpenAI.AuthenticationError],
+    [403, OpenAI.PermissionDeniedError],
+    [404, OpenAI.NotFoundError],
+    [429, OpenAI.RateLimitError],
+    [500, OpenAI.InternalServerError],
+    [503, OpenAI.InternalServerError],
+  ])("throws its own class for %d, with what the server said", async (status, Class) => {
+    refuseWith(status);
+    const error: unknown = await sdk(make())
+      .chat.completions.create({ model: "m", messages })
+      .catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(Class);
+    expect(error).toMatchObject({ status });
+    expect((error as Error).message).toContain(`the server says ${status}`);
+    expect(posts()).toBe(1);
+  });
+
+  it("is the only one that retries", async () => {
+    refuseWith(503, { "retry-after": "0.01" });
+    await expect(sdk(make(), { maxRetries: 2 }).chat.completions.create({ model: "m", messages })).rejects.toThrow(
+      OpenAI.InternalServerError,
+    );
+    expect(posts()).toBe(3);
+  });
+
+  it("throws its own connection and time-out errors", async () => {
+    server.onPost = (_body, incoming) => void incoming.socket.resetAndDestroy();
+    await expect(sdk(make()).chat.completions.create({ model: "m", messages })).rejects.toThrow(
+      OpenAI.APIConnectionError,
+    );
+    server.onPost = () => undefined;
+    await expect(sdk(make({ timeout: 200 })).chat.completions.create({ model: "m", messages })).rejects.toThrow(
+      OpenAI.APIConnectionTimeoutError,
+    );
+  });
+
+  it("throws its own abort error", async () => {
+    server.onPost = () => undefined;
+    const controller = new AbortController();
+    const pending = sdk(make()).chat.completions.create({ model: "m", messages }, { signal: controller.signal });
+    setTimeout(() => controller.abort(), 100);
+    await expect(pending).rejects.toThrow(OpenAI.APIUserAbortError);
+  });
+
+  it.each([
+    [
+      "a tampered answer",
+      (): void => void (server.onPost = (_b, _r, response) => void response.end("{}")),
+      {},
+      "PACKAGE_FORMAT",
+    ],
+    ["a wrong pin", (): void => undefined, { serverKey: { fingerprints: "0".repeat(64) } }, "SERVER_KEY_PIN"],
+  ])("does not retry %s, and tells its code", async (_what, prepare, options, code) => {
+    prepare();
+    const error: unknown = await sdk(make(options), { maxRetries: 2 })
+      .chat.completions.create({ model: "m", messages })
+      .catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(OpenAI.APIError);
+    expect(error).toMatchObject({ status: 424, code, type: "security_error" });
+    expect(posts()).toBeLessThanOrEqual(1);
+  });
+
+  it("is told that other calls are not sealed, and nothing is sent", async () => {
+    const fetch = make();
+    await expect(sdk(fetch).models.list()).rejects.toThrow(OpenAI.NotFoundError);
+    await expect(sdk(fetch).embeddings.create({ model: "m", input: "x" })).rejects.toThrow(/Only POST/);
+    const elsewhere = sdk(fetch, { baseURL: "https://api.openai.com/v1" });
+    await expect(elsewhere.chat.completions.create({ model: "m", messages })).rejects.toThrow(OpenAI.NotFoundError);
+    expect(server.log).toEqual([]);
+  });
+
+  it("gets a request that is wrong refused before anything is sent", async () => {
+    const client = sdk(make());
+    const wrong = client.chat.completions.create({ model: "m", messages, security_tier: "ultra" } as never);
+    await expect(wrong).rejects.toThrow(OpenAI.BadRequestError);
+    expect(server.log).toEqual([]);
+  });
+
+  it("survives a change of the server's key", async () => {
+    const client = sdk(make());
+    await client.chat.completions.create({ model: "m", messages });
+    server.keys = otherKeys;
+    const answer = await client.chat.completions.create({ model: "m", messages });
+    expect(answer.choices[0]?.message.content).toBe("Grüße 👋");
+  });
+});
+
+describe("the AI SDK's OpenAI-compatible provider", () => {
+  const model = (fetch: SecureFetch) =>
+    createOpenAICompatible({
+      name: "nomyo",
+      baseURL: `${server.url}/v1`,
+      apiKey: "sdk-key",
+      fetch: fetch as typeof globalThis.fetch,
+      includeUsage: true,
+    })("m");
+
+  it("generates text", async () => {
+    const result = await generateText({ model: model(make()), prompt: "Grüße 👋" });
+    expect(result.text).toBe("Grüße 👋");
+    expect(result.usage.totalTokens).toBe(12);
+    expect(result.response.headers?.["x-payload-id"]).toBe(server.received[0]?.payloadId);
+    expect(server.received[0]?.headers.authorization).toBe("Bearer sdk-key");
+  });
+
+  it("streams text", async () => {
+    const result = streamText({ model: model(make()), prompt: "Grüße 👋" });
+    let text = "";
+    for await (const part of result.textStream) text += part;
+    expect(text).toBe("Grüße 👋");
+    expect((await result.usage).totalTokens).toBe(12);
+    expect((await result.response).headers?.["x-payload-id"]).toBe(server.received[0]?.payloadId);
+  });
+
+  it("calls tools", async () => {
+    server.answer = callTool;
+    const tools = { weather: tool({ inputSchema: z.object({ city: z.string() }) }) } as ToolSet;
+    const result = await generateText({ model: model(make()), prompt: "x", tools });
+    expect(result.toolCalls[0]).toMatchObject({ toolName: "weather", input: { city: "Köln" } });
+    const streamed = streamText({ model: model(make()), prompt: "x", tools });
+    expect((await streamed.toolCalls)[0]).toMatchObject({ toolName: "weather", input: { city: "Köln" } });
+  });
+
+  it("throws its own error, and retries by itself only what may be retried", async () => {
+    refuseWith(401);
+    const refused: unknown = await generateText({ model: model(make()), prompt: "x" }).catch((e: unknown) => e);
+    expect(APICallError.isInstance(refused)).toBe(true);
+    expect(refused).toMatchObject({ statusCode: 401, isRetryable: false });
+    expect(posts()).toBe(1);
+    server.onPost = (_b, _r, response) => void response.end("{}");
+    const tampered: unknown = await generateText({ model: model(make()), prompt: "x" }).catch((e: unknown) => e);
+    expect(tampered).toMatchObject({ statusCode: 424, isRetryable: false });
+    expect(posts()).toBe(2);
+  });
+});
+
+describe("as a plain fetch", () => {
+  const init = { method: "POST", body: JSON.stringify({ model: "m", messages }) };
+
+  it("takes a Request, a URL and bytes", async () => {
+    const fetch = make();
+    const url = `${server.url}/v1/chat/completions`;
+    for (const answer of [
+      await fetch(new Request(url, init)),
+      await fetch(new URL(url), init),
+      await fetch(url, { ...init, body: new TextEncoder().encode(init.body) }),
+    ]) {
+      expect(answer.status).toBe(200);
+      expect(await answer.json()).toHaveProperty("choices.0.message.content", "Grüße 👋");
+      expect(answer.headers.get("x-request-id")).toBe("req-1");
+    }
+  });
+
+  it.each([
+    ["GET", { method: "GET" }, 404],
+    ["a body that is not JSON", { method: "POST", body: "{secret" }, 400],
+    ["no body", { method: "POST" }, 400],
+    ["a request without messages", { method: "POST", body: "{}" }, 400],
+  ])("refuses %s with an error in OpenAI's form", async (_what, wrong, status) => {
+    const response = await make()(`${server.url}/v1/chat/completions`, wrong);
+    expect(response.status).toBe(status);
+    const { error } = (await response.json()) as { error: Record<string, unknown> };
+    expect(error).toMatchObject({
+      message: expect.any(String),
+      type: expect.any(String),
+      code: expect.any(String),
+      param: null,
+    });
+    expect(JSON.stringify(error)).not.toContain("secret");
+    expect(server.log).toEqual([]);
+  });
+
+  it("refuses an address that is none", async () => {
+    expect((await make()("nonsense", init)).status).toBe(404);
+  });
+
+  it("passes errors that are not its own on", async () => {
+    const fetch = make({ apiKey: () => "k" });
+    await fetch.ready();
+    await fetch.close();
+    expect((await fetch(`${server.url}/v1/chat/completions`, init)).status).toBe(400);
+  });
+
+  it("has no maxRetries", () => {
+    expect(() => createSecureFetch({ maxRetries: 1 } as SecureFetchOptions)).toThrow(ConfigurationError);
+  });
+
+  it("rejects with the signal's own reason", async () => {
+    const reason = new Error("mine");
+    const pending = make()(`${server.url}/v1/chat/completions`, { ...init, signal: AbortSignal.abort(reason) });
+    await expect(pending).rejects.toBe(reason);
+  });
+});

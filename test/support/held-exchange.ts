@@ -1,0 +1,100 @@
+/**
+ * Everything on the other side of a client under test, with an answer that waits: client → recorder → local router → model.
+ *
+ * Recorder and model run in the test's own process, the router in one of its own, so none of their memory is the client's.
+ */
+import type { IncomingMessage } from "node:http";
+import { startLocalRouter, type LocalRouter } from "./local-router.js";
+import { bytesOf, startModel, startServer, type TestServer } from "./model-server.js";
+
+export class HeldExchange {
+  #router!: LocalRouter;
+  #model!: TestServer;
+  #recorder!: TestServer;
+  #opened = new Gate<string>();
+  #content = new Gate<string>();
+  #payloadId = "";
+  #wrappedAnswerKey: Buffer | undefined;
+
+  static async start(): Promise<HeldExchange> {
+    const exchange = new HeldExchange();
+    exchange.#model = await startModel((request) => {
+      exchange.#opened.resolve(request);
+      return exchange.#content.promise;
+    });
+    exchange.#recorder = await startServer((request) => exchange.#forward(request));
+    exchange.#router = await startLocalRouter({ upstream: exchange.#model.url, forensic: true });
+    return exchange;
+  }
+
+  /** Forgets the former request: what follows is about the next one. */
+  reset(): void {
+    this.#content.resolve("");
+    this.#opened = new Gate();
+    this.#content = new Gate();
+    this.#wrappedAnswerKey = undefined;
+  }
+
+  /** What a client takes as `baseUrl`. */
+  get baseUrl(): string {
+    return this.#recorder.url;
+  }
+
+  /** The router's fingerprint, to pin. */
+  get keySha256(): string {
+    return this.#router.keySha256;
+  }
+
+  /** Settles with the opened request as soon as the model has it: from then on the answer waits. */
+  get held(): Promise<string> {
+    return this.#opened.promise;
+  }
+
+  /** Lets the model answer. */
+  release(content: string): void {
+    this.#content.resolve(content);
+  }
+
+  /** The AES key of the request, as the router unwrapped it. */
+  async requestAesKey(): Promise<Buffer> {
+    return Buffer.from(await this.#router.aesKey(this.#payloadId), "hex");
+  }
+
+  /** RSA-OAEP of the answer's AES key, once the answer went by. */
+  get wrappedAnswerKey(): Buffer | undefined {
+    return this.#wrappedAnswerKey;
+  }
+
+  async stop(): Promise<void> {
+    this.release("");
+    await this.#recorder.stop();
+    await this.#model.stop();
+    await this.#router.stop();
+  }
+
+  async #forward(request: IncomingMessage): Promise<{ status: number; body: string }> {
+    const sealed = request.method === "POST";
+    if (sealed) this.#payloadId = String(request.headers["x-payload-id"]);
+    const passed = ["content-type", "x-payload-id", "x-public-key", "x-security-tier"];
+    const answer = await fetch(this.#router.url + request.url!, {
+      method: request.method!,
+      headers: passed.flatMap((name): [string, string][] => {
+        const value = request.headers[name];
+        return value === undefined ? [] : [[name, String(value)]];
+      }),
+      ...(sealed ? { body: await bytesOf(request) } : {}),
+    });
+    const body = await answer.text();
+    if (sealed && answer.ok) {
+      const { encrypted_aes_key: wrapped } = JSON.parse(body) as { encrypted_aes_key: string };
+      this.#wrappedAnswerKey = Buffer.from(wrapped, "base64");
+    }
+    return { status: answer.status, body };
+  }
+}
+
+/** A promise that is resolved from outside. */
+class Gate<T> {
+  resolve!: (value: T) => void;
+  readonly promise = new Promise<T>((resolve) => (this.resolve = resolve));
+}

@@ -1,0 +1,68 @@
+/** The local router as the process that users start: `nomyo-native router`. */
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+
+const command = join(__dirname, "../../dist/cli/main.js");
+
+export interface LocalRouter {
+  readonly url: string;
+  readonly keySha256: string;
+  /** In forensic mode: the AES key of a request, in hex, when the router has opened it. */
+  aesKey(payloadId: string): Promise<string>;
+  stop(): Promise<void>;
+}
+
+export async function startLocalRouter(
+  options: { readonly upstream?: string; readonly forensic?: boolean; readonly args?: readonly string[] } = {},
+): Promise<LocalRouter> {
+  const upstream = options.upstream === undefined ? [] : ["--upstream", options.upstream];
+  const child = spawn(process.execPath, [command, "router", "--json", ...upstream, ...(options.args ?? [])], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { PATH: process.env["PATH"], ...(options.forensic ? { NOMYO_NATIVE_FORENSIC_TEST: "1" } : {}) },
+  });
+  const events: Record<string, unknown>[] = [];
+  const watchers = new Set<() => void>();
+  let pending = "";
+  let errors = "";
+  let ended = false;
+  const wake = () => watchers.forEach((watcher) => watcher());
+  child.stdout.on("data", (part: Buffer) => {
+    const lines = (pending + part.toString()).split("\n");
+    pending = lines.pop()!;
+    events.push(...lines.map((line) => JSON.parse(line) as Record<string, unknown>));
+    wake();
+  });
+  child.stderr.on("data", (part: Buffer) => (errors += part.toString()));
+  const exit = new Promise<void>((resolve) =>
+    child.once("close", () => {
+      ended = true;
+      wake();
+      resolve();
+    }),
+  );
+  const event = (matches: (event: Record<string, unknown>) => boolean) =>
+    new Promise<Record<string, unknown>>((resolve, reject) => {
+      const look = () => {
+        const found = events.find(matches);
+        if (found === undefined && !ended) return;
+        watchers.delete(look);
+        if (found === undefined) reject(new Error(`the router ended: ${errors}`));
+        else resolve(found);
+      };
+      watchers.add(look);
+      look();
+    });
+  const listening = await event(({ event: name }) => name === "listening");
+  return {
+    url: listening["url"] as string,
+    keySha256: listening["key_sha256"] as string,
+    async aesKey(payloadId) {
+      const found = await event((each) => each["event"] === "forensic-aes-key" && each["payload_id"] === payloadId);
+      return found["aes_key_hex"] as string;
+    },
+    async stop() {
+      child.kill();
+      await exit;
+    },
+  };
+}

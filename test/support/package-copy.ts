@@ -1,0 +1,23 @@
+/** The built package and the test subjects where any account can read them. */
+import { chmodSync, cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const root = join(__dirname, "../..");
+
+export interface PackageCopy {
+  /** Where a file of the repository is in the copy, e.g. `test/integration/memory/requests.cjs`. */
+  path(file: string): string;
+  remove(): void;
+}
+
+/** Copies what subjects need: a checkout in a home folder is closed to other accounts. */
+export function copyPackage(...subjects: string[]): PackageCopy {
+  const folder = mkdtempSync(join(tmpdir(), "nomyo-copy-"));
+  chmodSync(folder, 0o755);
+  const parts = ["package.json", "dist", "build/Release/nomyo_native.node", "test/support/answer-calls.cjs"];
+  for (const part of [...parts, ...subjects]) {
+    cpSync(join(root, part), join(folder, part), { recursive: true });
+  }
+  return { path: (file) => join(folder, file), remove: () => rmSync(folder, { recursive: true }) };
+}
