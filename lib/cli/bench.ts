@@ -7,8 +7,8 @@ import type { Streams } from "./streams.js";
 
 export const benchHelp = `Usage: nomyo-native bench [--seconds NUMBER] [--json]
 
-Measures on this machine: making an RSA-4096 key, sealing and opening packages of 1 KB, 100 KB and 9 MB. Medians; each line is
-measured for about --seconds (1).
+Measures on this machine: making an RSA-4096 key, sealing and opening packages of 1 KB, 100 KB and 9 MB. Medians; each
+line is measured for about --seconds (1).
 
   --seconds NUMBER
   --json

@@ -29,6 +29,7 @@ import { retryChannel, tracePhase, traceRequest } from "./diagnostics.js";
 import type { RequestTrace, RetryTrace } from "./diagnostics.js";
 import { FetchTransport } from "./fetch-transport.js";
 import { httpError } from "./http-error.js";
+import { MemoryCheck } from "./memory-check.js";
 import { fromNative } from "./native-error.js";
 import { NodeTransport } from "./node-transport.js";
 import { authorization } from "./options.js";
@@ -78,6 +79,7 @@ export class SecureChannel {
   /** By base URL, policy and tier: what was attested for one says nothing of another. */
   readonly #preflights = new Map<string, Preflight>();
   readonly #limiter: RateLimiter | undefined;
+  readonly #memory: MemoryCheck;
   readonly #closing = new AbortController();
   readonly #inFlight = new Set<Promise<unknown>>();
   #closed = false;
@@ -85,6 +87,7 @@ export class SecureChannel {
 
   constructor(options: ResolvedOptions) {
     this.options = options;
+    this.#memory = new MemoryCheck(options.policy, options.logger);
     this.keys = new ClientKeys(options, options.logger);
     this.#transport =
       options.fetch === undefined && options.dispatcher === undefined
@@ -358,6 +361,7 @@ export class SecureChannel {
         throw error;
       }
     } finally {
+      this.#memory.report();
       lease?.release();
       deadline.dispose();
     }

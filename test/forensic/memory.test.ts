@@ -36,9 +36,12 @@ class Run {
   readonly beacon = marker();
   readonly keyDir = join(this.folder, "keys");
   readonly coreDir = join(this.folder, "core");
-  exchange!: HeldExchange;
-  subject!: Subject;
+  #subject: Subject | undefined;
   #requestKey: Buffer | undefined;
+
+  constructor(readonly exchange: HeldExchange) {
+    exchange.reset();
+  }
 
   file(name: string, content: string): string {
     const path = join(this.folder, name);
@@ -46,7 +49,11 @@ class Run {
     return path;
   }
 
-  /** Starts router and client; the client loads a key file, or makes one. */
+  get subject(): Subject {
+    return this.#subject!;
+  }
+
+  /** Starts the client, which loads a key file, or makes one. */
   async start(script: string, circumstances: Circumstances, key: "loaded" | "generated"): Promise<void> {
     mkdirSync(this.coreDir);
     mkdirSync(this.keyDir, { mode: 0o700 });
@@ -55,8 +62,7 @@ class Run {
       const pem = loaded.export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: this.password });
       writeFileSync(join(this.keyDir, "private_key.pem"), pem, { mode: 0o600 });
     }
-    this.exchange = await HeldExchange.start();
-    this.subject = await Subject.start(join(__dirname, script), {
+    this.#subject = await Subject.start(join(__dirname, script), {
       circumstances: [...dumpsCore, ...circumstances],
       cwd: this.coreDir,
     });
@@ -73,7 +79,7 @@ class Run {
     if (phase === "held") {
       await this.subject.call("ask", { promptFile: this.file("prompt", textWith(this.prompt)) });
       const request = JSON.parse(await this.exchange.held) as { messages: { content: string }[] };
-      expect(request.messages.at(-1)!.content).toBe(textWith(this.prompt));
+      expect(request.messages.at(-1)!.content === textWith(this.prompt)).toBe(true);
       this.#requestKey = await this.exchange.requestAesKey();
     } else if (phase === "answered") {
       const answer = textWith(this.answer);
@@ -118,15 +124,19 @@ class Run {
   };
 
   async end(): Promise<void> {
-    await this.subject.kill();
-    await this.exchange.stop();
+    await this.#subject?.kill();
     rmSync(this.folder, { recursive: true });
   }
 }
 
+let exchange: HeldExchange | undefined;
 let run: Run;
+beforeAll(async () => {
+  if (unreadable === undefined) exchange = await HeldExchange.start();
+});
+afterAll(() => exchange?.stop());
 beforeEach(() => {
-  run = new Run();
+  run = new Run(exchange!);
 });
 afterEach(() => run.end());
 

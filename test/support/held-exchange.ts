@@ -11,8 +11,8 @@ export class HeldExchange {
   #router!: LocalRouter;
   #model!: TestServer;
   #recorder!: TestServer;
-  readonly #opened = new Gate<string>();
-  readonly #content = new Gate<string>();
+  #opened = new Gate<string>();
+  #content = new Gate<string>();
   #payloadId = "";
   #wrappedAnswerKey: Buffer | undefined;
 
@@ -25,6 +25,14 @@ export class HeldExchange {
     exchange.#recorder = await startServer((request) => exchange.#forward(request));
     exchange.#router = await startLocalRouter({ upstream: exchange.#model.url, forensic: true });
     return exchange;
+  }
+
+  /** Forgets the former request: what follows is about the next one. */
+  reset(): void {
+    this.#content.resolve("");
+    this.#opened = new Gate();
+    this.#content = new Gate();
+    this.#wrappedAnswerKey = undefined;
   }
 
   /** What a client takes as `baseUrl`. */

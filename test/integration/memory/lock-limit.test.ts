@@ -56,7 +56,6 @@ const reason = whyNot();
     beforeEach(() => {
       promptLengths = [];
     });
-    afterEach(() => subject.kill());
 
     async function startUnder(lockLimit: number): Promise<void> {
       subject = await Subject.start(copy.path(subjectFile), { circumstances: unprivileged(lockLimit) });
@@ -66,10 +65,11 @@ const reason = whyNot();
     const memory = () => subject.call<Memory>("memory");
 
     describe("that may lock 8 MiB", () => {
-      beforeEach(async () => {
+      beforeAll(async () => {
         await startUnder(8 * MiB);
         await connect();
       });
+      afterAll(() => subject.kill());
 
       test("locks under the default policy, 'required', and knows its limit", async () => {
         const info = await memory();
@@ -87,13 +87,12 @@ const reason = whyNot();
       });
 
       test("opens answers up to what the limit leaves", async () => {
-        for (const size of [1, 4, 6]) expect(await ask(100, size * MiB)).toBe(size * MiB);
+        for (const size of [1, 6]) expect(await ask(100, size * MiB)).toBe(size * MiB);
       });
 
       test("refuses a larger answer with the limit and the remedy, and loses nothing: the next request works", async () => {
-        await ask(100, 10);
         const before = await memory();
-        for (let i = 0; i < 3; i++) {
+        for (let i = 0; i < 2; i++) {
           const error = await ask(100, 9 * MiB).then(
             () => undefined,
             (reason: unknown) => reason,
@@ -115,6 +114,7 @@ const reason = whyNot();
 
     describe("that may lock 64 KiB", () => {
       beforeEach(() => startUnder(64 * 1024));
+      afterEach(() => subject.kill());
 
       test("explains itself at construction under 'required', before anything is sent", async () => {
         const error = await connect("required").then(
@@ -124,7 +124,7 @@ const reason = whyNot();
         expect(error).toMatchObject({ name: "MemoryProtectionError", code: "MEMORY_LOCK" });
         const { message } = error as Error;
         for (const part of [String(64 * 1024), "ulimit -l", "preferred"]) expect(message).toContain(part);
-        // The constructor threw, not a request.
+        // It was the constructor that threw: there is no client to close.
         await expect(subject.call("close")).rejects.toThrow(/undefined/);
       });
 
