@@ -211,4 +211,8 @@ void ClearOpenSslError() noexcept {
   refused = LockedPool::Refusal::kNone;
 }
 
+void ReleaseOpenSslThread() noexcept {
+  OPENSSL_thread_stop();
+}
+
 }  // namespace nomyo
