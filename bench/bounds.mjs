@@ -52,16 +52,14 @@ export function bounds({ results, growth }) {
     row(
       "seal 9 MB ASCII",
       "100 × nomyo-js 0.1.0's own steps",
-      () => ["native", "webcrypto"].map((name) => find("seal", name, { content: "ascii", size: 9 * MiB, label: undefined })),
+      () =>
+        ["native", "webcrypto"].map((name) =>
+          find("seal", name, { content: "ascii", size: 9 * MiB, label: undefined }),
+        ),
       times(100, "seal"),
     ),
     row("seal 1 KB", "not slower than the pure-Node pipeline", () => againstNode("seal", 1024), times(1, "seal")),
-    row(
-      "open 9 MB, without RSA",
-      "2 × the pure-Node pipeline",
-      () => againstNode("open", 9 * MiB),
-      times(2, "open"),
-    ),
+    row("open 9 MB, without RSA", "2 × the pure-Node pipeline", () => againstNode("open", 9 * MiB), times(2, "open")),
     row(
       "open 9 MB, with RSA",
       "RSA time + that",

@@ -70,7 +70,8 @@ const checks = {
     evidence.sha256 === sha256(Buffer.alloc(size, "nomyo").toString("base64")),
   attestation: (_item, _contender, { valid, forged }) => valid === true && forged === false,
 };
-checks.stall = (item, contender, evidence, folder) => contender === "idle" || checks.rsa(item, contender, evidence, folder);
+checks.stall = (item, contender, evidence, folder) =>
+  contender === "idle" || checks.rsa(item, contender, evidence, folder);
 
 /** Throws {@link WrongResult} unless the evidence holds. */
 export async function check(item, contender, evidence, folder) {
@@ -81,5 +82,6 @@ export async function check(item, contender, evidence, folder) {
   } catch (error) {
     cause = error;
   }
-  if (!right) throw new WrongResult(`${item.name}: ${contender} gave a wrong result${cause ? ` (${cause.message})` : ""}.`);
+  if (!right)
+    throw new WrongResult(`${item.name}: ${contender} gave a wrong result${cause ? ` (${cause.message})` : ""}.`);
 }

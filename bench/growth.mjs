@@ -18,7 +18,9 @@ export function growth(results) {
       contender: points[0].contender,
       exponent: fitExponent(points.map(({ size, median }) => ({ size, cost: median }))),
       exponentOfVariablePart: fitExponent(
-        points.filter(({ size }) => size >= 16 * 1024).map(({ size, median, fixed }) => ({ size, cost: median - fixed })),
+        points
+          .filter(({ size }) => size >= 16 * 1024)
+          .map(({ size, median, fixed }) => ({ size, cost: median - fixed })),
       ),
       points: points.map(({ size, median, fixed }) => ({ size, median, fixed })),
     }));

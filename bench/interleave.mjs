@@ -12,7 +12,9 @@ import { summarise } from "../dist/bench/statistics.js";
  * @returns {Promise<object[]>} one result per contender, in the case's order
  */
 export async function interleave(item, contenders, run) {
-  const processes = contenders.map((name) => (name === "openssl" ? new OpensslContender() : new ContenderProcess(name)));
+  const processes = contenders.map((name) =>
+    name === "openssl" ? new OpensslContender() : new ContenderProcess(name),
+  );
   try {
     for (const contender of processes) await prepare(contender, item, run.folder);
     for (const contender of processes) {

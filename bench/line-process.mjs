@@ -81,10 +81,7 @@ export class ContenderProcess extends LineProcess {
   /** @param {string} contender e.g. `native`, `node:pieces` */
   constructor(contender) {
     const [name, variant] = contender.split(":");
-    super(
-      contender,
-      name === "python" ? [python, here("contenders/python.py")] : nodeScript("contender.mjs", name),
-    );
+    super(contender, name === "python" ? [python, here("contenders/python.py")] : nodeScript("contender.mjs", name));
     this.contender = contender;
     this.variant = variant;
   }

@@ -64,7 +64,8 @@ export function plan() {
     add("open", openers, { content: "ascii", size, label: "variants" });
   }
   for (const kind of ["seal", "open"]) {
-    for (const size of growthSizes) add(kind, ["native", "node"], { content: "ascii", size, label: "growth", growth: true });
+    for (const size of growthSizes)
+      add(kind, ["native", "node"], { content: "ascii", size, label: "growth", growth: true });
   }
   add("rsa", ["native", "node", "webcrypto", "python", "openssl"], { label: "4096 private", quick: true });
   add("keygen", ["native", "node", "webcrypto", "python", "openssl"], { label: "4096", samples: 1, quick: true });

@@ -3,13 +3,13 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { summarise } from "../dist/bench/statistics.js";
 
-const index = new URL("../dist/index.mjs", import.meta.url).href;
+/** From here both names resolve as they do for users. */
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 const scripts = {
   native: `
     const begin = performance.now();
-    const { SecureChatCompletion } = await import(${JSON.stringify(index)});
+    const { SecureChatCompletion } = await import("nomyo-native");
     const imported = performance.now();
     const client = new SecureChatCompletion({ apiKey: null });
     const constructed = performance.now();

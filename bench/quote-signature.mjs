@@ -30,7 +30,10 @@ function aikPublicKey(bytes) {
   }
   area.u16(); // curve
   if (area.u16() !== algorithm.none) area.u16(); // kdf
-  const coordinate = () => Buffer.concat([Buffer.alloc(32), area.sized()]).subarray(-32).toString("base64url");
+  const coordinate = () =>
+    Buffer.concat([Buffer.alloc(32), area.sized()])
+      .subarray(-32)
+      .toString("base64url");
   return key({ kty: "EC", crv: "P-256", x: coordinate(), y: coordinate() });
 }
 

@@ -33,12 +33,18 @@ async function withClients(names, work) {
 export function routerLoad(item, contenders, { rounds, turnMs, warmUpMs }) {
   return withClients(contenders, async (loads, router) => {
     const turns = loads.map(() => []);
-    for (const { client } of loads) await client.ask({ do: "load", milliseconds: 3 * warmUpMs, inFlight: item.inFlight, bytes });
+    for (const { client } of loads)
+      await client.ask({ do: "load", milliseconds: 3 * warmUpMs, inFlight: item.inFlight, bytes });
     for (let round = 0; round < rounds; round++) {
       for (let step = 0; step < loads.length; step++) {
         const index = (round + step) % loads.length;
         const before = (await router.ask({})).cpuMs;
-        const turn = await loads[index].client.ask({ do: "load", milliseconds: 5 * turnMs, inFlight: item.inFlight, bytes });
+        const turn = await loads[index].client.ask({
+          do: "load",
+          milliseconds: 5 * turnMs,
+          inFlight: item.inFlight,
+          bytes,
+        });
         turns[index].push({ ...turn, routerCpuMs: (await router.ask({})).cpuMs - before });
       }
     }
@@ -79,7 +85,18 @@ export function soak({ name, kind, label }, requests) {
     const routerAfter = (await router.ask({})).rss;
     return [
       {
-        ...{ case: name, kind, label, contender: "native", unit: "MiB", requests, seconds, memory, routerBefore, routerAfter },
+        ...{
+          case: name,
+          kind,
+          label,
+          contender: "native",
+          unit: "MiB",
+          requests,
+          seconds,
+          memory,
+          routerBefore,
+          routerAfter,
+        },
         requestsPerSecond: requests / seconds,
         clientCpuMs: cpuMs / requests,
       },

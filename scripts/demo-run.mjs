@@ -28,7 +28,7 @@ const width = 100;
 const print = (text = "") => process.stdout.write(`${text}\n`);
 const heading = (text) => print(`\n${cyan(`── ${text} `.padEnd(width, "─"))}`);
 const bytes = (count) => `${count.toLocaleString("en")} B`;
-const ms = (count) => `${count.toFixed(count < 10 ? 1 : 0)} ms`;
+const ms = (count) => (count < 1000 ? `${count.toFixed(count < 10 ? 1 : 0)} ms` : `${(count / 1000).toFixed(1)} s`);
 
 /** A label and its text, which is broken between words. */
 function row(label, text) {
@@ -87,7 +87,7 @@ async function startTpm() {
       ...["--server", `type=unixio,path=${socket}`, "--ctrl", `type=unixio,path=${socket}.ctrl`],
       ...["--flags", "not-need-init,startup-clear"],
     ],
-    { stdio: ["ignore", "ignore", "inherit"] },
+    { stdio: "ignore" },
   );
   for (
     let waited = 0;
@@ -267,7 +267,9 @@ function showAttestation(report) {
 async function ask(client, wire, { title, request, check, what }) {
   heading(title);
   const phases = [];
-  const onPhase = ({ phase, milliseconds }) => phases.push(`${phase} ${ms(milliseconds)}`);
+  const onPhase = ({ phase, milliseconds }) => {
+    if (milliseconds >= 0.05) phases.push(`${phase} ${ms(milliseconds)}`);
+  };
   diagnosticsChannel.subscribe("nomyo:request:phase", onPhase);
   const started = performance.now();
   const answer = await client.create(request);

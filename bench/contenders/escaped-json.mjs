@@ -7,7 +7,15 @@ const words = new Int32Array(pieceBytes / 4);
 const bytes = Buffer.from(words.buffer);
 /** What follows the backslash for each byte; 0: the byte is not escaped, 117: \u00XX. */
 const escapes = new Uint8Array(256).fill(117, 0, 32);
-for (const [character, escape] of Object.entries({ "\b": "b", "\t": "t", "\n": "n", "\f": "f", "\r": "r", '"': '"', "\\": "\\" })) {
+for (const [character, escape] of Object.entries({
+  "\b": "b",
+  "\t": "t",
+  "\n": "n",
+  "\f": "f",
+  "\r": "r",
+  '"': '"',
+  "\\": "\\",
+})) {
   escapes[character.charCodeAt(0)] = escape.charCodeAt(0);
 }
 const hex = "0123456789abcdef";

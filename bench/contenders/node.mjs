@@ -1,5 +1,13 @@
 // Node's own crypto, as fast as it gets (lib/bench/node-envelope.ts), and JavaScript's own escaping (escaped-json.mjs).
-import { createCipheriv, createPrivateKey, createPublicKey, generateKeyPair, privateDecrypt, randomBytes, verify } from "node:crypto";
+import {
+  createCipheriv,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPair,
+  privateDecrypt,
+  randomBytes,
+  verify,
+} from "node:crypto";
 import { createHash, constants } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
@@ -56,7 +64,9 @@ export const kinds = {
         const pair = await operation();
         return {
           pem: pair.publicKey.export({ type: "spki", format: "pem" }),
-          opens: sha256(JSON.stringify(openVariants.pieces(pair.privateKey, sealVariants.pieces(pair.publicKey, { text: "x" })))),
+          opens: sha256(
+            JSON.stringify(openVariants.pieces(pair.privateKey, sealVariants.pieces(pair.publicKey, { text: "x" }))),
+          ),
         };
       },
     };

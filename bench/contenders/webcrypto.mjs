@@ -12,11 +12,11 @@ const sha256 = (data) => createHash("sha256").update(data).digest("hex");
 function toBase64(bytes) {
   let binary = "";
   for (let index = 0; index < bytes.length; index++) binary += String.fromCharCode(bytes[index]);
-  return btoa(binary);
+  return globalThis.btoa(binary);
 }
 
 function fromBase64(text) {
-  const binary = atob(text);
+  const binary = globalThis.atob(text);
   const bytes = new Uint8Array(binary.length);
   for (let index = 0; index < binary.length; index++) bytes[index] = binary.charCodeAt(index);
   return bytes;

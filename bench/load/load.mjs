@@ -20,12 +20,16 @@ export async function serve(connect) {
   await client.close();
 }
 
-async function load(client, { milliseconds = Number.POSITIVE_INFINITY, requests = Number.POSITIVE_INFINITY, inFlight, bytes }) {
+async function load(
+  client,
+  { milliseconds = Number.POSITIVE_INFINITY, requests = Number.POSITIVE_INFINITY, inFlight, bytes },
+) {
   const body = chatRequest("ascii", bytes);
   const latencies = [];
   const memory = [];
   const delays = monitorEventLoopDelay({ resolution: 1 });
-  const sampleMemory = () => memory.push({ requests: latencies.length, rss: process.memoryUsage().rss, pool: client.memory() });
+  const sampleMemory = () =>
+    memory.push({ requests: latencies.length, rss: process.memoryUsage().rss, pool: client.memory() });
   const memoryEvery = Number.isFinite(requests) ? Math.max(1, Math.floor(requests / 200)) : Number.POSITIVE_INFINITY;
   const begin = performance.now();
   const cpu = process.cpuUsage();
@@ -38,7 +42,8 @@ async function load(client, { milliseconds = Number.POSITIVE_INFINITY, requests 
       const from = performance.now();
       const answer = await client.request(body);
       latencies.push(performance.now() - from);
-      if (typeof answer.choices?.[0]?.message?.content !== "string") throw new Error("The answer is not a chat completion.");
+      if (typeof answer.choices?.[0]?.message?.content !== "string")
+        throw new Error("The answer is not a chat completion.");
       if (latencies.length % memoryEvery === 0) sampleMemory();
     }
   };

@@ -4,8 +4,9 @@ import { startRouter } from "../../dist/router/index.js";
 
 const router = await startRouter({ port: 0, maxRequests: 1000 });
 process.stdout.write(`${JSON.stringify({ url: router.url })}\n`);
-for await (const _line of createInterface({ input: process.stdin })) {
+const questions = createInterface({ input: process.stdin });
+questions.on("line", () => {
   const { user, system } = process.cpuUsage();
   process.stdout.write(`${JSON.stringify({ cpuMs: (user + system) / 1000, rss: process.memoryUsage().rss })}\n`);
-}
-await router.close();
+});
+questions.on("close", () => router.close());

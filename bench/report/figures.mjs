@@ -10,10 +10,12 @@ export function milliseconds(value) {
 }
 
 /** How many times as fast. */
-export const ratio = (value) => `${value >= 99.5 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)} ×`;
+export const ratio = (value) =>
+  `${value >= 99.5 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)} ×`;
 
 /** How much `value` is over `limit`. */
-export const percentLess = (value, limit) => `${value >= limit ? "+" : "−"}${Math.abs((value / limit - 1) * 100).toFixed(1)} %`;
+export const percentLess = (value, limit) =>
+  `${value >= limit ? "+" : "−"}${Math.abs((value / limit - 1) * 100).toFixed(1)} %`;
 
 /** @param {number} bytesPerMs */
 export function rate(bytesPerMs) {

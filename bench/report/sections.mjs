@@ -44,9 +44,17 @@ export function sections(report) {
       columns: ["job", "way", "median", "p10 – p90", "nomyo-native is"],
       rows: ["seal", "open"].flatMap((kind) =>
         of(kind, ["variants"]).map((result) => {
-          const own = of(kind, ["variants"]).find(({ size, contender }) => size === result.size && contender === "native");
+          const own = of(kind, ["variants"]).find(
+            ({ size, contender }) => size === result.size && contender === "native",
+          );
           const against = own === undefined || own === result ? "" : ratio(result.median / own.median);
-          return [`${kind} ${sizeText(result.size)}`, nameOf(result.contender), milliseconds(result.median), spread(result), against];
+          return [
+            `${kind} ${sizeText(result.size)}`,
+            nameOf(result.contender),
+            milliseconds(result.median),
+            spread(result),
+            against,
+          ];
         }),
       ),
     },
@@ -67,7 +75,10 @@ export function sections(report) {
     {
       title: "AES-256-GCM and base64 alone",
       text: "What the steps cost by themselves, outside this package.",
-      ...comparison(["aes", "base64"].flatMap((kind) => of(kind)), ({ median }) => median),
+      ...comparison(
+        ["aes", "base64"].flatMap((kind) => of(kind)),
+        ({ median }) => median,
+      ),
     },
     {
       title: "Attestation verification",
@@ -87,7 +98,18 @@ export function sections(report) {
     {
       title: "Whole requests through the local router",
       text: "1 KB requests; client and router are processes of their own that share this machine's cores, so the router's private operation is in the latency too.",
-      columns: ["in flight", "client", "requests/s", "median", "p10 – p90", "99 %", "client CPU each", "router CPU each", "event loop 99 % / longest", "RSS before → after"],
+      columns: [
+        "in flight",
+        "client",
+        "requests/s",
+        "median",
+        "p10 – p90",
+        "99 %",
+        "client CPU each",
+        "router CPU each",
+        "event loop 99 % / longest",
+        "RSS before → after",
+      ],
       rows: of("router").map((result) => [
         String(result.inFlight),
         nameOf(result.contender),
@@ -158,10 +180,18 @@ function comparison(results, cost) {
       if (contender === first) return [`${time} (${spreadOf(result, cost)})`, rate(result.size / cost(result))];
       return [time, own === undefined ? "" : ratio(cost(result) / cost(own))];
     });
-    return [own?.content ?? results.find((one) => one.case === name).kind, sizeText(results.find((one) => one.case === name).size), ...cells];
+    return [
+      own?.content ?? results.find((one) => one.case === name).kind,
+      sizeText(results.find((one) => one.case === name).size),
+      ...cells,
+    ];
   });
   return {
-    columns: ["content", "size", ...contenders.flatMap((contender) => [nameOf(contender), contender === first ? "rate" : "×"])],
+    columns: [
+      "content",
+      "size",
+      ...contenders.flatMap((contender) => [nameOf(contender), contender === first ? "rate" : "×"]),
+    ],
     rows,
   };
 }
@@ -189,12 +219,23 @@ function list(results) {
 /** Machine, versions and method, as lines of a name and a value. */
 export function surroundings({ machine, versions, startedAt, seconds, quick, rounds }) {
   const lines = [
-    ["machine", `${machine.cpu}, ${machine.cores} cores, ${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB; load at the start ${machine.loadAtStart.toFixed(2)}`],
+    [
+      "machine",
+      `${machine.cpu}, ${machine.cores} cores, ${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB; load at the start ${machine.loadAtStart.toFixed(2)}`,
+    ],
     ["system", `${machine.system}; memory locked by ${machine.memoryLocking}`],
-    ["nomyo-native", `${versions.nomyoNative} (${versions.buildType}, ${versions.compiler}), ${versions.opensslNative}`],
+    [
+      "nomyo-native",
+      `${versions.nomyoNative} (${versions.buildType}, ${versions.compiler}), ${versions.opensslNative}`,
+    ],
     ["Node", `${versions.node}, V8 ${versions.v8}, OpenSSL ${versions.opensslNode}`],
     ["openssl", versions.opensslCommand ?? "not installed"],
-    ["Python", versions.cryptography === undefined ? "cryptography is not installed" : `${versions.python}, cryptography ${versions.cryptography}, ${versions.opensslCryptography}`],
+    [
+      "Python",
+      versions.cryptography === undefined
+        ? "cryptography is not installed"
+        : `${versions.python}, cryptography ${versions.cryptography}, ${versions.opensslCryptography}`,
+    ],
     ["run", `${startedAt}, ${seconds.toFixed(0)} s, ${rounds} rounds${quick ? ", --quick: rough figures" : ""}`],
   ];
   return lines;

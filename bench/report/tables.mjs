@@ -2,7 +2,11 @@
 import { sections, surroundings } from "./sections.mjs";
 
 export function tables(report) {
-  const parts = [surroundings(report).map(([name, value]) => `${name.padEnd(14)}${value}`).join("\n")];
+  const parts = [
+    surroundings(report)
+      .map(([name, value]) => `${name.padEnd(14)}${value}`)
+      .join("\n"),
+  ];
   for (const { title, text, columns, rows } of sections(report)) {
     parts.push(`${title}\n${wrap(text, 110)}\n\n${grid([columns, ...rows])}`);
   }
@@ -18,7 +22,11 @@ function grid(rows) {
       .join("  ")
       .trimEnd();
   const [head, ...body] = rows.map(line);
-  return [`  ${head}`, `  ${widths.map((width) => "─".repeat(width)).join("  ")}`, ...body.map((one) => `  ${one}`)].join("\n");
+  return [
+    `  ${head}`,
+    `  ${widths.map((width) => "─".repeat(width)).join("  ")}`,
+    ...body.map((one) => `  ${one}`),
+  ].join("\n");
 }
 
 function wrap(text, width) {

@@ -108,7 +108,8 @@ function faultOf(error: unknown): AttestationFault | undefined {
 /** What is not JSON (a cycle, a BigInt, undefined) cannot have come from a server: it is judged as a block that is missing. */
 function jsonOf(attestation: unknown): string {
   try {
-    return JSON.stringify(attestation) ?? "null";
+    const text: unknown = JSON.stringify(attestation); // its type forgets that it may be undefined
+    return typeof text === "string" ? text : "null";
   } catch {
     return "null";
   }

@@ -134,22 +134,24 @@ export const openParsed: NodeOpener = (key, body) => {
   return parse(Buffer.concat([gcm.update(payload.ciphertext, "base64"), gcm.final()]));
 };
 
-/** A field's text, found by its name; base64 holds no quotation mark and no escape. */
-function field(body: Buffer, name: string, from: number): { start: number; end: number } {
-  const start = body.indexOf(`"${name}":"`, from, "latin1") + name.length + 4;
+/** Where a field's text starts and ends; base64 holds no quotation mark and no escape. Undefined where it is written otherwise. */
+function field(body: Buffer, name: string, from: number): { start: number; end: number } | undefined {
+  const at = body.indexOf(`"${name}":"`, from, "latin1");
+  if (at < 0) return undefined;
+  const start = at + name.length + 4;
   return { start, end: body.indexOf('"', start, "latin1") };
 }
 
+/** Cuts the fields out of the package's bytes, if they stand without white space and the ciphertext first; else it is parsed. */
 function openSliced(key: KeyObject, body: Buffer, decrypt: typeof decryptWhole): unknown {
-  const payload = body.indexOf('"encrypted_payload"', 0, "latin1");
-  const ciphertext = field(body, "ciphertext", payload);
-  // In the order in which packages are written, the rest follows the ciphertext.
-  const text = (name: string): string => {
-    const { start, end } = field(body, name, ciphertext.end);
-    return body.toString("latin1", start, end);
-  };
-  const gcm = decipher(unwrap(key, text("encrypted_aes_key")), text("nonce"), text("tag"));
-  return parse(decrypt(gcm, body, ciphertext.start, ciphertext.end));
+  const ciphertext = field(body, "ciphertext", 0);
+  if (ciphertext === undefined) return openParsed(key, body);
+  const [wrapped, iv, tag] = ["encrypted_aes_key", "nonce", "tag"].map((name) => {
+    const found = field(body, name, ciphertext.end);
+    return found === undefined ? undefined : body.toString("latin1", found.start, found.end);
+  });
+  if (wrapped === undefined || iv === undefined || tag === undefined) return openParsed(key, body);
+  return parse(decrypt(decipher(unwrap(key, wrapped), iv, tag), body, ciphertext.start, ciphertext.end));
 }
 
 function decryptWhole(gcm: ReturnType<typeof decipher>, body: Buffer, start: number, end: number): Buffer {

@@ -1,5 +1,7 @@
 /** Timing of one operation: warmed up, in batches where a single run is too short for the clock. */
 
+import { summarise } from "./statistics.js";
+
 /** One run of what is measured. A promise is awaited within the time that counts. */
 export type Operation = () => unknown;
 
@@ -17,15 +19,14 @@ export class Sampler {
 
   /** Runs for about `milliseconds`, at least once, so that code is compiled and caches and pools are filled; then sizes the batches. */
   async warmUp(milliseconds: number): Promise<void> {
+    const begin = performance.now();
     const first = this.#operation();
-    this.#isAsync = first instanceof Promise;
+    this.#isAsync = typeof (first as PromiseLike<unknown> | undefined)?.then === "function";
     await first;
-    const times: number[] = [];
-    const end = performance.now() + milliseconds;
-    while (performance.now() < end) times.push(await this.#time(1));
-    const typical =
-      times.length === 0 ? milliseconds : (times.sort((a, b) => a - b)[times.length >> 1] ?? milliseconds);
-    this.#batch = Math.max(1, Math.ceil(shortestSampleMs / Math.max(typical, 1e-6)));
+    const times = [performance.now() - begin];
+    while (performance.now() - begin < milliseconds) times.push(await this.#time(1));
+    const typical = summarise(times).median;
+    this.#batch = Math.max(1, Math.ceil(shortestSampleMs / Math.max(typical, 1e-5)));
   }
 
   /** Milliseconds of single runs, for about `milliseconds` in all, `maximum` at most and one at least. */

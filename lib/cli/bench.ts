@@ -1,124 +1,212 @@
-/** `nomyo-native bench`: what sealing, opening and keys cost on this machine. The comparison with other ways is the repository's `npm run bench`. */
-import { cpus } from "node:os";
-import { native, type PrivateKeyHandle, type PublicKeyHandle } from "../native.js";
+/**
+ * `nomyo-native bench`: how fast this machine seals, opens and makes keys, beside Node's own crypto. It needs the package alone. The full
+ * comparison, with other libraries, the router and a picture, is `npm run bench` in the repository.
+ */
+import { createPrivateKey, createPublicKey } from "node:crypto";
+import { openPieces, sealPieces } from "../bench/node-envelope.js";
+import { chatRequest, contents, type Content } from "../bench/payload.js";
+import { Sampler, type Operation } from "../bench/sampler.js";
+import { summarise, type Summary } from "../bench/statistics.js";
+import { openPackage } from "../envelope/open.js";
+import { sealJson } from "../envelope/seal.js";
+import { native } from "../native.js";
+import type { LockPolicy, PrivateKeyHandle, PublicKeyHandle } from "../native.js";
 import { parse, wholeNumber } from "./arguments.js";
-import { exitCode } from "./exit-code.js";
+import { exitCode, UsageError } from "./exit-code.js";
 import type { Streams } from "./streams.js";
 
-export const benchHelp = `Usage: nomyo-native bench [--seconds NUMBER] [--json]
+const help = `Usage: nomyo-native bench [options]
 
-Measures on this machine: making an RSA-4096 key, sealing and opening packages of 1 KB, 100 KB and 9 MB. Medians; each line is
-measured for about --seconds (1).
+Measures on this machine: sealing a request, opening an answer, the RSA-4096 private operation and key generation, each
+beside the fastest way that Node's own crypto offers. The two take turns; figures are medians of single calls.
 
-  --seconds NUMBER
-  --json
-  -h, --help
+  --size BYTES       bytes of the serialised request, 1024 to 10485760; may be repeated (1024, 1048576, 9437184)
+  --content KIND     ascii (default), latin1, cjk or tools
+  --seconds N        time for each line, 1 to 600 (2)
+  --json             print JSON: milliseconds, one object for each line
+  --help
 `;
 
-const options = {
-  seconds: { type: "string" },
-  json: { type: "boolean" },
-  help: { type: "boolean", short: "h" },
-} as const;
+const policy: LockPolicy = "required";
+const sealing = { policy, maxPlaintextBytes: 10 * 1024 * 1024 };
+/** Turns of each side. */
+const rounds = 5;
 
 interface Line {
-  readonly what: string;
-  /** Milliseconds. */
-  readonly median: number;
-  readonly runs: number;
-  /** Of plaintext, where there is one. */
+  readonly job: string;
+  /** Bytes of the serialised request; undefined where there is none. */
   readonly bytes?: number;
+  readonly native: Summary;
+  readonly node?: Summary;
 }
 
+/** Runs the command; gives its exit code. */
 export async function runBench(args: readonly string[], streams: Streams): Promise<number> {
-  const { values } = parse({ args: [...args], options, allowPositionals: false });
-  if (values.help === true) {
-    streams.stdout.write(benchHelp);
+  const options = readOptions(args);
+  if (options === undefined) {
+    streams.stdout.write(help);
     return exitCode.ok;
   }
-  const budgetMs = (wholeNumber("seconds", values.seconds) ?? 1) * 1000;
+  const lines: Line[] = [];
   const build = native.getBuildInfo();
-  const machine = {
-    version: build.version,
-    openssl: build.opensslVersion,
-    node: process.version,
-    platform: `${process.platform}-${process.arch}`,
-    cpu: cpus()[0]?.model.trim() ?? "unknown",
-    memory: native.memoryInfo().mechanism,
+  const report = (line: Line): void => {
+    lines.push(line);
+    if (!options.json) streams.stdout.write(row(line));
   };
-  const lines = await measureAll(budgetMs);
-  if (values.json === true) {
-    streams.stdout.write(`${JSON.stringify({ machine, lines })}\n`);
-    return exitCode.ok;
+  if (!options.json) {
+    streams.stdout.write(`nomyo-native ${build.version}, ${build.opensslVersion}; Node ${process.version}, OpenSSL `);
+    streams.stdout.write(`${process.versions.openssl}; ${options.content}; medians, 10 % and 90 % quantiles\n\n`);
   }
-  streams.stdout.write(
-    `nomyo-native ${machine.version}, ${machine.openssl}, Node ${machine.node}, ${machine.platform}\n` +
-      `${machine.cpu}, memory: ${machine.memory}\n\n${lines.map(tableLine).join("")}`,
-  );
+  await measure(options, report);
+  if (options.json) {
+    const versions = { nomyoNative: build.version, openssl: build.opensslVersion, node: process.version };
+    streams.stdout.write(`${JSON.stringify({ schema: 1, versions, content: options.content, unit: "ms", lines })}\n`);
+  }
   return exitCode.ok;
 }
 
-async function measureAll(budgetMs: number): Promise<Line[]> {
-  const policy = "required";
-  const keyTimes: number[] = [];
-  let key: PrivateKeyHandle | undefined;
+interface Options {
+  readonly sizes: readonly number[];
+  readonly content: Content;
+  readonly milliseconds: number;
+  readonly json: boolean;
+}
+
+function readOptions(args: readonly string[]): Options | undefined {
+  const { values } = parse({
+    args: [...args],
+    options: {
+      size: { type: "string", multiple: true, default: ["1024", "1048576", "9437184"] },
+      content: { type: "string", default: "ascii" },
+      seconds: { type: "string", default: "2" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const sizes = values.size.map((text) => {
+    const size = wholeNumber("size", text) ?? 0;
+    if (size < 1024 || size > 10_485_760) throw new UsageError("--size takes 1024 to 10485760 bytes.");
+    return size;
+  });
+  const content = contents.find((one) => one === values.content);
+  if (content === undefined) throw new UsageError(`--content is one of ${contents.join(", ")}.`);
+  const seconds = wholeNumber("seconds", values.seconds) ?? 0;
+  if (seconds < 1 || seconds > 600) throw new UsageError("--seconds takes 1 to 600.");
+  return { sizes, content, milliseconds: seconds * 1000, json: values.json };
+}
+
+async function measure({ sizes, content, milliseconds }: Options, report: (line: Line) => void): Promise<void> {
+  const key = await native.generatePrivateKey(4096, policy);
   try {
-    const deadline = performance.now() + budgetMs;
-    do {
-      const start = performance.now();
-      const made = await native.generatePrivateKey(4096, policy);
-      keyTimes.push(performance.now() - start);
-      if (key !== undefined) native.privateKeyDispose(key);
-      key = made;
-    } while (performance.now() < deadline);
-    const lines: Line[] = [{ what: "make an RSA-4096 key", median: median(keyTimes), runs: keyTimes.length }];
-    for (const bytes of [1_000, 100_000, 9_000_000]) lines.push(...(await measureSize(key, bytes, budgetMs)));
-    return lines;
+    const recipient = native.privateKeyPublic(key);
+    const nodeKeys = await exportToNode(key);
+    for (const bytes of sizes) {
+      const request = chatRequest(content, bytes);
+      const body = sealPieces(nodeKeys.public, request);
+      await check(key, recipient, nodeKeys.private, request);
+      const seal = await compare(
+        () => sealJson(recipient, request, sealing),
+        () => sealPieces(nodeKeys.public, request),
+        milliseconds,
+      );
+      report({ job: "seal", bytes, ...seal });
+      const opened = await compare(
+        () => open(key, body),
+        () => openPieces(nodeKeys.private, body),
+        milliseconds,
+      );
+      report({ job: "open", bytes, ...opened });
+    }
+    const smallest = sealPieces(nodeKeys.public, {});
+    const rsa = await compare(
+      () => open(key, smallest),
+      () => openPieces(nodeKeys.private, smallest),
+      milliseconds,
+    );
+    report({ job: "RSA-4096", ...rsa });
   } finally {
-    if (key !== undefined) native.privateKeyDispose(key);
+    native.privateKeyDispose(key);
+  }
+  report({ job: "new key", native: await keyGeneration(milliseconds) });
+}
+
+/** The same key for Node's crypto: a throw-away key, which protects nothing. */
+async function exportToNode(key: PrivateKeyHandle) {
+  const pem = await native.exportPrivateKey(key, null, policy);
+  try {
+    const text = native.bufferToString(pem);
+    return { private: createPrivateKey(text), public: createPublicKey(text) };
+  } finally {
+    native.bufferDispose(pem);
   }
 }
 
-async function measureSize(key: PrivateKeyHandle, bytes: number, budgetMs: number): Promise<Line[]> {
-  const recipient: PublicKeyHandle = native.privateKeyPublic(key);
-  const frame = '{"model":"m","messages":[{"role":"user","content":""}]}';
-  const json = Buffer.from(frame.replace('""', `"${"a".repeat(Math.max(1, bytes - frame.length))}"`));
-  const limits = { maxPlaintextBytes: json.length, maxDepth: 16 };
-  const seal = () => native.sealBytes(recipient, json, { maxPlaintextBytes: json.length, policy: "required" });
-  const sealed = seal();
-  const sealing = await measure(budgetMs, seal);
-  const opening = await measure(budgetMs, async () =>
-    native.openedDispose(await native.open(key, sealed, limits, "required")),
-  );
-  return [
-    { what: `seal ${size(bytes)}`, bytes: json.length, ...sealing },
-    { what: `open ${size(bytes)}`, bytes: json.length, ...opening },
-  ];
+async function open(key: PrivateKeyHandle, body: Uint8Array): Promise<unknown> {
+  const opened = await openPackage(key, body, { policy });
+  try {
+    return opened.value();
+  } finally {
+    opened.dispose();
+  }
 }
 
-async function measure(budgetMs: number, work: () => unknown): Promise<{ median: number; runs: number }> {
-  // The first runs fault pages in and fill caches.
-  for (let i = 0; i < 3; i += 1) await work();
+/** Each side opens what the other sealed: a figure for a wrong result would be worth nothing. */
+async function check(
+  key: PrivateKeyHandle,
+  recipient: PublicKeyHandle,
+  nodeKey: ReturnType<typeof createPrivateKey>,
+  request: unknown,
+): Promise<void> {
+  const byNode = openPieces(nodeKey, Buffer.from(sealJson(recipient, request, sealing)));
+  const byNative = await open(key, sealPieces(createPublicKey(nodeKey), request));
+  const expected = JSON.stringify(request);
+  if (JSON.stringify(byNode) !== expected || JSON.stringify(byNative) !== expected) {
+    throw new Error("What one side sealed, the other opened to something else. Please report this.");
+  }
+}
+
+async function compare(
+  own: Operation,
+  other: Operation,
+  milliseconds: number,
+): Promise<{ readonly native: Summary; readonly node: Summary }> {
+  const samplers = [new Sampler(own), new Sampler(other)] as const;
+  const turn = milliseconds / 2 / (rounds + 1);
+  for (const sampler of samplers) await sampler.warmUp(turn);
+  const samples: [number[], number[]] = [[], []];
+  for (let round = 0; round < rounds; round++) {
+    samples[0].push(...(await samplers[0].round(turn)));
+    samples[1].push(...(await samplers[1].round(turn)));
+  }
+  return { native: summarise(samples[0]), node: summarise(samples[1]) };
+}
+
+/** Times spread over a factor of ten: at least three are made, whatever the time. */
+async function keyGeneration(milliseconds: number): Promise<Summary> {
   const times: number[] = [];
-  const deadline = performance.now() + budgetMs;
-  do {
-    const start = performance.now();
-    await work();
-    times.push(performance.now() - start);
-  } while (performance.now() < deadline);
-  return { median: median(times), runs: times.length };
+  const end = performance.now() + milliseconds;
+  while (times.length < 3 || performance.now() < end) {
+    const begin = performance.now();
+    const key = await native.generatePrivateKey(4096, policy);
+    times.push(performance.now() - begin);
+    native.privateKeyDispose(key);
+  }
+  return summarise(times);
 }
 
-function median(times: readonly number[]): number {
-  const sorted = [...times].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
+function row({ job, bytes, native: own, node }: Line): string {
+  const time = ({ median, p10, p90 }: Summary): string => `${text(median)} (${text(p10)} – ${text(p90)})`;
+  const size = bytes === undefined ? "" : `${bytes} B`;
+  const rate = bytes === undefined ? "" : `${(bytes / own.median / 1000).toPrecision(3)} MB/s`;
+  const beside = node === undefined ? "" : `Node ${time(node)}   ${(node.median / own.median).toFixed(2)} ×`;
+  return (
+    `${job.padEnd(9)} ${size.padStart(10)}   ${time(own).padEnd(32)} ${rate.padStart(10)}   ${beside}`.trimEnd() + "\n"
+  );
 }
 
-function tableLine({ what, median: time, runs, bytes }: Line): string {
-  const rate = bytes === undefined ? "" : `${(bytes / 1e6 / (time / 1e3)).toFixed(0)} MB/s`;
-  return `${what.padEnd(24)}${time.toFixed(3).padStart(12)} ms${rate.padStart(14)}${`${runs} runs`.padStart(14)}\n`;
-}
-
-function size(bytes: number): string {
-  return bytes >= 1_000_000 ? `${bytes / 1_000_000} MB` : `${bytes / 1_000} KB`;
+/** Three significant digits of milliseconds, in the unit that fits. */
+function text(ms: number): string {
+  if (ms < 1) return `${Number((ms * 1000).toPrecision(3))} µs`;
+  return ms < 1000 ? `${Number(ms.toPrecision(3))} ms` : `${Number((ms / 1000).toPrecision(3))} s`;
 }

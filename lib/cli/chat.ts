@@ -1,20 +1,21 @@
 /** `nomyo-native chat`: a prompt from an argument, from stdin, or several in turn at a terminal. */
 import { readFile } from "node:fs/promises";
-import { createInterface } from "node:readline/promises";
+import { createInterface } from "node:readline";
+import { parsePolicy } from "../attestation/policy.js";
 import type { ClientOptions } from "../client/options.js";
 import { SecureChatCompletion } from "../client/secure-chat-completion.js";
 import { APIUserAbortError, ConfigurationError, NomyoError } from "../errors.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import type { ChatCompletion, ChatMessage } from "../openai/chat-types.js";
 import { parse, wholeNumber } from "./arguments.js";
-import { exitCode, exitCodeOf, UsageError } from "./exit-code.js";
+import { exitCode, UsageError } from "./exit-code.js";
 import { readSecretText } from "./secret.js";
 import type { Streams } from "./streams.js";
 
 export const chatHelp = `Usage: nomyo-native chat [options] [PROMPT]
 
-Sends the prompt, end-to-end encrypted, and prints the answer. Without PROMPT it is read from stdin; at a terminal you get a
-conversation: an empty line or Ctrl-D ends it, /new starts over.
+Sends the prompt, end-to-end encrypted, and prints the answer. Without PROMPT it is read from stdin; at a terminal you
+get a conversation: an empty line or Ctrl-D ends it, /new starts over.
 
   nomyo-native chat "What does a TPM quote prove?"
   nomyo-native chat --tier maximum --attestation require --json < prompt.txt
@@ -38,8 +39,8 @@ conversation: an empty line or Ctrl-D ends it, /new starts over.
   --quiet                   nothing on stderr about attestation and time
   -h, --help
 
-Exit codes: 0 answered, 1 failed, 2 wrong arguments, 3 refused for security, 4 the server refused or failed, 5 no connection or
-out of time, 130 interrupted.
+Exit codes: 0 answered, 1 failed, 2 wrong arguments, 3 refused for security, 4 the server refused or failed,
+5 no connection or out of time, 130 interrupted.
 `;
 
 const options = {
@@ -111,46 +112,43 @@ class Chat {
   /** Turn after turn; an answer that fails leaves the conversation as it was before the question. */
   async conversation(): Promise<number> {
     const { stdin, stdout, stderr } = this.#streams;
-    const lines = createInterface({ input: stdin, output: stdout, terminal: true });
+    const lines = createInterface({ input: stdin, output: stdout, terminal: true, prompt: "> " });
     let messages = this.#opening();
     let code: number = exitCode.ok;
-    let abort: AbortController | undefined;
-    const ended = new AbortController();
-    lines.on("close", () => ended.abort());
+    let waiting: AbortController | undefined;
     // Ctrl-C ends the answer that is being waited for, or else the conversation.
     lines.on("SIGINT", () => {
-      if (abort !== undefined) {
-        abort.abort();
+      if (waiting !== undefined) {
+        waiting.abort();
         return;
       }
       code = exitCode.interrupted;
       lines.close();
     });
-    try {
-      for (;;) {
-        const prompt = await lines.question("> ", { signal: ended.signal }).catch(() => "");
-        if (prompt.trim() === "") return code;
-        if (prompt.trim() === "/new") {
-          messages = this.#opening();
-          continue;
-        }
-        abort = new AbortController();
+    lines.prompt();
+    // The iterator keeps what is typed while an answer is waited for.
+    for await (const line of lines) {
+      if (line.trim() === "") break;
+      if (line.trim() === "/new") {
+        messages = this.#opening();
+      } else {
+        waiting = new AbortController();
         try {
-          const turn: ChatMessage[] = [...messages, { role: "user", content: prompt }];
-          const answer = await this.#ask(turn, abort.signal);
+          const turn: ChatMessage[] = [...messages, { role: "user", content: line }];
+          const answer = await this.#ask(turn, waiting.signal);
           this.#print(answer);
           messages = [...turn, { role: "assistant", content: answer.choices[0]?.message.content ?? "" }];
         } catch (error) {
           if (!(error instanceof NomyoError)) throw error;
-          code = exitCodeOf(error);
           stderr.write(`nomyo-native: ${error.message}\n`);
         } finally {
-          abort = undefined;
+          waiting = undefined;
         }
       }
-    } finally {
-      lines.close();
+      lines.prompt();
     }
+    lines.close();
+    return code;
   }
 
   #opening(): ChatMessage[] {
@@ -230,7 +228,7 @@ async function attestationOption(values: Values): Promise<ClientOptions["attesta
   if (policy === undefined) return attestation as "off" | "report" | "require" | undefined;
   if (attestation !== undefined) throw new UsageError("--policy says the mode itself: leave --attestation out.");
   try {
-    return JSON.parse(await readFile(policy, "utf8")) as ClientOptions["attestation"];
+    return parsePolicy(await readFile(policy), "--policy");
   } catch (error) {
     const { code, syscall } = error as NodeJS.ErrnoException;
     if (syscall === undefined) throw error;

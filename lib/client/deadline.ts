@@ -1,3 +1,5 @@
+import { setMaxListeners } from "node:events";
+
 import { APIConnectionTimeoutError, APIUserAbortError } from "../errors.js";
 
 /**
@@ -24,6 +26,8 @@ export class Deadline {
         onAbort();
         break;
       }
+      // Many requests may share a signal on purpose; without this Node would print a warning about it.
+      if (signal instanceof EventTarget) setMaxListeners(0, signal);
       signal.addEventListener("abort", onAbort, { once: true });
       this.#unlisten.push(() => signal.removeEventListener("abort", onAbort));
     }

@@ -11,7 +11,11 @@ import {
   SecurityError,
 } from "../errors.js";
 import type { Sent } from "../errors.js";
-import { enforce } from "../attestation/enforcement.js";
+import { enforce, enforcementOf } from "../attestation/enforcement.js";
+import { Preflight } from "../attestation/preflight.js";
+import { policyId } from "../attestation/policy.js";
+import { boundPayloadId } from "../attestation/qualifying-data.js";
+import type { AttestationReport } from "../attestation/report.js";
 import { openPackage } from "../envelope/open.js";
 import type { OpenedPackage } from "../envelope/open.js";
 import { sealJson } from "../envelope/seal.js";
@@ -43,6 +47,9 @@ const MAX_PLAINTEXT_BYTES = 10_485_760;
 /** A public key as PEM is under 2 KiB. */
 const MAX_KEY_BYTES = 65_536;
 
+/** The model that is asked for one token when only its server's quote is wanted. */
+const ATTESTATION_MODEL = "Qwen/Qwen3-0.6B";
+
 /** An answer that has been opened, found to belong to the request, and, where required, attested. */
 export interface OpenedAnswer {
   /** The plaintext, in locked memory. Whoever gets it disposes of it. */
@@ -69,6 +76,8 @@ export class SecureChannel {
   readonly keys: ClientKeys;
   readonly #transport: Transport;
   readonly #serverKeys = new Map<string, ServerKeyCache>();
+  /** By base URL, policy and tier: what was attested for one says nothing of another. */
+  readonly #preflights = new Map<string, Preflight>();
   readonly #limiter: RateLimiter | undefined;
   readonly #memory: MemoryCheck;
   readonly #closing = new AbortController();
@@ -93,8 +102,56 @@ export class SecureChannel {
 
   /** Sends one request, with as many attempts as its options allow, and opens its answer. */
   request(payload: object, model: string, options: ResolvedRequestOptions): Promise<OpenedAnswer> {
+    return this.#track(() => this.#request(payload, model, options));
+  }
+
+  /**
+   * Sends a harmless request of one token for the sake of its quote.
+   *
+   * @returns the report; in mode `off` as in mode `report`, since somebody has asked.
+   */
+  attest(options: ResolvedRequestOptions, model: string = ATTESTATION_MODEL): Promise<AttestationReport> {
+    return this.#track(() => this.#attest(options, model));
+  }
+
+  #request(payload: object, model: string, options: ResolvedRequestOptions): Promise<OpenedAnswer> {
     const trace: RequestTrace = { server: options.baseUrl, model, securityTier: options.securityTier, attempts: 0 };
-    return this.#track(() => traceRequest(trace, () => this.#attempts(payload, options, trace)));
+    return traceRequest(trace, async () => {
+      if (options.attestation.preflight) await this.#preflight(model, options);
+      return this.#attempts(payload, options, trace);
+    });
+  }
+
+  async #attest(options: ResolvedRequestOptions, model: string): Promise<AttestationReport> {
+    const asked = options.attestation.mode === "off" ? enforcementOf("report") : options.attestation;
+    const payload = { model, messages: [{ role: "user", content: "ping" }], max_tokens: 1 };
+    const { opened, metadata } = await this.#request(payload, model, {
+      ...options,
+      attestation: { ...asked, preflight: false },
+    });
+    opened.dispose();
+    return metadata.attestation_report as AttestationReport;
+  }
+
+  /** Has the server attested before the prompt leaves. Whatever goes wrong here, the request itself was not sent. */
+  async #preflight(model: string, options: ResolvedRequestOptions): Promise<void> {
+    const { baseUrl, attestation, securityTier } = options;
+    const name = JSON.stringify([baseUrl, policyId(attestation.policy), securityTier]);
+    let preflight = this.#preflights.get(name);
+    if (preflight === undefined) this.#preflights.set(name, (preflight = new Preflight(attestation.maxAgeMs)));
+    const patience = new Deadline(options.timeout, [options.signal, this.#closing.signal]);
+    try {
+      const { key } = await this.#serverKeyCache(baseUrl).get((promise) => patience.race(promise));
+      // Without the signal of this one caller: others may wait for the same verdict.
+      const verdict = preflight.ensure(key.fingerprint, () => this.#attest({ ...options, signal: undefined }, model));
+      await patience.race(verdict);
+    } catch (failure) {
+      const error = complete(failure, { sent: "no", payloadId: undefined });
+      if (error instanceof NomyoError) error.sent = "no";
+      throw error;
+    } finally {
+      patience.dispose();
+    }
   }
 
   /** The server's key, checked against the pins. */
@@ -243,7 +300,10 @@ export class SecureChannel {
       state.serverKey = key;
       state.keyWasCached = cached;
       const credential = await deadline.race(authorization(options.apiKey));
-      const payloadId = (state.payloadId = trace.payloadId = randomUUID());
+      const uuid = randomUUID();
+      const bound = options.attestation.binding !== "none";
+      const payloadId = bound ? boundPayloadId(uuid, key.pem, held.publicPem) : uuid;
+      state.payloadId = trace.payloadId = payloadId;
       const body = await tracePhase(trace, "seal", () => this.seal(key, payload));
       trace.requestBytes = body.byteLength;
       deadline.throwIfOver();
@@ -257,7 +317,7 @@ export class SecureChannel {
             // Compressed answers gain nothing (base64 of ciphertext), and their size would have to be limited twice.
             "Accept-Encoding": "identity",
             "X-Payload-ID": payloadId,
-            "X-Public-Key": held.header,
+            "X-Public-Key": encodeURIComponent(held.publicPem),
             ...(credential === undefined ? {} : { Authorization: credential }),
             ...(options.securityTier === undefined ? {} : { "X-Security-Tier": options.securityTier }),
           },
@@ -289,7 +349,7 @@ export class SecureChannel {
       try {
         const server = checkServerMetadata(opened.find("/_metadata"), payloadId);
         const report = await tracePhase(trace, "verify", () =>
-          deadline.race(enforce(options.attestation, server["tpm_attestation"], payloadId)),
+          deadline.race(enforce(options.attestation, server["tpm_attestation"], payloadId, server["payload_binding"])),
         );
         return {
           opened,

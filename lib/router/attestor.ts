@@ -4,7 +4,7 @@
  * A TPM does one thing at a time, so quotes queue, up to a bound. One that stops working makes answers without attestation (and tier
  * `maximum` is refused) until it works again: each quote after a short pause tries to open it anew.
  */
-import { createHash } from "node:crypto";
+import { qualifyingDataOf } from "../attestation/qualifying-data.js";
 import { native, type QuoteOptions, type TpmAttestationBlock, type TpmHandle } from "../native.js";
 import { Disconnected, unavailable } from "./refusal.js";
 
@@ -48,7 +48,7 @@ export class Attestor {
 
   /** Makes a trial quote, so that a wrong `tcti` or key is found at start; rejects with the addon's error. */
   async start(): Promise<void> {
-    await this.#inTime(this.#make(qualifyingData("start")));
+    await this.#inTime(this.#make(qualifyingDataOf("start")));
     this.#working = true;
   }
 
@@ -68,7 +68,7 @@ export class Attestor {
     this.#waiting += 1;
     const turn = this.#last.then(async () => {
       if (signal.aborted) throw new Disconnected();
-      return await this.#attempt(qualifyingData(payloadId));
+      return await this.#attempt(qualifyingDataOf(payloadId));
     });
     this.#last = turn.catch(() => undefined);
     try {
@@ -147,9 +147,4 @@ export class Attestor {
         : `the TPM does not work (${error instanceof Error ? error.message : String(error)}): answers go without attestation, tier maximum is refused`,
     );
   }
-}
-
-/** ATTESTATION: `SHA-256(payload id as UTF-8)[:16]`. */
-export function qualifyingData(payloadId: string): Uint8Array {
-  return createHash("sha256").update(payloadId, "utf8").digest().subarray(0, 16);
 }

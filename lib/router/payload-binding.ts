@@ -2,7 +2,7 @@
  * The relay binding: a payload id `<uuid>.<base64url(SHA-256(server SPKI ‖ client SPKI))>` commits to both keys, and the quote's nonce is
  * a hash of the payload id, so the quote covers them too.
  */
-import { createHash } from "node:crypto";
+import { keyCommitment } from "../attestation/qualifying-data.js";
 import { Refusal } from "./refusal.js";
 
 /** What `_metadata.payload_binding` says. */
@@ -19,20 +19,11 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/i;
 export function checkPayloadBinding(payloadId: string, serverPem: string, clientPem: string): PayloadBinding {
   const prefix = uuid.exec(payloadId)?.[0];
   if (prefix === undefined || payloadId[prefix.length] !== ".") return "none";
-  if (payloadId.slice(prefix.length + 1) !== commitment(serverPem, clientPem)) {
+  if (payloadId.slice(prefix.length + 1) !== keyCommitment(serverPem, clientPem)) {
     throw new Refusal(
       400,
       "The commitment in X-Payload-ID is not to this server's key and the key in X-Public-Key. Fetch /pki/public_key again.",
     );
   }
   return "verified";
-}
-
-/** `base64url(SHA-256(server SPKI ‖ client SPKI))`, 43 characters without padding. */
-export function commitment(serverPem: string, clientPem: string): string {
-  return createHash("sha256").update(spkiDer(serverPem)).update(spkiDer(clientPem)).digest("base64url");
-}
-
-function spkiDer(pem: string): Buffer {
-  return Buffer.from(pem.replace(/-----[A-Z ]+-----/g, ""), "base64");
 }

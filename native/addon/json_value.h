@@ -47,7 +47,7 @@ class JsonValueMaker {
   napi_value Scalar(JsonCursor& cursor);
   napi_value String(const JsonString& string);
   napi_value Number(std::span<const std::uint8_t> digits);
-  napi_value Pieces(std::span<const std::uint8_t> raw);
+  napi_value Decoded(std::span<const std::uint8_t> raw);
   Key MakeKey(const JsonString& string);
   Key FindKey(const JsonString& string);
   void CollectKeys(std::span<const std::uint8_t> text);

@@ -13,10 +13,10 @@ namespace nomyo::test {
 inline constexpr const char* kPlainPolicy = R"({"version":1})";
 
 inline Report Verify(const std::string& json, const std::string& policy_json = kPlainPolicy,
-                     const Bytes& expected = ExpectedNonce()) {
+                     const Bytes& expected = ExpectedNonce(), SignatureEngine* engine = nullptr) {
   const Result<Policy> policy = ReadPolicy(policy_json);
   EXPECT_TRUE(policy) << policy.error().message;
-  Result<Report> report = VerifyAttestation(json, expected, policy.value(), nullptr);
+  Result<Report> report = VerifyAttestation(json, expected, policy.value(), engine);
   EXPECT_TRUE(report) << report.error().message;
   return std::move(report).value();
 }

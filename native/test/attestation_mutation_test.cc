@@ -5,6 +5,8 @@
 
 #include "attestation_forge.h"
 #include "attestation_judge.h"
+#include "core/attestation/tpm_verify_engine.h"
+#include "test/software_tpm.h"
 
 namespace nomyo {
 namespace {
@@ -95,6 +97,26 @@ TEST(AttestationMutation, EveryBitOfAPrimaryAik) {
           ASSERT_FALSE(report.quote->counters.has_value());
         }
       }
+    }
+  }
+}
+
+// A TPM says the same of every flipped bit of a signature.
+TEST(AttestationMutation, EveryBitOfASignatureOnATpm) {
+  const test::SoftwareTpm tpm;
+  const auto connection = TpmConnection::Open(tpm.tcti());
+  ASSERT_TRUE(connection) << connection.error().message;
+  TpmVerifyEngine engine(*connection.value());
+  const Forgery forgery = Child(Key::kP256);
+  const Sent good = Send(forgery);
+  for (std::size_t byte = 0; byte < good.signature.size(); ++byte) {
+    for (int bit = 0; bit < 8; ++bit) {
+      Bytes flipped = good.signature;
+      flipped[byte] ^= static_cast<std::uint8_t>(1 << bit);
+      const Report report =
+          Verify(forgery.Json(good.quote, flipped, good.aik), test::kPlainPolicy, test::ExpectedNonce(), &engine);
+      ASSERT_NE(CodeOf(report), "ok");
+      ASSERT_NE(report.verdict, EngineVerdict::kValid) << byte << " " << bit;
     }
   }
 }

@@ -2,6 +2,7 @@
 // examples).
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <limits>
 #include <span>
 #include <string>
@@ -119,25 +120,92 @@ TEST(CheckJson, TellsNothingOfTheText) {
   EXPECT_EQ(facts.error().message.find("secret"), std::string::npos);
 }
 
-TEST(TextScan, FindsTheFirstStopAtEveryPlace) {
+TEST(ScanString, FindsTheClosingQuoteAtEveryPlace) {
   for (std::size_t size = 0; size < 200; ++size) {
     const std::string plain(size, 'x');
-    EXPECT_EQ(FindStringStop(Bytes(plain)), size);
-    EXPECT_EQ(AsciiPrefix(Bytes(plain)), size);
-    for (const char stop : {'"', '\\', '\0', '\x1f'}) {
-      for (std::size_t at = 0; at < size; ++at) {
-        std::string text = plain;
-        text[at] = stop;
-        ASSERT_EQ(FindStringStop(Bytes(text)), at);
-        ASSERT_EQ(AsciiPrefix(Bytes(text)), size);
-      }
-    }
+    bool escaped = true;
+    EXPECT_EQ(ScanString(Bytes(plain), &escaped), size);
+    EXPECT_FALSE(escaped);
     for (std::size_t at = 0; at < size; ++at) {
       std::string text = plain;
+      text[at] = '"';
+      ASSERT_EQ(ScanString(Bytes(text), &escaped), at);
+      text[at] = '\x1f';
+      ASSERT_EQ(ScanString(Bytes(text), &escaped), size) << "a control character is no part of a string";
+      text[at] = '\\';
+      ASSERT_EQ(ScanString(Bytes(text), &escaped), size) << "x is no escape";
+      text.replace(at, 1, "\\\"\\u00e9\"");
+      ASSERT_EQ(ScanString(Bytes(text), &escaped), at + 8);
+      ASSERT_TRUE(escaped);
+    }
+  }
+}
+
+TEST(AsciiPrefix, EndsAtTheFirstByteThatIsNot) {
+  for (std::size_t size = 0; size < 200; ++size) {
+    std::string text(size, 'x');
+    EXPECT_EQ(AsciiPrefix(Bytes(text)), size);
+    for (std::size_t at = size; at-- > 0;) {
       text[at] = '\x80';
       ASSERT_EQ(AsciiPrefix(Bytes(text)), at);
-      ASSERT_EQ(FindStringStop(Bytes(text)), size);
     }
+  }
+}
+
+// The output is cut to every size: nothing is lost at a border, nothing is written after the end.
+TEST(Escape, WritesWhatEcma262Says) {
+  std::string text;
+  std::string expected;
+  for (int c = 0; c < 0x80; ++c) {
+    text += static_cast<char>(c);
+    text += "plain";
+    const std::string_view letters("btn\0fr", 6);
+    char hex[8];
+    std::snprintf(hex, sizeof hex, "\\u%04x", c);
+    expected += c == '"'                       ? "\\\""
+                : c == '\\'                    ? "\\\\"
+                : c >= 8 && c <= 13 && c != 11 ? std::string("\\") + letters[static_cast<std::size_t>(c - 8)]
+                : c < 0x20                     ? hex
+                                               : std::string(1, static_cast<char>(c));
+    expected += "plain";
+  }
+  text += "\xE9\xFF\x80 and a long tail of plain text so that whole vectors are copied at the end of all the vectors";
+  expected +=
+      "\xC3\xA9\xC3\xBF\xC2\x80 and a long tail of plain text so that whole vectors are copied at the end of all the "
+      "vectors";
+  for (std::size_t room = kMostEscaped; room < 300; ++room) {
+    std::string got;
+    std::vector<std::uint8_t> out(room + 32, 0xAA);
+    for (auto left = Bytes(text); !left.empty();) {
+      const TextProgress progress = EscapeLatin1(left, {out.data(), room});
+      ASSERT_GT(progress.taken, 0u);
+      got.append(reinterpret_cast<const char*>(out.data()), progress.written);
+      left = left.subspan(progress.taken);
+    }
+    ASSERT_EQ(got, expected) << room;
+    ASSERT_EQ(std::vector<std::uint8_t>(out.begin() + static_cast<std::ptrdiff_t>(room), out.end()),
+              std::vector<std::uint8_t>(32, 0xAA));
+  }
+}
+
+TEST(Unescape, StopsAtWhatIsNotLatin1) {
+  const std::string_view raw =
+      "caf\\u00e9 \xC3\xA9 \\n\\\"\\\\\\/ and a long tail of plain text that takes more than one vector\xE2\x82\xAC";
+  const std::string_view expected =
+      "caf\xE9 \xE9 \n\"\\/ and a long tail of plain text that takes more than one vector";
+  for (std::size_t room = 1; room < 200; ++room) {
+    std::string got;
+    std::vector<std::uint8_t> out(room + 32, 0xAA);
+    auto left = Bytes(raw);
+    for (;;) {
+      const TextProgress progress = UnescapeLatin1(left, {out.data(), room});
+      got.append(reinterpret_cast<const char*>(out.data()), progress.written);
+      left = left.subspan(progress.taken);
+      if (progress.written != room) break;
+    }
+    ASSERT_EQ(got, expected) << room;
+    ASSERT_EQ(left.size(), 3u);
+    ASSERT_EQ(out[room], 0xAA);
   }
 }
 

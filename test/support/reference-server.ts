@@ -178,12 +178,11 @@ export class ReferenceServer {
       response.end('{"detail":"Not Found"}');
       return;
     }
-    if (this.onPost !== undefined) return this.onPost(body, request, response);
-    this.reply(body, request, response);
+    await (this.onPost ?? this.reply.bind(this))(body, request, response);
   }
 
   /** Opens, answers and seals. */
-  reply(body: Buffer, request: http.IncomingMessage, response: http.ServerResponse): void {
+  async reply(body: Buffer, request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     let received: Received;
     try {
       received = this.receive(body, request);
@@ -192,7 +191,7 @@ export class ReferenceServer {
       response.end('{"detail":"Decryption failed"}');
       return;
     }
-    const plaintext = Buffer.from(JSON.stringify(this.answer(received)), "utf8");
+    const plaintext = Buffer.from(JSON.stringify(await this.answer(received)), "utf8");
     response.writeHead(200, { "content-type": "application/octet-stream", "x-request-id": "req-1" });
     response.end(JSON.stringify(sealWithNode(plaintext, received.clientKey, processedAt)));
   }

@@ -5,7 +5,10 @@
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/param_build.h>
 #include <openssl/pem.h>
+
+#include "core/crypto/crypto_error.h"
 
 namespace nomyo {
 namespace {
@@ -43,17 +46,17 @@ constexpr Hierarchy kHierarchies[] = {
     {TPM2_RH_NULL, "null"},
 };
 
-using OwnedParamBuilder = std::unique_ptr<OSSL_PARAM_BLD, OpensslFree<OSSL_PARAM_BLD_free>>;
-using OwnedParams = std::unique_ptr<OSSL_PARAM, OpensslFree<OSSL_PARAM_free>>;
+using OwnedParamBuilder = std::unique_ptr<OSSL_PARAM_BLD, OpenSslDeleter<OSSL_PARAM_BLD_free>>;
+using OwnedParams = std::unique_ptr<OSSL_PARAM, OpenSslDeleter<OSSL_PARAM_free>>;
 
 Error Refused(std::string what) {
   return {Code::kInvalidArgument, std::move(what)};
 }
 
 // ImportKey makes the key, or null: the import checks that a point is on its curve.
-OwnedKey ImportKey(const char* type, OSSL_PARAM_BLD* builder) {
+EvpPkey ImportKey(const char* type, OSSL_PARAM_BLD* builder) {
   const OwnedParams params(OSSL_PARAM_BLD_to_param(builder));
-  const OwnedKeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, type, nullptr));
+  const EvpPkeyCtx context(EVP_PKEY_CTX_new_from_name(nullptr, type, nullptr));
   EVP_PKEY* key = nullptr;
   if (params == nullptr || context == nullptr || EVP_PKEY_fromdata_init(context.get()) != 1 ||
       EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, params.get()) != 1) {
@@ -61,7 +64,7 @@ OwnedKey ImportKey(const char* type, OSSL_PARAM_BLD* builder) {
     key = nullptr;
   }
   ERR_clear_error();
-  return OwnedKey(key);
+  return EvpPkey(key);
 }
 
 Result<AikKey> LoadRsa(const TPMT_PUBLIC& area) {
@@ -78,11 +81,11 @@ Result<AikKey> LoadRsa(const TPMT_PUBLIC& area) {
     return Refused("The AIK's RSA exponent is not 65537.");
   }
   const OwnedParamBuilder builder(OSSL_PARAM_BLD_new());
-  const OwnedNumber n(BN_bin2bn(modulus.buffer, modulus.size, nullptr));
+  const BigNum n(BN_bin2bn(modulus.buffer, modulus.size, nullptr));
   if (builder == nullptr || n == nullptr ||
       OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get()) != 1 ||
       OSSL_PARAM_BLD_push_uint(builder.get(), OSSL_PKEY_PARAM_RSA_E, kDefaultExponent) != 1) {
-    return Error{Code::kCrypto, "The AIK could not be loaded."};
+    return CryptoError("loading the AIK");
   }
   AikKey loaded{ImportKey("RSA", builder.get()), true, parameters.keyBits, {}};
   if (loaded.key == nullptr) return Refused("The AIK is not an RSA key.");
@@ -106,7 +109,7 @@ Result<AikKey> LoadEcc(const TPMT_PUBLIC& area) {
   if (builder == nullptr ||
       OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, curve->group, 0) != 1 ||
       OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size()) != 1) {
-    return Error{Code::kCrypto, "The AIK could not be loaded."};
+    return CryptoError("loading the AIK");
   }
   AikKey loaded{ImportKey("EC", builder.get()), false, curve->bits, curve->name};
   if (loaded.key == nullptr) return Refused("The AIK's point is not on its curve.");
@@ -199,10 +202,9 @@ std::string SchemeName(TPM2_ALG_ID scheme, TPM2_ALG_ID hash) {
 }
 
 Result<std::string> KeyPem(EVP_PKEY* key) {
-  const OwnedBio bio(BIO_new(BIO_s_mem()));
+  const Bio bio(BIO_new(BIO_s_mem()));
   if (bio == nullptr || PEM_write_bio_PUBKEY(bio.get(), key) != 1) {
-    ERR_clear_error();
-    return Error{Code::kCrypto, "The AIK could not be written as PEM."};
+    return CryptoError("writing the AIK as PEM");
   }
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &data);

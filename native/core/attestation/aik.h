@@ -15,7 +15,7 @@ namespace nomyo {
 
 // AikKey is the public key, as our libcrypto holds it, after the checks of AIK_TYPE.
 struct AikKey {
-  OwnedKey key;
+  EvpPkey key;
   bool rsa = false;
   unsigned bits = 0;       // of the modulus, or of the curve's field
   std::string_view curve;  // `P-256`, `P-384`, `P-521`; empty for RSA

@@ -4,6 +4,8 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
+#include "core/crypto/crypto_error.h"
+
 namespace nomyo {
 namespace {
 
@@ -11,10 +13,10 @@ constexpr const char* kAikCertificateUsage = "2.23.133.8.3";  // tcg-kp-AIKCerti
 constexpr int kSecurityLevel = 2;
 constexpr int kMaxDepth = 8;
 
-using OwnedStore = std::unique_ptr<X509_STORE, OpensslFree<X509_STORE_free>>;
-using OwnedStoreContext = std::unique_ptr<X509_STORE_CTX, OpensslFree<X509_STORE_CTX_free>>;
-using OwnedUsage = std::unique_ptr<EXTENDED_KEY_USAGE, OpensslFree<EXTENDED_KEY_USAGE_free>>;
-using OwnedObject = std::unique_ptr<ASN1_OBJECT, OpensslFree<ASN1_OBJECT_free>>;
+using OwnedStore = std::unique_ptr<X509_STORE, OpenSslDeleter<X509_STORE_free>>;
+using OwnedStoreContext = std::unique_ptr<X509_STORE_CTX, OpenSslDeleter<X509_STORE_CTX_free>>;
+using OwnedUsage = std::unique_ptr<EXTENDED_KEY_USAGE, OpenSslDeleter<EXTENDED_KEY_USAGE_free>>;
+using OwnedObject = std::unique_ptr<ASN1_OBJECT, OpenSslDeleter<ASN1_OBJECT_free>>;
 // The stack only borrows: the certificates have owners.
 struct FreeStack {
   void operator()(STACK_OF(X509) * stack) const { sk_X509_free(stack); }
@@ -23,10 +25,6 @@ using BorrowedStack = std::unique_ptr<STACK_OF(X509), FreeStack>;
 
 Error Refused(const char* what) {
   return {Code::kInvalidArgument, what};
-}
-
-Error Failure() {
-  return {Code::kCrypto, "The AIK's certificates could not be checked: OpenSSL has no memory."};
 }
 
 bool HasAikUsage(X509* certificate) {
@@ -40,14 +38,15 @@ bool HasAikUsage(X509* certificate) {
   return false;
 }
 
-Status CheckPath(X509* leaf, STACK_OF(X509) * issuers, std::span<const OwnedCertificate> roots) {
+Status CheckPath(X509* leaf, STACK_OF(X509) * issuers, std::span<const X509Certificate> roots) {
   const OwnedStore store(X509_STORE_new());
   const OwnedStoreContext context(X509_STORE_CTX_new());
-  if (store == nullptr || context == nullptr) return Failure();
-  for (const OwnedCertificate& root : roots) {
-    if (X509_STORE_add_cert(store.get(), root.get()) != 1) return Failure();
+  if (store == nullptr || context == nullptr) return CryptoError("checking the AIK's certificates");
+  for (const X509Certificate& root : roots) {
+    if (X509_STORE_add_cert(store.get(), root.get()) != 1) return CryptoError("checking the AIK's certificates");
   }
-  if (X509_STORE_CTX_init(context.get(), store.get(), leaf, issuers) != 1) return Failure();
+  if (X509_STORE_CTX_init(context.get(), store.get(), leaf, issuers) != 1)
+    return CryptoError("checking the AIK's certificates");
   X509_VERIFY_PARAM* parameters = X509_STORE_CTX_get0_param(context.get());
   X509_VERIFY_PARAM_set_auth_level(parameters, kSecurityLevel);
   X509_VERIFY_PARAM_set_depth(parameters, kMaxDepth);
@@ -60,11 +59,11 @@ Status CheckPath(X509* leaf, STACK_OF(X509) * issuers, std::span<const OwnedCert
   }
 }
 
-Status Check(std::span<const Bytes> chain, std::span<const OwnedCertificate> roots, EVP_PKEY* aik) {
-  std::vector<OwnedCertificate> certificates;
+Status Check(std::span<const Bytes> chain, std::span<const X509Certificate> roots, EVP_PKEY* aik) {
+  std::vector<X509Certificate> certificates;
   for (const Bytes& der : chain) {
     const std::uint8_t* position = der.data();
-    OwnedCertificate certificate(d2i_X509(nullptr, &position, static_cast<long>(der.size())));
+    X509Certificate certificate(d2i_X509(nullptr, &position, static_cast<long>(der.size())));
     if (certificate == nullptr || position != der.data() + der.size()) {
       return Refused("aik_cert_chain_b64 holds something that is not one DER certificate.");
     }
@@ -74,9 +73,9 @@ Status Check(std::span<const Bytes> chain, std::span<const OwnedCertificate> roo
   X509* leaf = certificates.front().get();
 
   const BorrowedStack issuers(sk_X509_new_null());
-  if (issuers == nullptr) return Failure();
+  if (issuers == nullptr) return CryptoError("checking the AIK's certificates");
   for (std::size_t i = 1; i < certificates.size(); ++i) {
-    if (sk_X509_push(issuers.get(), certificates[i].get()) <= 0) return Failure();
+    if (sk_X509_push(issuers.get(), certificates[i].get()) <= 0) return CryptoError("checking the AIK's certificates");
   }
   if (Status path = CheckPath(leaf, issuers.get(), roots); !path) return path;
 
@@ -95,7 +94,7 @@ Status Check(std::span<const Bytes> chain, std::span<const OwnedCertificate> roo
 
 }  // namespace
 
-Status VerifyAikCertificate(std::span<const Bytes> chain, std::span<const OwnedCertificate> roots, EVP_PKEY* aik) {
+Status VerifyAikCertificate(std::span<const Bytes> chain, std::span<const X509Certificate> roots, EVP_PKEY* aik) {
   Status status = Check(chain, roots, aik);
   ERR_clear_error();
   return status;

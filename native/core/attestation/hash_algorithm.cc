@@ -6,6 +6,7 @@
 #include <tss2/tss2_tpm2_types.h>
 
 #include "core/attestation/openssl_owner.h"
+#include "core/crypto/crypto_error.h"
 
 namespace nomyo {
 namespace {
@@ -41,12 +42,12 @@ bool IsSignatureHash(std::uint16_t id) {
 }
 
 Result<Bytes> Digest(const HashAlgorithm& hash, std::initializer_list<ByteView> parts) {
-  const OwnedDigestContext context(EVP_MD_CTX_new());
+  const EvpMdCtx context(EVP_MD_CTX_new());
   Bytes digest(hash.size);
   bool ok = context != nullptr && EVP_DigestInit_ex(context.get(), hash.md(), nullptr) == 1;
   for (const ByteView part : parts) ok = ok && EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1;
   if (!ok || EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) != 1) {
-    return Error{Code::kCrypto, "A digest could not be computed."};
+    return CryptoError("computing a digest");
   }
   return digest;
 }

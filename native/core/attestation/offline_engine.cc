@@ -4,6 +4,7 @@
 #include <openssl/rsa.h>
 
 #include "core/attestation/openssl_owner.h"
+#include "core/crypto/crypto_error.h"
 
 namespace nomyo {
 namespace {
@@ -14,7 +15,7 @@ Bytes EcdsaDer(const TPMS_SIGNATURE_ECDSA& signature, std::size_t curve_bytes) {
   const auto& r = signature.signatureR;
   const auto& s = signature.signatureS;
   if (r.size < 1 || r.size > curve_bytes || s.size < 1 || s.size > curve_bytes) return {};
-  const OwnedEcdsaSignature made(ECDSA_SIG_new());
+  const EcdsaSig made(ECDSA_SIG_new());
   BIGNUM* r_number = BN_bin2bn(r.buffer, r.size, nullptr);
   BIGNUM* s_number = BN_bin2bn(s.buffer, s.size, nullptr);
   if (made == nullptr || r_number == nullptr || s_number == nullptr ||
@@ -50,15 +51,14 @@ Result<EngineVerdict> OfflineEngine::Verify(const SignedQuote& quote) {
   }
   if (encoded.empty()) return EngineVerdict::kInvalid;
 
-  const OwnedDigestContext context(EVP_MD_CTX_new());
+  const EvpMdCtx context(EVP_MD_CTX_new());
   EVP_PKEY_CTX* key_context = nullptr;  // the digest context's
   if (context == nullptr || EVP_DigestVerifyInit(context.get(), &key_context, hash->md(), nullptr, quote.key) != 1 ||
       (padding != 0 && EVP_PKEY_CTX_set_rsa_padding(key_context, padding) != 1) ||
       (padding == RSA_PKCS1_PSS_PADDING &&
        (EVP_PKEY_CTX_set_rsa_mgf1_md(key_context, hash->md()) != 1 ||
         EVP_PKEY_CTX_set_rsa_pss_saltlen(key_context, RSA_PSS_SALTLEN_AUTO) != 1))) {
-    ERR_clear_error();
-    return Error{Code::kCrypto, "The quote's signature could not be checked: OpenSSL has no memory or lacks its hash."};
+    return CryptoError("preparing to check the quote's signature");
   }
   const bool valid =
       EVP_DigestVerify(context.get(), encoded.data(), encoded.size(), quote.message.data(), quote.message.size()) == 1;

@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMaxPolicyBytes = 128 * 1024;
+constexpr std::size_t kMaxPolicyBytes = std::size_t{128} * 1024;
 constexpr std::size_t kMaxDepth = 8;
 
 // A policy is wrong in one way: the caller's. Thrown and caught in this file only, where every line can find a fault.
@@ -139,10 +139,10 @@ void ReadProfiles(const json& value, Policy& policy) {
 void ReadAikRoots(const json& value, Policy& policy) {
   for (const json& entry : Array(value, "aikRoots")) {
     const std::string& pem = String(entry, "aikRoots");
-    const OwnedBio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-    OwnedCertificate root(bio != nullptr ? PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr) : nullptr);
+    const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+    X509Certificate root(bio != nullptr ? PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr) : nullptr);
     // One string, one certificate: a second one in it would be an anchor that nobody sees, or one that is forgotten.
-    const OwnedCertificate second(bio != nullptr ? PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr) : nullptr);
+    const X509Certificate second(bio != nullptr ? PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr) : nullptr);
     ERR_clear_error();
     if (root == nullptr || second != nullptr) Refuse("aikRoots: each must be one certificate in PEM");
     policy.aik_roots.push_back(std::move(root));

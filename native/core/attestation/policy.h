@@ -36,7 +36,7 @@ struct Policy {
   std::vector<Profile> profiles;
   bool require_primary = false;
   bool require_tpm_engine = false;
-  std::vector<OwnedCertificate> aik_roots;  // not empty: every AIK must be certified
+  std::vector<X509Certificate> aik_roots;  // not empty: every AIK must be certified
 };
 
 // ReadPolicy takes the JSON of a policy that lib/attestation has checked against the schema; the core checks again what

@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <cstdlib>
 #include <deque>
 #include <mutex>
 #include <new>
@@ -23,6 +24,52 @@ using Clock = std::chrono::steady_clock;
 
 // A thread blocked in a dead TPM costs its stack and a socket until the TPM or the process goes; a few are bearable.
 constexpr int kMaxBlockedThreads = 3;
+
+// ExitGate keeps the end of the process away from a thread that is inside tpm2-tss: exit() frees the state of the
+// shared libcrypto, which that thread may be using. Work passes the gate; once the process ends nothing passes any
+// more, and exit() waits for who is inside, but not for long: a TPM may never answer, and who blocks in a read harms
+// nobody.
+class ExitGate {
+ public:
+  static ExitGate& Instance() {
+    static auto& gate = *new ExitGate;
+    return gate;
+  }
+
+  // Exit handlers run last in, first out: called when a connection is open, so that ours comes before libcrypto's,
+  // which was registered while it was being opened.
+  void Arm() {
+    std::call_once(armed_, [] { std::atexit([] { Instance().Close(); }); });
+  }
+
+  void Enter() {
+    std::unique_lock lock(mutex_);
+    // For ever: the process is about to be gone.
+    changed_.wait(lock, [this] { return !ending_; });
+    ++inside_;
+  }
+
+  void Leave() {
+    {
+      std::lock_guard lock(mutex_);
+      --inside_;
+    }
+    changed_.notify_all();
+  }
+
+ private:
+  void Close() {
+    std::unique_lock lock(mutex_);
+    ending_ = true;
+    changed_.wait_for(lock, std::chrono::seconds(1), [this] { return inside_ == 0; });
+  }
+
+  std::once_flag armed_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int inside_ = 0;
+  bool ending_ = false;
+};
 
 Error DoesNotAnswer(const std::string& tcti) {
   return {Code::kTpm, "The TPM at \"" + tcti + "\" does not answer; see whether it is in use by another program."};
@@ -76,20 +123,22 @@ struct TpmDevice::State : std::enable_shared_from_this<State> {
         wake.wait(lock, [this] { return closed || !queue.empty(); });
         if (queue.empty()) {
           serving = false;
-          return;
+          break;
         }
         work = std::move(queue.front().work);
         running = Running{std::move(queue.front().done), Clock::now() + limits.time};
         queue.pop_front();
       }
       watch.notify_one();
+      ExitGate::Instance().Enter();
       Status status = Do(work, connection);
+      ExitGate::Instance().Leave();
       Done done;
       {
         std::lock_guard lock(mutex);
         if (turn != number) {  // left behind: the caller has its error, another thread serves
           --blocked;
-          return;
+          break;
         }
         done = std::move(running->done);
         running.reset();
@@ -97,6 +146,9 @@ struct TpmDevice::State : std::enable_shared_from_this<State> {
       watch.notify_one();
       done(std::move(status));
     }
+    ExitGate::Instance().Enter();
+    connection.reset();
+    ExitGate::Instance().Leave();
   }
 
   // The thread that looks at the clock.
@@ -153,6 +205,7 @@ struct TpmDevice::State : std::enable_shared_from_this<State> {
         auto opened = TpmConnection::Open(tcti);
         if (!opened) return opened.error();
         connection = std::move(opened).value();
+        ExitGate::Instance().Arm();
       }
       Status status = work(*connection);
       if (connection->broken()) connection.reset();

@@ -94,26 +94,12 @@ class Checker {
 
   bool String() {
     ++at_;
-    for (;;) {
-      at_ += FindStringStop({at_, end_});
-      if (at_ == end_) return false;
-      const std::uint8_t c = *at_++;
-      if (c == '"') return true;
-      if (c != '\\' || at_ == end_) return false;
-      const std::uint8_t escape = *at_++;
-      if (escape == 'u') {
-        if (end_ - at_ < 4) return false;
-        for (int i = 0; i < 4; ++i, ++at_) {
-          if (!IsHex(*at_)) return false;
-        }
-      } else if (escape == 0 || std::strchr("\"\\/bfnrt", escape) == nullptr) {
-        return false;
-      }
-    }
+    bool escaped = false;
+    at_ += ScanString({at_, end_}, &escaped);
+    return at_ != end_ && *at_++ == '"';
   }
 
   static bool IsDigit(std::uint8_t c) { return c >= '0' && c <= '9'; }
-  static bool IsHex(std::uint8_t c) { return IsDigit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
   bool Digits() {
     if (at_ == end_ || !IsDigit(*at_)) return false;
@@ -152,7 +138,7 @@ Result<JsonFacts> CheckJson(std::span<const std::uint8_t> text, std::size_t max_
   auto bits = SecureBuffer::Allocate(max_depth / 8 + 1);
   if (!bits) return bits.error();
   Checker checker(text);
-  if (!IsUtf8(text) || !checker.Run(bits->data(), max_depth)) {
+  if (!IsUtf8(text.subspan(AsciiPrefix(text))) || !checker.Run(bits->data(), max_depth)) {
     return Error{Code::kPlaintext,
                  "The package opens, but what is in it is not the JSON object that the protocol asks for."};
   }

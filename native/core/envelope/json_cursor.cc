@@ -12,12 +12,7 @@ std::uint8_t JsonCursor::Peek() noexcept {
 JsonString JsonCursor::String() noexcept {
   const std::uint8_t* const first = ++at_;
   bool escaped = false;
-  for (;;) {
-    at_ += FindStringStop({at_, end_});
-    if (*at_ == '"') break;
-    escaped = true;
-    at_ += 2;  // what follows \u is hexadecimal: no quote, no backslash
-  }
+  at_ += ScanString({at_, end_}, &escaped);
   const JsonString string{{first, at_}, escaped};
   ++at_;
   return string;

@@ -1,6 +1,5 @@
 #include "core/envelope/json_string.h"
 
-#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <limits>
@@ -69,20 +68,10 @@ std::size_t StringDecoder::Next(std::span<char16_t> out) noexcept {
 }
 
 std::optional<std::size_t> StringDecoder::NextLatin1(std::span<std::uint8_t> out) noexcept {
-  const std::uint8_t* at = at_;
-  std::size_t written = 0;
-  while (at != end_ && written < out.size()) {
-    const std::size_t fits = std::min(out.size() - written, static_cast<std::size_t>(end_ - at));
-    const std::size_t plain = CopyUntilEscape({at, fits}, out.data() + written, true);
-    written += plain;
-    at += plain;
-    if (plain == fits) continue;
-    const std::uint32_t point = *at == '\\' ? TakeEscape(at, end_) : TakeUtf8(at);
-    if (point > 0xFF) return std::nullopt;
-    out[written++] = static_cast<std::uint8_t>(point);
-  }
-  at_ = at;
-  return written;
+  const TextProgress progress = UnescapeLatin1({at_, end_}, out);
+  if (progress.written != out.size() && at_ + progress.taken != end_) return std::nullopt;
+  at_ += progress.taken;
+  return progress.written;
 }
 
 std::size_t DecodeUtf8(std::span<const std::uint8_t> raw, std::uint8_t* out, bool* lone) noexcept {

@@ -9,62 +9,30 @@
 namespace nomyo {
 namespace {
 
-constexpr char kHex[] = "0123456789abcdef";
-
-std::uint8_t* PutUnicodeEscape(std::uint8_t* to, std::uint32_t unit) {
-  *to++ = '\\';
-  *to++ = 'u';
-  for (int shift = 12; shift >= 0; shift -= 4) *to++ = static_cast<std::uint8_t>(kHex[unit >> shift & 15]);
-  return to;
-}
-
-// An ASCII character that JSON must escape.
-std::uint8_t* PutEscape(std::uint8_t* to, std::uint32_t c) {
-  char letter = 0;
-  switch (c) {
-    case '\b': letter = 'b'; break;
-    case '\t': letter = 't'; break;
-    case '\n': letter = 'n'; break;
-    case '\f': letter = 'f'; break;
-    case '\r': letter = 'r'; break;
-    case '"': letter = '"'; break;
-    case '\\': letter = '\\'; break;
-    default: return PutUnicodeEscape(to, c);
-  }
-  *to++ = '\\';
-  *to++ = static_cast<std::uint8_t>(letter);
-  return to;
-}
-
 bool MustEscape(std::uint32_t c) {
   return c < 0x20 || c == '"' || c == '\\';
 }
 
-// The most bytes that one code unit becomes: an escape of 6, or 4 for the second half of a pair.
-constexpr std::size_t kMostForUnit = 6;
-
 }  // namespace
 
 Status JsonWriter::StringLatin1(std::span<const std::uint8_t> text) {
+  return Escaped(text, EscapeLatin1);
+}
+
+Status JsonWriter::StringUtf8(std::span<const std::uint8_t> text) {
+  if (!IsUtf8(text.subspan(AsciiPrefix(text)))) {
+    return Error{Code::kUtf8, "A SecureBuffer in the request does not hold UTF-8."};
+  }
+  return Escaped(text, EscapeUtf8);
+}
+
+Status JsonWriter::Escaped(std::span<const std::uint8_t> text, EscapeFunction escape) {
   while (!text.empty()) {
     auto room = out_->Room();
     if (!room) return room.error();
-    std::uint8_t* to = room->data();
-    const std::uint8_t* const stop = to + room->size() - kMostForUnit;
-    std::size_t taken = 0;
-    while (taken < text.size() && to < stop) {
-      const auto fits = std::min(text.size() - taken, static_cast<std::size_t>(stop - to));
-      const std::size_t plain = CopyUntilEscape(text.subspan(taken, fits), to, true);
-      taken += plain;
-      to += plain;
-      // Characters that cannot be copied come in runs (accents in a word, line ends): stay here for them.
-      while (taken < text.size() && to < stop && (text[taken] >= 0x80 || MustEscape(text[taken]))) {
-        const std::uint32_t c = text[taken++];
-        to = c >= 0x80 ? PutUtf8(to, c) : PutEscape(to, c);
-      }
-    }
-    out_->Wrote(static_cast<std::size_t>(to - room->data()));
-    text = text.subspan(taken);
+    const TextProgress progress = escape(text, *room);
+    out_->Wrote(progress.written);
+    text = text.subspan(progress.taken);
   }
   return Status::Ok();
 }
@@ -80,12 +48,12 @@ Status JsonWriter::StringUtf16(std::span<const char16_t> text) {
     auto room = out_->Room();
     if (!room) return room.error();
     std::uint8_t* to = room->data();
-    const std::uint8_t* const stop = to + room->size() - kMostForUnit;
+    const std::uint8_t* const stop = to + room->size() - kMostEscaped;
     std::size_t taken = 0;
     bool cut = false;
     while (taken < text.size() && to < stop && !cut) {
       const auto fits = std::min(text.size() - taken, static_cast<std::size_t>(stop - to));
-      const std::size_t plain = CopyUntilEscape16(text.subspan(taken, fits), to);
+      const std::size_t plain = CopyAsciiUnits(text.subspan(taken, fits), to);
       taken += plain;
       to += plain;
       while (taken < text.size() && to < stop) {
@@ -143,27 +111,6 @@ Status JsonWriter::EndString() {
   return Status::Ok();
 }
 
-Status JsonWriter::StringUtf8(std::span<const std::uint8_t> text) {
-  if (!IsUtf8(text)) return Error{Code::kUtf8, "A SecureBuffer in the request does not hold UTF-8."};
-  while (!text.empty()) {
-    auto room = out_->Room();
-    if (!room) return room.error();
-    std::uint8_t* to = room->data();
-    const std::uint8_t* const stop = to + room->size() - kMostForUnit;
-    std::size_t taken = 0;
-    while (taken < text.size() && to < stop) {
-      const auto fits = std::min(text.size() - taken, static_cast<std::size_t>(stop - to));
-      const std::size_t plain = CopyUntilEscape(text.subspan(taken, fits), to, false);
-      taken += plain;
-      to += plain;
-      if (plain < fits) to = PutEscape(to, text[taken++]);
-    }
-    out_->Wrote(static_cast<std::size_t>(to - room->data()));
-    text = text.subspan(taken);
-  }
-  return Status::Ok();
-}
-
 // JSON.stringify's own text holds no control character, and its quotes and backslashes are syntax: so text is ASCII
 // that is copied, or a character that becomes UTF-8. Well-formed JSON.stringify leaves no lone surrogate either.
 Status JsonWriter::RawLatin1(std::span<const std::uint8_t> text) {
@@ -187,7 +134,7 @@ Status JsonWriter::RawUtf16(std::span<const char16_t> text) {
     auto room = out_->Room();
     if (!room) return room.error();
     std::uint8_t* to = room->data();
-    const std::uint8_t* const stop = to + room->size() - kMostForUnit;
+    const std::uint8_t* const stop = to + room->size() - kMostEscaped;
     std::size_t taken = 0;
     for (; taken < text.size() && to < stop; ++taken) {
       const std::uint32_t c = text[taken];

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "core/envelope/plaintext_stream.h"
+#include "core/envelope/text_scan.h"
 #include "core/result.h"
 
 namespace nomyo {
@@ -34,6 +35,8 @@ class JsonWriter {
   Status StringUtf8(std::span<const std::uint8_t> text);
 
  private:
+  using EscapeFunction = TextProgress (*)(std::span<const std::uint8_t>, std::span<std::uint8_t>) noexcept;
+  Status Escaped(std::span<const std::uint8_t> text, EscapeFunction escape);
   Status CodeUnit(char16_t unit);
 
   PlaintextStream* out_;

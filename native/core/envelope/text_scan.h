@@ -7,19 +7,43 @@
 
 namespace nomyo {
 
-// FindStringStop returns the index of the first byte of `text` that a JSON string cannot simply go on over: a quote, a
-// backslash or a control character (RFC 8259 section 7); text.size() when there is none.
-std::size_t FindStringStop(std::span<const std::uint8_t> text) noexcept;
+// ScanString goes over the inside of a JSON string (RFC 8259 section 7), from after its first quote: `text` is all that
+// follows. Returns the index of the closing quote and sets `*escaped` when there is a backslash before it; returns
+// text.size() when there is no closing quote, or before it a control character or what is no escape. It does not look
+// at UTF-8.
+std::size_t ScanString(std::span<const std::uint8_t> text, bool* escaped) noexcept;
 
 // AsciiPrefix returns how many bytes at the start of `text` are below 0x80.
 std::size_t AsciiPrefix(std::span<const std::uint8_t> text) noexcept;
 
-// CopyUntilEscape copies from `text` to `out` (of the same size at least) up to the first byte that JSON must escape
-// (quote, backslash, control character) or, with `stop_at_non_ascii`, that is not ASCII. Returns how many were copied;
-// bytes of `out` after these, up to text.size(), may have been overwritten.
-std::size_t CopyUntilEscape(std::span<const std::uint8_t> text, std::uint8_t* out, bool stop_at_non_ascii) noexcept;
+struct TextProgress {
+  std::size_t taken;    // of the input
+  std::size_t written;  // to the output
+};
 
-// CopyUntilEscape16 does so for UTF-16 code units: copies those that are ASCII and need no escape.
-std::size_t CopyUntilEscape16(std::span<const char16_t> text, std::uint8_t* out) noexcept;
+// The most bytes that one byte of input becomes, and so the least that the output of the escaping functions must have.
+inline constexpr std::size_t kMostEscaped = 6;
+
+// EscapeLatin1 writes Latin-1 characters as the inside of a JSON string in UTF-8, escaped as JSON.stringify does it,
+// until the input is taken or less than kMostEscaped bytes of output are left. Output after `written` may have been
+// overwritten.
+TextProgress EscapeLatin1(std::span<const std::uint8_t> text, std::span<std::uint8_t> out) noexcept;
+
+// EscapeUtf8 does so for well-formed UTF-8.
+TextProgress EscapeUtf8(std::span<const std::uint8_t> text, std::span<std::uint8_t> out) noexcept;
+
+// CopyAsciiUnits narrows UTF-16 code units that are ASCII and need no escape, and returns how many at the start of
+// `text` are: bytes of `out` (as long as `text`) after these may have been overwritten.
+std::size_t CopyAsciiUnits(std::span<const char16_t> text, std::uint8_t* out) noexcept;
+
+// PutEscape writes the escape of an ASCII character that must be escaped, and returns where it ended; PutUnicodeEscape
+// the \u form of any code unit.
+std::uint8_t* PutEscape(std::uint8_t* to, std::uint32_t c) noexcept;
+std::uint8_t* PutUnicodeEscape(std::uint8_t* to, std::uint32_t unit) noexcept;
+
+// UnescapeLatin1 decodes the inside of a JSON string that ScanString and IsUtf8 have accepted, as long as its
+// characters are below U+0100: it stops at the first that is not, when the input ends, or when `out` is full. An escape
+// of half a surrogate pair is such a stop, too. Output after `written` may have been overwritten.
+TextProgress UnescapeLatin1(std::span<const std::uint8_t> text, std::span<std::uint8_t> out) noexcept;
 
 }  // namespace nomyo

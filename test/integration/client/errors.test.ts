@@ -382,7 +382,7 @@ describe("retries", () => {
         server.receive(body, incoming);
         response.writeHead(503, { "retry-after": "0" });
         response.end();
-      } else server.reply(body, incoming, response);
+      } else return server.reply(body, incoming, response);
     };
     const client = clients.make({ baseUrl: server.url });
     const { response } = await client.create(request).withResponse();
@@ -397,7 +397,7 @@ describe("retries", () => {
     let failures = 1;
     server.onPost = (body, incoming, response) => {
       if (failures-- > 0) response.writeHead(500).end();
-      else server.reply(body, incoming, response);
+      else return server.reply(body, incoming, response);
     };
     const started = performance.now();
     await clients.make({ baseUrl: server.url }).create(request);
@@ -420,7 +420,7 @@ describe("retries", () => {
     server.onPost = (body, incoming, response) => {
       if (failures-- > 0) {
         response.writeHead(429, { "retry-after": new Date(Date.now() + 2000).toUTCString() }).end();
-      } else server.reply(body, incoming, response);
+      } else return server.reply(body, incoming, response);
     };
     const started = performance.now();
     await clients.make({ baseUrl: server.url }).create(request);

@@ -8,6 +8,7 @@ import { join } from "node:path";
 
 import type { AttestationReport } from "../../../lib/attestation/report.js";
 import { native } from "../../../lib/native.js";
+import { SoftwareTpm } from "../../support/software-tpm.js";
 
 const vectors = join(__dirname, "../../vectors");
 
@@ -37,9 +38,9 @@ function qualifyingData(vector: Vector): Uint8Array {
     : createHash("sha256").update(vector.payload_id, "utf8").digest().subarray(0, 16);
 }
 
-async function verify(vector: Vector, policy: object): Promise<AttestationReport> {
+async function verify(vector: Vector, policy: object, tcti: string | null = null): Promise<AttestationReport> {
   const text = JSON.stringify(vector.tpm_attestation);
-  const report = await native.verifyAttestation(text, qualifyingData(vector), JSON.stringify(policy), null);
+  const report = await native.verifyAttestation(text, qualifyingData(vector), JSON.stringify(policy), tcti);
   return JSON.parse(report) as AttestationReport;
 }
 
@@ -93,4 +94,20 @@ describe("vectors/hardware", () => {
     expect(child.quote).not.toHaveProperty("resetCount");
     expect(child.quote).not.toHaveProperty("firmwareVersion");
   });
+});
+
+test("a TPM that is asked as well changes no code", async () => {
+  const tpm = await SoftwareTpm.start();
+  try {
+    for (const { file, needs } of index.attestation) {
+      const vector = loadVector(file);
+      const policy = { version: 1, banks: needs?.banks ?? ["sha256"] };
+      const [offline, both] = [await verify(vector, policy), await verify(vector, policy, tpm.tcti)];
+      expect([file, both.code]).toEqual([file, offline.code]);
+      expect(both.engine.name).toBe("esapi");
+      if (offline.verified) expect([file, both.engine.verdict]).toEqual([file, "valid"]);
+    }
+  } finally {
+    await tpm.close();
+  }
 });

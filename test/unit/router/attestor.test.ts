@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
+import { qualifyingDataOf } from "../../../lib/attestation/qualifying-data.js";
 import type { TpmAttestationBlock, TpmHandle } from "../../../lib/native.js";
-import { Attestor, qualifyingData, type AttestorSettings, type TpmDriver } from "../../../lib/router/attestor.js";
+import { Attestor, type AttestorSettings, type TpmDriver } from "../../../lib/router/attestor.js";
 import { Disconnected, Refusal } from "../../../lib/router/refusal.js";
 
 /** A TPM whose every step the test decides. */
@@ -45,7 +46,7 @@ beforeEach(() => (log.length = 0));
 
 test("the qualifying data is the first 16 bytes of the payload id's SHA-256, as OpenSSL makes it", () => {
   const hex = execFileSync("openssl", ["dgst", "-sha256", "-r"], { input: "an-id", encoding: "utf8" }).slice(0, 32);
-  expect(Buffer.from(qualifyingData("an-id")).toString("hex")).toBe(hex);
+  expect(Buffer.from(qualifyingDataOf("an-id")).toString("hex")).toBe(hex);
 });
 
 test("one connection serves many quotes, each over its own payload id", async () => {
@@ -55,7 +56,7 @@ test("one connection serves many quotes, each over its own payload id", async ()
   for (const id of ["a", "b"]) {
     expect(await attestor.quote(id, never)).toEqual({
       is_available: true,
-      quote_b64: Buffer.from(qualifyingData(id)).toString("hex"),
+      quote_b64: Buffer.from(qualifyingDataOf(id)).toString("hex"),
     });
   }
   expect(tpm.opened).toBe(1);

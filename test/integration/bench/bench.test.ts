@@ -1,0 +1,135 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const root = join(__dirname, "..", "..", "..");
+let folder: string;
+beforeAll(() => (folder = mkdtempSync(join(tmpdir(), "nomyo-test-"))));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const node = (...args: string[]) =>
+  new Promise<Ended>((resolve) => {
+    const child = execFile(process.execPath, args, { cwd: root }, (_error, stdout, stderr) =>
+      resolve({ code: child.exitCode ?? -1, stdout, stderr }),
+    );
+  });
+const bench = (...args: string[]) => node("bench/main.mjs", ...args);
+
+interface Report {
+  readonly results: {
+    readonly case: string;
+    readonly contender: string;
+    readonly median: number;
+    readonly p10: number;
+    readonly p90: number;
+  }[];
+  readonly bounds: {
+    readonly job: string;
+    readonly bound: string;
+    readonly measured: string;
+    readonly met: boolean | null;
+  }[];
+  readonly [part: string]: unknown;
+}
+
+test("a case is measured for each contender, and told as table, JSON and picture", async () => {
+  const json = join(folder, "report.json");
+  const svg = join(folder, "report.svg");
+  const { code, stdout, stderr } = await bench(
+    ...[
+      "--quick",
+      "--rounds",
+      "1",
+      "--only",
+      "seal ascii 1 KB",
+      "--only",
+      "attestation rsa2048",
+      "--json",
+      json,
+      "--svg",
+      svg,
+    ],
+  );
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  const report = JSON.parse(readFileSync(json, "utf8")) as Report;
+  expect(report).toMatchObject({
+    schema: 1,
+    startedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+    quick: true,
+    rounds: 1,
+    machine: { cpu: expect.any(String), cores: expect.any(Number), memoryBytes: expect.any(Number) },
+    versions: {
+      node: process.version,
+      opensslNode: process.versions.openssl,
+      opensslNative: expect.stringMatching(/^OpenSSL 3/),
+    },
+    growth: [],
+  });
+  const contenders = (name: string) => report.results.filter((one) => one.case === name).map((one) => one.contender);
+  expect(contenders("seal ascii 1 KB")).toEqual(expect.arrayContaining(["native", "node", "webcrypto"]));
+  expect(contenders("attestation rsa2048")).toEqual(expect.arrayContaining(["native", "node"]));
+  for (const { median, p10, p90 } of report.results) {
+    expect(p10).toBeGreaterThan(0);
+    expect(median).toBeGreaterThanOrEqual(p10);
+    expect(p90).toBeGreaterThanOrEqual(median);
+  }
+  const bound = (job: string) => report.bounds.find((one) => one.job === job);
+  expect(bound("seal 1 KB")?.met).toEqual(expect.any(Boolean));
+  expect(bound("memory")).toMatchObject({ met: null, measured: "not measured" });
+  expect(stdout).toContain("nomyo-native");
+  expect(stdout).toMatch(/seal 1 KB +not slower than the pure-Node pipeline +[\d.]+ ×/);
+  expect(readFileSync(svg, "utf8")).toMatch(/^<svg [^>]*>[^]*Web Crypto, as nomyo-js[^]*<\/svg>\s*$/);
+}, 180_000);
+
+test.each([
+  ["seal", { content: "ascii", size: 1024 }, "{ file: `${folder.path}/package-cjk-1024.json` }"],
+  ["open", { content: "ascii", size: 1024 }, '{ sha256: "00" }'],
+  ["rsa", {}, '{ key: "00".repeat(32) }'],
+  ["base64", { size: 1024 }, '{ sha256: "00" }'],
+  ["attestation", {}, "{ valid: true, forged: true }"],
+])(
+  "a wrong result of %s ends the run",
+  async (kind, item, evidence) => {
+    const script = `
+    import { check, WrongResult } from "./bench/check.mjs";
+    import { WorkFolder } from "./bench/work-folder.mjs";
+    const folder = new WorkFolder();
+    folder.add({ content: "cjk", size: 1024 });
+    try {
+      await check({ name: "case", kind: "${kind}", ...${JSON.stringify(item)} }, "webcrypto", ${evidence}, folder.path);
+    } catch (error) {
+      if (!(error instanceof WrongResult)) throw error;
+      console.log(error.message);
+    } finally {
+      folder.remove();
+    }`;
+    const { stdout, stderr } = await node("--input-type=module", "--eval", script);
+    expect({ stdout, stderr }).toMatchObject({ stdout: expect.stringMatching(/^case: webcrypto gave a wrong result/) });
+  },
+  60_000,
+);
+
+test("wrong arguments are told apart from failures", async () => {
+  expect(await bench("--only", "no such case")).toMatchObject({ code: 2, stderr: expect.stringContaining("--list") });
+  expect(await bench("--rounds", "many")).toMatchObject({ code: 2 });
+  expect(await bench("--bogus")).toMatchObject({ code: 2 });
+}, 60_000);
+
+test("--list names every case with its contenders, --help the options", async () => {
+  const { stdout } = await bench("--list");
+  for (const kind of ["seal", "open"]) {
+    for (const content of ["ascii", "latin1", "cjk", "tools"]) {
+      for (const size of ["1 KB", "32 KB", "1 MB", "9 MB"]) {
+        expect(stdout).toContain(`${kind} ${content} ${size}: native, node, webcrypto, python\n`);
+      }
+    }
+  }
+  expect((await bench("--help")).stdout).toContain("--strict");
+}, 60_000);

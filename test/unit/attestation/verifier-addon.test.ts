@@ -1,0 +1,102 @@
+/** The addon's two functions over the verifier: arguments, errors, and many at once. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { execFileSync } from "node:child_process";
+
+import { native } from "../../../lib/native.js";
+
+const vector = JSON.parse(
+  readFileSync(join(__dirname, "../../vectors/attestation/rsa2048-rsassa-sha256.json"), "utf8"),
+) as { payload_id: string; tpm_attestation: { quote_b64: string } };
+const block = JSON.stringify(vector.tpm_attestation);
+const nonce = createHash("sha256").update(vector.payload_id).digest().subarray(0, 16);
+const policy = JSON.stringify({ version: 1 });
+
+async function verify(
+  ...args: Parameters<typeof native.verifyAttestation>
+): Promise<{ verified: boolean; code?: string }> {
+  return JSON.parse(await native.verifyAttestation(...args)) as { verified: boolean; code?: string };
+}
+
+/** What `call` throws. Jest's own realm has another TypeError, so its name is compared. */
+function thrown(call: () => unknown): { readonly name?: string; readonly code?: string } {
+  try {
+    call();
+  } catch (error) {
+    return error as Error;
+  }
+  return {};
+}
+
+test("wrong types of arguments throw a TypeError", () => {
+  const call = native.verifyAttestation as (...args: unknown[]) => unknown;
+  for (const args of [
+    [],
+    [{}, nonce, policy, null],
+    [block, "nonce", policy, null],
+    [block, nonce.buffer, policy, null],
+    [block, new Uint16Array(8), policy, null],
+    [block, nonce, {}, null],
+    [block, nonce, policy, undefined],
+    [block, nonce, policy, 7],
+  ]) {
+    expect(thrown(() => call(...args)).name).toBe("TypeError");
+  }
+  expect(thrown(() => (native.parseAttestation as (...args: unknown[]) => unknown)({})).name).toBe("TypeError");
+});
+
+test("a wrong policy rejects with INVALID_ARGUMENT, a block never does", async () => {
+  for (const wrong of ["", "{}", "[]", '{"version":1,"unheard":true}', '{"banks":[]}']) {
+    await expect(verify(block, nonce, wrong, null)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+  }
+  for (const any of ["", "null", "{", "\u0000", "[".repeat(100_000), "\ud800", `"${"x".repeat(2_000_000)}"`]) {
+    expect((await verify(any, nonce, policy, null)).verified).toBe(false);
+  }
+});
+
+test("a view into a larger buffer is read as such", async () => {
+  const larger = Buffer.concat([Buffer.alloc(7, 1), nonce, Buffer.alloc(9, 2)]);
+  expect((await verify(block, larger.subarray(7, 23), policy, null)).verified).toBe(true);
+  expect((await verify(block, larger, policy, null)).code).toBe("NONCE_MISMATCH");
+});
+
+test("many at once, and the argument's later change does not matter", async () => {
+  const mine = Uint8Array.from(nonce);
+  const all = Array.from({ length: 200 }, () => verify(block, mine, policy, null));
+  mine.fill(0);
+  expect((await Promise.all(all)).every((report) => report.verified)).toBe(true);
+});
+
+test("parseAttestation shows the structures, and says why it cannot", () => {
+  const parsed = JSON.parse(native.parseAttestation(block)) as Record<string, Record<string, unknown>>;
+  expect(parsed["quote"]).toMatchObject({
+    form: "TPMS_ATTEST",
+    typeHex: "8018",
+    qualifyingDataHex: nonce.toString("hex"),
+  });
+  expect(parsed["aik"]).toMatchObject({ type: "rsa", bits: 2048, scheme: "rsassa-sha256", nameAlg: "sha256" });
+  expect(parsed["signature"]).toEqual({ scheme: "rsassa-sha256", bytes: 256 });
+  expect(thrown(() => native.parseAttestation('{"is_available":false}')).code).toBe("INVALID_ARGUMENT");
+});
+
+test("nothing is put on the terminal, although libtss2-mu would by itself", () => {
+  const addon = join(__dirname, "../../../build/Release/nomyo_native.node");
+  const quote = Buffer.from(vector.tpm_attestation.quote_b64, "base64");
+  // The number of PCR banks, before the last bank (2), its selection (4) and the digest (34): libtss2-mu warns of it.
+  quote[quote.length - 34 - 6 - 4] = 0xff;
+  const bad = JSON.stringify({ ...vector.tpm_attestation, quote_b64: quote.toString("base64") });
+  const script = `require(${JSON.stringify(addon)}).verifyAttestation(${JSON.stringify(bad)}, new Uint8Array(16), '{"version":1}', null)
+    .then((text) => process.exit(JSON.parse(text).code === "ATTESTATION_MALFORMED" ? 0 : 1));`;
+  const run = (log: string | undefined): string => {
+    const env: NodeJS.ProcessEnv = { ...process.env, TSS2_LOG: log };
+    if (log === undefined) delete env["TSS2_LOG"];
+    // stderr goes where stdout goes.
+    return execFileSync("/bin/sh", ["-c", 'exec "$0" -e "$1" 2>&1', process.execPath, script], {
+      env,
+      encoding: "utf8",
+    });
+  };
+  expect(run(undefined)).toBe("");
+  expect(run("all+warning")).toContain("marshal"); // the user's own setting is obeyed
+});

@@ -1,0 +1,51 @@
+import { PassThrough } from "node:stream";
+import { runBench } from "../../../lib/cli/bench.js";
+import { UsageError } from "../../../lib/cli/exit-code.js";
+
+/** Runs the command and gives its exit code and standard output. */
+async function run(...args: string[]): Promise<{ code: number; output: string }> {
+  const stdout = new PassThrough();
+  let output = "";
+  stdout.on("data", (data) => (output += String(data)));
+  const code = await runBench(args, { stdin: new PassThrough(), stdout, stderr: new PassThrough(), env: {} });
+  return { code, output };
+}
+
+test("--help tells the options", async () => {
+  const { code, output } = await run("--help");
+  expect(code).toBe(0);
+  expect(output).toContain("--content KIND");
+});
+
+test.each([
+  [["--size", "1023"], "--size"],
+  [["--size", "10485761"], "--size"],
+  [["--content", "klingon"], "--content"],
+  [["--seconds", "0"], "--seconds"],
+  [["--unknown"], "--unknown"],
+])("%p is refused", async (args, option) => {
+  await expect(run(...args)).rejects.toThrow(UsageError);
+  await expect(run(...args)).rejects.toThrow(option);
+});
+
+test("--json gives milliseconds for both sides of each line", async () => {
+  const { code, output } = await run("--size", "1024", "--content", "cjk", "--seconds", "1", "--json");
+  const { unit, lines } = JSON.parse(output) as { unit: string; lines: Record<string, unknown>[] };
+  const summary = { count: expect.any(Number), median: expect.any(Number) };
+  expect(code).toBe(0);
+  expect(unit).toBe("ms");
+  expect(lines).toMatchObject([
+    { job: "seal", bytes: 1024, native: summary, node: summary },
+    { job: "open", bytes: 1024, native: summary, node: summary },
+    { job: "RSA-4096", native: summary, node: summary },
+    { job: "new key", native: summary },
+  ]);
+}, 120_000);
+
+test("without --json each line stands in the text, with its rate", async () => {
+  const { output } = await run("--size", "2048", "--seconds", "1");
+  expect(output).toMatch(/^seal +2048 B .*MB\/s +Node .* ×$/m);
+  expect(output).toMatch(/^open +2048 B .*MB\/s +Node .* ×$/m);
+  expect(output).toMatch(/^RSA-4096 .* Node .* ×$/m);
+  expect(output).toMatch(/^new key /m);
+}, 120_000);

@@ -1,0 +1,36 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Sampler } from "../../../lib/bench/sampler.js";
+
+test("a slow operation runs once for each sample, as often as asked for at most", async () => {
+  let runs = 0;
+  const sampler = new Sampler(() => {
+    runs++;
+    const end = performance.now() + 3;
+    while (performance.now() < end);
+  });
+  await sampler.warmUp(0);
+  expect(runs).toBe(1);
+  const samples = await sampler.round(1000, 4);
+  expect(samples).toHaveLength(4);
+  expect(runs).toBe(5);
+  for (const sample of samples) expect(sample).toBeGreaterThanOrEqual(3);
+});
+
+test("a quick operation runs in batches, and the sample is the time of one", async () => {
+  let runs = 0;
+  const sampler = new Sampler(() => runs++);
+  await sampler.warmUp(20);
+  const before = runs;
+  const samples = await sampler.round(20, 10);
+  expect(samples).toHaveLength(10);
+  expect((runs - before) / 10).toBeGreaterThan(10);
+  expect(Math.min(...samples)).toBeLessThan(0.05);
+});
+
+test("a promise is awaited within the time that counts", async () => {
+  const sampler = new Sampler(() => sleep(10));
+  await sampler.warmUp(0);
+  const [sample] = await sampler.round(0);
+  // A timer may be up to a millisecond early.
+  expect(sample).toBeGreaterThanOrEqual(9);
+});
