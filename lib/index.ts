@@ -19,7 +19,11 @@ export type { SecureFetch, SecureFetchOptions } from "./openai/secure-fetch.js";
 export { ChatCompletionStream } from "./openai/chunks.js";
 export type * from "./openai/chat-types.js";
 
-export type { AttestationCheck, AttestationCode, AttestationFault, AttestationReport } from "./attestation/report.js";
+export { parseTpmAttestation, verifyTpmAttestation } from "./attestation/verify.js";
+export type { AttestationEngine, ParsedTpmAttestation, QuoteNonce, VerifyOptions } from "./attestation/verify.js";
+export { baselineFrom, mergeProfile } from "./attestation/baseline.js";
+export type { Baseline, BaselineOptions } from "./attestation/baseline.js";
+export { parsePolicy } from "./attestation/policy.js";
 export type {
   AttestationMode,
   AttestationPolicy,
@@ -28,11 +32,7 @@ export type {
   PcrExpectation,
 } from "./attestation/policy.js";
 export type { AttestationOption } from "./attestation/enforcement.js";
-export { parsePolicy } from "./attestation/policy.js";
-export { parseTpmAttestation, verifyTpmAttestation } from "./attestation/verify.js";
-export type { AttestationEngine, ParsedTpmAttestation, QuoteNonce, VerifyOptions } from "./attestation/verify.js";
-export { baselineFrom, mergeProfile } from "./attestation/baseline.js";
-export type { Baseline, BaselineOptions } from "./attestation/baseline.js";
+export type { AttestationCheck, AttestationCode, AttestationFault, AttestationReport } from "./attestation/report.js";
 export type { TpmAttestationBlock } from "./native.js";
 
 export { SecureBuffer } from "./memory/secure-buffer.js";

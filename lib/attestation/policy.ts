@@ -146,7 +146,8 @@ class Reader {
       binding: (value, at) => this.#oneOf(["optional", "required"] as const, value, at),
     });
     if (read["version"] === undefined) this.#refuse("version", "must be there; it is 1");
-    const policy = { mode: "require", ...read } as unknown as CheckedPolicy;
+    // In this order, since people read it.
+    const policy = { version: 1, mode: "require", ...read } as unknown as CheckedPolicy;
     this.#refuseContradictions(policy);
     return deepFreeze(policy);
   }

@@ -142,8 +142,7 @@ export function profileTables(values: PcrValues, profiles: readonly AttestationP
   return profiles.map((profile) => pcrTable(profile.name, compare(values, profile), paint)).join("\n");
 }
 
-function expectationText(expected: PcrExpectation | undefined): string[] {
-  if (expected === undefined) return ["(not named)"];
+function expectationText(expected: PcrExpectation): string[] {
   if (expected === "any") return ["any, but neither all zero nor all ones"];
   return typeof expected === "string" ? [expected] : [...expected];
 }
@@ -156,9 +155,9 @@ export function pcrTable(name: string, rows: readonly PcrComparison[], paint: Pa
     const label = `  ${row.bank.padEnd(6)} ${row.index.padStart(2)}  `;
     const indent = " ".repeat(label.length);
     const actual = row.actual ?? "(not quoted)";
+    if (row.expected === undefined) return `${label}${paint.faint(`-        ${actual}  (not named)`)}\n`;
     if (row.fits) {
-      const why = row.expected === undefined ? "  (not named)" : row.expected === "any" ? "  (any)" : "";
-      return `${label}${paint.good("same   ")}  ${actual}${paint.faint(why)}\n`;
+      return `${label}${paint.good("same   ")}  ${actual}${paint.faint(row.expected === "any" ? "  (any)" : "")}\n`;
     }
     const was = expectationText(row.expected).map(
       (value, i) => `${i === 0 ? "" : indent}${i === 0 ? paint.bad("CHANGED") : " ".repeat(7)}  expected ${value}\n`,

@@ -1,6 +1,6 @@
 /** `nomyo-native chat`: a prompt from an argument, from stdin, or several in turn at a terminal. */
 import { readFile } from "node:fs/promises";
-import { createInterface } from "node:readline/promises";
+import { createInterface } from "node:readline";
 import { parsePolicy } from "../attestation/policy.js";
 import type { ClientOptions } from "../client/options.js";
 import { SecureChatCompletion } from "../client/secure-chat-completion.js";
@@ -8,14 +8,14 @@ import { APIUserAbortError, ConfigurationError, NomyoError } from "../errors.js"
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import type { ChatCompletion, ChatMessage } from "../openai/chat-types.js";
 import { parse, wholeNumber } from "./arguments.js";
-import { exitCode, exitCodeOf, UsageError } from "./exit-code.js";
-import { readSecretText } from "./secret.js";
+import { exitCode, UsageError } from "./exit-code.js";
+import { readSecret, readSecretText } from "./secret.js";
 import type { Streams } from "./streams.js";
 
 export const chatHelp = `Usage: nomyo-native chat [options] [PROMPT]
 
-Sends the prompt, end-to-end encrypted, and prints the answer. Without PROMPT it is read from stdin; at a terminal you get a
-conversation: an empty line or Ctrl-D ends it, /new starts over.
+Sends the prompt, end-to-end encrypted, and prints the answer. Without PROMPT it is read from stdin; at a terminal you
+get a conversation: an empty line or Ctrl-D ends it, /new starts over.
 
   nomyo-native chat "What does a TPM quote prove?"
   nomyo-native chat --tier maximum --attestation require --json < prompt.txt
@@ -33,14 +33,16 @@ conversation: an empty line or Ctrl-D ends it, /new starts over.
   --attestation MODE        off, report (verify and tell) or require (no answer unless the quote verifies)
   --policy FILE             an attestation policy (see: nomyo-native attest --help)
   --api-key-file FILE       mode 0600; or NOMYO_API_KEY
+  --key-dir FOLDER          your RSA key pair (see: nomyo-native keys); without it a new one is made for each run
+  --key-password-file FILE  its password; or NOMYO_KEY_PASSWORD
   --timeout SECONDS         600
   --retries NUMBER          2
   --secure-memory POLICY    required, preferred or off: what to do when memory cannot be locked
   --quiet                   nothing on stderr about attestation and time
   -h, --help
 
-Exit codes: 0 answered, 1 failed, 2 wrong arguments, 3 refused for security, 4 the server refused or failed, 5 no connection or
-out of time, 130 interrupted.
+Exit codes: 0 answered, 1 failed, 2 wrong arguments, 3 refused for security, 4 the server refused or failed,
+5 no connection or out of time, 130 interrupted.
 `;
 
 const options = {
@@ -55,6 +57,8 @@ const options = {
   attestation: { type: "string" },
   policy: { type: "string" },
   "api-key-file": { type: "string" },
+  "key-dir": { type: "string" },
+  "key-password-file": { type: "string" },
   timeout: { type: "string" },
   retries: { type: "string" },
   "secure-memory": { type: "string" },
@@ -74,7 +78,8 @@ export async function runChat(args: readonly string[], streams: Streams): Promis
     return exitCode.ok;
   }
   if (positionals.length > 1) throw new UsageError("There is an argument too many: put the prompt in quotation marks.");
-  await using client = new SecureChatCompletion(await clientOptions(values, streams));
+  using keyPassword = await readKeyPassword(values, streams);
+  await using client = new SecureChatCompletion(await clientOptions(values, keyPassword, streams));
   const chat = new Chat(client, values, streams);
   const [prompt] = positionals;
   if (prompt !== undefined) return await chat.once(prompt);
@@ -112,46 +117,43 @@ class Chat {
   /** Turn after turn; an answer that fails leaves the conversation as it was before the question. */
   async conversation(): Promise<number> {
     const { stdin, stdout, stderr } = this.#streams;
-    const lines = createInterface({ input: stdin, output: stdout, terminal: true });
+    const lines = createInterface({ input: stdin, output: stdout, terminal: true, prompt: "> " });
     let messages = this.#opening();
     let code: number = exitCode.ok;
-    let abort: AbortController | undefined;
-    const ended = new AbortController();
-    lines.on("close", () => ended.abort());
+    let waiting: AbortController | undefined;
     // Ctrl-C ends the answer that is being waited for, or else the conversation.
     lines.on("SIGINT", () => {
-      if (abort !== undefined) {
-        abort.abort();
+      if (waiting !== undefined) {
+        waiting.abort();
         return;
       }
       code = exitCode.interrupted;
       lines.close();
     });
-    try {
-      for (;;) {
-        const prompt = await lines.question("> ", { signal: ended.signal }).catch(() => "");
-        if (prompt.trim() === "") return code;
-        if (prompt.trim() === "/new") {
-          messages = this.#opening();
-          continue;
-        }
-        abort = new AbortController();
+    lines.prompt();
+    // The iterator keeps what is typed while an answer is waited for.
+    for await (const line of lines) {
+      if (line.trim() === "") break;
+      if (line.trim() === "/new") {
+        messages = this.#opening();
+      } else {
+        waiting = new AbortController();
         try {
-          const turn: ChatMessage[] = [...messages, { role: "user", content: prompt }];
-          const answer = await this.#ask(turn, abort.signal);
+          const turn: ChatMessage[] = [...messages, { role: "user", content: line }];
+          const answer = await this.#ask(turn, waiting.signal);
           this.#print(answer);
           messages = [...turn, { role: "assistant", content: answer.choices[0]?.message.content ?? "" }];
         } catch (error) {
           if (!(error instanceof NomyoError)) throw error;
-          code = exitCodeOf(error);
           stderr.write(`nomyo-native: ${error.message}\n`);
         } finally {
-          abort = undefined;
+          waiting = undefined;
         }
       }
-    } finally {
-      lines.close();
+      lines.prompt();
     }
+    lines.close();
+    return code;
   }
 
   #opening(): ChatMessage[] {
@@ -204,7 +206,20 @@ function summary(answer: ChatCompletion, milliseconds: number): string {
   return `[${Math.round(milliseconds)} ms, tier ${tier ?? "not told"}, ${attestation}]`;
 }
 
-async function clientOptions(values: Values, streams: Streams): Promise<ClientOptions> {
+async function readKeyPassword(values: Values, streams: Streams): Promise<SecureBuffer | undefined> {
+  if (values["key-dir"] === undefined) return undefined;
+  return await readSecret(
+    { option: "--key-password-file", file: values["key-password-file"], variable: "NOMYO_KEY_PASSWORD" },
+    streams.env,
+    "required",
+  );
+}
+
+async function clientOptions(
+  values: Values,
+  keyPassword: SecureBuffer | undefined,
+  streams: Streams,
+): Promise<ClientOptions> {
   const apiKey = await readSecretText(
     { option: "--api-key-file", file: values["api-key-file"], variable: "NOMYO_API_KEY" },
     streams.env,
@@ -217,6 +232,8 @@ async function clientOptions(values: Values, streams: Streams): Promise<ClientOp
     ...(apiKey === undefined ? {} : { apiKey }),
     ...(values["base-url"] === undefined ? {} : { baseUrl: values["base-url"] }),
     ...(values["allow-http"] === undefined ? {} : { allowHttp: values["allow-http"] }),
+    ...(values["key-dir"] === undefined ? {} : { keyDir: values["key-dir"], keyRotationInterval: 0 }),
+    ...(keyPassword === undefined ? {} : { keyPassword }),
     ...(values.pin === undefined ? {} : { serverKey: { fingerprints: values.pin } }),
     ...(timeout === undefined ? {} : { timeout: timeout * 1000 }),
     ...(retries === undefined ? {} : { maxRetries: retries }),

@@ -10,6 +10,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   chat: async () => (await import("./chat.js")).runChat,
   keys: async () => (await import("./keys.js")).runKeys,
   router: async () => (await import("./router.js")).runRouter,
+  doctor: async () => (await import("./doctor.js")).runDoctor,
+  attest: async () => (await import("./attest.js")).runAttest,
   bench: async () => (await import("./bench.js")).runBench,
 };
 

@@ -38,7 +38,8 @@ Keys
   --key-password-file FILE    its password; or NOMYO_ROUTER_KEY_PASSWORD
 
 The model
-  --upstream URL              the OpenAI-compatible server; its API key: --upstream-key-file FILE or NOMYO_ROUTER_UPSTREAM_KEY
+  --upstream URL              the OpenAI-compatible server
+  --upstream-key-file FILE    its API key; or NOMYO_ROUTER_UPSTREAM_KEY
   --upstream-timeout SECONDS  600
   --upstream-allow-http       plain HTTP to an upstream on another machine
   --allow-model TIER=MODEL    allow this model for the tier; repeat it. A tier without any allows all models
@@ -138,6 +139,7 @@ export async function runRouter(args: readonly string[], streams: Streams): Prom
     password?.dispose();
   }
 
+  const stopped = untilSignal(router, log);
   say(
     {
       event: "listening",
@@ -162,7 +164,7 @@ export async function runRouter(args: readonly string[], streams: Streams): Prom
       "WARNING: FORENSIC TEST MODE: the AES key of every request is printed. Never give real prompts to this process",
     );
   }
-  return await untilSignal(router, log);
+  return await stopped;
 }
 
 async function untilSignal(router: Router, log: (message: string) => void): Promise<number> {

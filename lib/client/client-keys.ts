@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 
 import { ConfigurationError } from "../errors.js";
 import { native } from "../native.js";
-import type { LockPolicy, PrivateKeyHandle } from "../native.js";
+import type { CancelToken, LockPolicy, PrivateKeyHandle } from "../native.js";
 import type { KeyPassword } from "./key-password.js";
 import { hasKey, keyFiles, loadPrivateKey, publicPem, savePrivateKey, writePublicKey } from "./key-store.js";
 import type { StoredKey } from "./key-store.js";
@@ -85,6 +85,8 @@ export class ClientKeys {
   #starting: Promise<void> | undefined;
   #next: SharedKey | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Takes a generation that has not begun out of the queue when the ring is closed. */
+  readonly #token = native.createCancelToken();
   #closed = false;
 
   constructor(options: ClientKeysOptions, logger: Logger) {
@@ -123,6 +125,7 @@ export class ClientKeys {
   /** Wipes the keys: at once, or when the last lease is released. */
   close(): void {
     this.#closed = true;
+    native.cancel(this.#token);
     clearTimeout(this.#timer);
     this.#current?.retire();
     this.#next?.retire();
@@ -144,10 +147,10 @@ export class ClientKeys {
 
   async #loadOrGenerate(): Promise<StoredKey> {
     const { keyDir, keyPassword, policy } = this.#options;
-    if (keyDir === undefined) return generate(policy);
+    if (keyDir === undefined) return generate(policy, this.#token);
     const files = keyFiles(keyDir);
     if (!hasKey(keyDir)) {
-      const made = await generate(policy);
+      const made = await generate(policy, this.#token);
       try {
         await savePrivateKey(keyDir, made.key, keyPassword, policy, false);
         return made;
@@ -199,7 +202,7 @@ export class ClientKeys {
     const { keyDir, keyPassword, policy } = this.#options;
     let made: StoredKey | undefined;
     try {
-      made = await generate(policy);
+      made = await generate(policy, this.#token);
       if (keyDir !== undefined && !this.#closed) await savePrivateKey(keyDir, made.key, keyPassword, policy, true);
     } catch (error) {
       if (made !== undefined) native.privateKeyDispose(made.key);
@@ -229,9 +232,9 @@ export class ClientKeys {
 }
 
 /** Makes a new key on the package's own threads. */
-export async function generate(policy: LockPolicy): Promise<StoredKey> {
+export async function generate(policy: LockPolicy, token?: CancelToken): Promise<StoredKey> {
   try {
-    return { key: await native.generatePrivateKey(KEY_BITS, policy), writtenAt: Date.now() };
+    return { key: await native.generatePrivateKey(KEY_BITS, policy, token), writtenAt: Date.now() };
   } catch (error) {
     throw fromNative(error);
   }

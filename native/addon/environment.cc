@@ -1,6 +1,5 @@
 #include "addon/environment.h"
 
-#include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <utility>
@@ -40,16 +39,6 @@ class Environment::Channel final : public Mailbox, public std::enable_shared_fro
     if (queue_.size() == 1) napi_call_threadsafe_function(bell_, nullptr, napi_tsfn_nonblocking);
   }
 
-  void Borrow() override {
-    std::lock_guard lock(mutex_);
-    ++borrowed_;
-  }
-
-  void Return() override {
-    std::lock_guard lock(mutex_);
-    if (--borrowed_ == 0) returned_.notify_all();
-  }
-
   void Hold(Napi::Env env, bool hold) {
     if (bell_ == nullptr) return;  // closed; only this thread closes
     if (hold) {
@@ -59,11 +48,10 @@ class Environment::Channel final : public Mailbox, public std::enable_shared_fro
     }
   }
 
-  // Close is called on the JavaScript thread, before the environment's memory goes: no bell rings afterwards, what has
-  // not started is cancelled, and what reads the environment's memory has finished (one package's opening at most, for
-  // each thread). Jobs that borrowed nothing, such as key generations, run on and find the box closed.
+  // Close is called on the JavaScript thread, before the environment's memory goes: no bell rings afterwards, and what
+  // has not started is cancelled. A job that runs, such as a key generation, runs on and finds the box closed.
   void Close() {
-    std::deque<std::unique_ptr<Completion>> left;
+    std::deque<std::unique_ptr<Completion>> left;  // destroyed without the lock
     {
       std::lock_guard lock(mutex_);
       left.swap(queue_);
@@ -71,8 +59,6 @@ class Environment::Channel final : public Mailbox, public std::enable_shared_fro
       bell_ = nullptr;
     }
     Executor::Instance().CancelOwner(static_cast<Mailbox*>(this));
-    std::unique_lock lock(mutex_);
-    returned_.wait(lock, [this] { return borrowed_ == 0; });
   }
 
   void Drain(Napi::Env env) {
@@ -97,8 +83,6 @@ class Environment::Channel final : public Mailbox, public std::enable_shared_fro
 
  private:
   std::mutex mutex_;
-  std::condition_variable returned_;
-  std::size_t borrowed_ = 0;
   std::deque<std::unique_ptr<Completion>> queue_;
   napi_threadsafe_function bell_ = nullptr;
 };

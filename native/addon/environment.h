@@ -22,11 +22,6 @@ class Mailbox {
   virtual ~Mailbox() = default;
   // Post hands a completion over. Any thread.
   virtual void Post(std::unique_ptr<Completion> completion) = 0;
-
-  // Between Borrow (JavaScript thread) and Return (any thread) a job reads memory that belongs to the environment, such
-  // as an array's bytes. The environment does not end before all is returned.
-  virtual void Borrow() = 0;
-  virtual void Return() = 0;
 };
 
 class Environment {

@@ -31,7 +31,6 @@ class Settlement final : public Completion {
     } catch (...) {
       status_ = Error{Code::kOutOfMemory, "The system has no memory to give for the result."};
     }
-    job_->Unpin(env);
     if (env.IsExceptionPending()) {
       napi_reject_deferred(env, deferred_, env.GetAndClearPendingException().Value());
     } else if (!status_) {
@@ -63,11 +62,7 @@ class QueuedJob final : public Job {
     }
   }
 
-  // Discard is for a job that was not accepted.
-  void Discard(Napi::Env env) { job_->Unpin(env); }
-
   void Finish(bool cancelled) noexcept override {
-    if (job_->pinned()) mailbox_->Return();
     if (cancelled) status_ = Error{Code::kCancelled, "The work was cancelled before it started."};
     mailbox_->Post(std::make_unique<Settlement>(deferred_, std::move(job_), std::move(status_)));
   }
@@ -91,18 +86,6 @@ Napi::Value Cancel(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-bool PromiseJob::Pin(Napi::Env env, napi_value value) {
-  napi_ref reference = nullptr;
-  if (napi_create_reference(env, value, 1, &reference) != napi_ok) return false;
-  pinned_.push_back(reference);
-  return true;
-}
-
-void PromiseJob::Unpin(Napi::Env env) {
-  for (napi_ref reference : pinned_) napi_delete_reference(env, reference);
-  pinned_.clear();
-}
-
 void CancelToken::Cancel() {
   cancelled_ = true;
   if (auto job = job_.lock()) Executor::Instance().Cancel(job);
@@ -118,10 +101,7 @@ Napi::Value Start(Napi::Env env, std::unique_ptr<PromiseJob> job, LockPolicy pol
   if (cancel_token != nullptr) napi_typeof(env, cancel_token, &type);
   if (type != napi_undefined) {
     token = GetHandle<CancelToken>(env, cancel_token);
-    if (!token) {
-      job->Unpin(env);
-      return env.Undefined();
-    }
+    if (!token) return env.Undefined();
   }
   napi_deferred deferred = nullptr;
   napi_value promise = nullptr;
@@ -129,22 +109,17 @@ Napi::Value Start(Napi::Env env, std::unique_ptr<PromiseJob> job, LockPolicy pol
     return Throw(env, Error{Code::kOutOfMemory, "A promise could not be made."});
   }
   if (token && token->cancelled()) {
-    job->Unpin(env);
     napi_reject_deferred(env, deferred,
                          MakeError(env, {Code::kCancelled, "The work was cancelled before it started."}).Value());
     return {env, promise};
   }
   Environment& environment = Environment::Of(env);
   const auto mailbox = environment.mailbox();
-  const bool pinned = job->pinned();
-  if (pinned) mailbox->Borrow();
   auto queued = std::make_shared<QueuedJob>(std::move(job), deferred, mailbox);
   if (token) token->Bind(queued);
   environment.BeginWork();
   const Status status = Executor::Instance().Submit(queued, policy, mailbox.get());
   if (!status) {
-    queued->Discard(env);
-    if (pinned) mailbox->Return();
     environment.EndWork();
     napi_reject_deferred(env, deferred, MakeError(env, status.error()).Value());
   }

@@ -4,7 +4,6 @@
 
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include <napi.h>
 
@@ -14,6 +13,9 @@
 
 namespace nomyo::addon {
 
+// A job is destroyed on the JavaScript thread when its promise was settled, and on any thread when its environment has
+// ended meanwhile. So it must not release anything of Node-API's by destruction then, nor read memory of JavaScript's
+// that may be gone (OpenJob in envelope.cc shows how both are done).
 class PromiseJob {
  public:
   virtual ~PromiseJob() = default;
@@ -24,18 +26,6 @@ class PromiseJob {
   // Resolve makes the value of the promise, on the JavaScript thread, only after Work succeeded. A pending exception
   // rejects the promise.
   virtual Napi::Value Resolve(Napi::Env env) = 0;
-
-  // Pin keeps `value` (an array whose bytes Work reads) from being collected until the promise is settled, and its
-  // memory from going with the environment before Work is done. On the JavaScript thread, before Start. Nothing else of
-  // Node-API's may be kept in a job: it is destroyed on any thread when its environment has ended. False, and the job
-  // must not be started, when the environment refuses.
-  [[nodiscard]] bool Pin(Napi::Env env, napi_value value);
-  bool pinned() const { return !pinned_.empty(); }
-  // Unpin releases on the JavaScript thread; an environment that ends releases by itself.
-  void Unpin(Napi::Env env);
-
- private:
-  std::vector<napi_ref> pinned_;
 };
 
 // CancelToken lets JavaScript take a job out of the queue before it starts (a job that runs is not interrupted).

@@ -177,6 +177,9 @@ TEST(AikCertificate, Path) {
   EXPECT_EQ(CodeOf(VerifyWith(ChainJson({Der(Issue(AikOrder())), Der(Intermediate()), Der(Root())}), stranger)),
             "AIK_CERTIFICATE")
       << "a root that only the server names";
+  EXPECT_EQ(CodeOf(VerifyWith(ChainJson({Der(Issue(AikOrder())), Der(Intermediate())}), Intermediate())),
+            "AIK_CERTIFICATE")
+      << "an intermediate is no root, whatever the policy calls it";
   Order self_signed;
   EXPECT_EQ(CodeOf(VerifyWith(ChainJson({Der(Issue(self_signed))}))), "AIK_CERTIFICATE");
   Order forged = AikOrder();

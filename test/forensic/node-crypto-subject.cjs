@@ -47,8 +47,10 @@ answerCalls({
         payload_algorithm: "AES-256-GCM",
       }),
     });
-    // What a client keeps that may have to send the request again. A cipher loses its key schedule when it is finished.
-    globalThis.request = { messages, plaintext, key, next: crypto.createCipheriv("aes-256-gcm", key, nonce) };
+    // What a client has that is about to send its request again. A cipher forgets its key schedule only when it is finished.
+    const again = crypto.createCipheriv("aes-256-gcm", key, nonce);
+    again.update(plaintext.subarray(0, 1000));
+    globalThis.request = { messages, plaintext, key, again };
   },
   async receive() {
     const sealed = await (await answering).json();

@@ -42,7 +42,7 @@ export interface Ended {
 }
 
 /** Runs Node with these arguments in the package's folder, and waits for its end. */
-export function runNode(args: readonly string[], env: NodeJS.ProcessEnv = {}, timeout = 60_000): Promise<Ended> {
+export function runNode(args: readonly string[], env: NodeJS.ProcessEnv = {}, timeout = 240_000): Promise<Ended> {
   const started = performance.now();
   return new Promise((resolve) => {
     execFile(

@@ -7,6 +7,12 @@ import type { IncomingMessage } from "node:http";
 import { startLocalRouter, type LocalRouter } from "./local-router.js";
 import { bytesOf, startModel, startServer, type TestServer } from "./model-server.js";
 
+/** What tests need of a package on the wire; all base64. */
+export interface SealedPackage {
+  readonly encrypted_aes_key: string;
+  readonly encrypted_payload: { readonly nonce: string; readonly ciphertext: string };
+}
+
 export class HeldExchange {
   #router!: LocalRouter;
   #model!: TestServer;
@@ -14,7 +20,8 @@ export class HeldExchange {
   #opened = new Gate<string>();
   #content = new Gate<string>();
   #payloadId = "";
-  #wrappedAnswerKey: Buffer | undefined;
+  #request: SealedPackage | undefined;
+  #answer: SealedPackage | undefined;
 
   static async start(): Promise<HeldExchange> {
     const exchange = new HeldExchange();
@@ -32,7 +39,8 @@ export class HeldExchange {
     this.#content.resolve("");
     this.#opened = new Gate();
     this.#content = new Gate();
-    this.#wrappedAnswerKey = undefined;
+    this.#request = undefined;
+    this.#answer = undefined;
   }
 
   /** What a client takes as `baseUrl`. */
@@ -60,9 +68,12 @@ export class HeldExchange {
     return Buffer.from(await this.#router.aesKey(this.#payloadId), "hex");
   }
 
-  /** RSA-OAEP of the answer's AES key, once the answer went by. */
-  get wrappedAnswerKey(): Buffer | undefined {
-    return this.#wrappedAnswerKey;
+  /** The packages that went by. */
+  get request(): SealedPackage | undefined {
+    return this.#request;
+  }
+  get answer(): SealedPackage | undefined {
+    return this.#answer;
   }
 
   async stop(): Promise<void> {
@@ -73,8 +84,11 @@ export class HeldExchange {
   }
 
   async #forward(request: IncomingMessage): Promise<{ status: number; body: string }> {
-    const sealed = request.method === "POST";
-    if (sealed) this.#payloadId = String(request.headers["x-payload-id"]);
+    const sent = request.method === "POST" ? await bytesOf(request) : undefined;
+    if (sent !== undefined) {
+      this.#payloadId = String(request.headers["x-payload-id"]);
+      this.#request = JSON.parse(sent.toString()) as SealedPackage;
+    }
     const passed = ["content-type", "x-payload-id", "x-public-key", "x-security-tier"];
     const answer = await fetch(this.#router.url + request.url!, {
       method: request.method!,
@@ -82,13 +96,10 @@ export class HeldExchange {
         const value = request.headers[name];
         return value === undefined ? [] : [[name, String(value)]];
       }),
-      ...(sealed ? { body: await bytesOf(request) } : {}),
+      ...(sent === undefined ? {} : { body: sent }),
     });
     const body = await answer.text();
-    if (sealed && answer.ok) {
-      const { encrypted_aes_key: wrapped } = JSON.parse(body) as { encrypted_aes_key: string };
-      this.#wrappedAnswerKey = Buffer.from(wrapped, "base64");
-    }
+    if (sent !== undefined && answer.ok) this.#answer = JSON.parse(body) as SealedPackage;
     return { status: answer.status, body };
   }
 }

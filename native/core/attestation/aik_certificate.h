@@ -10,11 +10,11 @@
 namespace nomyo {
 
 // VerifyAikCertificate checks `chain` (DER; the AIK's certificate first, then the issuers in any order) against
-// `roots`: path, signatures and validity now (RFC 5280 6), at OpenSSL's security level 2 (no SHA-1, no RSA under 2048
-// bits); the first is no CA and says so (`CA:FALSE`), may sign, has the extended key usage tcg-kp-AIKCertificate
-// (2.23.133.8.3), and certifies exactly `aik`. An endorsement key's certificate fails: it says nothing about an AIK.
-// Revocation is not looked up: the verifier makes no connections.
-// Errors: kInvalidArgument with a sentence; kCrypto. Any thread.
+// `roots`, which are self-signed: path, signatures and validity now (RFC 5280 6), at OpenSSL's security level 2 (no
+// SHA-1, no RSA under 2048 bits); the first is no CA and says so (`CA:FALSE`), may sign, has the extended key usage
+// tcg-kp-AIKCertificate (2.23.133.8.3), and certifies exactly `aik`. An endorsement key's certificate fails: it says
+// nothing about an AIK. Revocation is not looked up: the verifier makes no connections. Errors: kInvalidArgument with a
+// sentence; kCrypto. Any thread.
 Status VerifyAikCertificate(std::span<const Bytes> chain, std::span<const X509Certificate> roots, EVP_PKEY* aik);
 
 }  // namespace nomyo

@@ -14,7 +14,7 @@ namespace nomyo {
 // Largest structure, decoded (4 KiB: an RSA-4096 quote of 16 banks needs under 1 KiB).
 inline constexpr std::size_t kMaxStructureBytes = 4096;
 // Largest block, as JSON text: three structures, 16 banks of 24 PCRs, and a chain of kMaxCertificates.
-inline constexpr std::size_t kMaxBlockBytes = 256 * 1024;
+inline constexpr std::size_t kMaxBlockBytes = std::size_t{256} * 1024;
 inline constexpr std::size_t kMaxCertificates = 8;
 
 struct Block {

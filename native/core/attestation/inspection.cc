@@ -48,11 +48,7 @@ std::string RawSelection(const TPML_PCR_SELECTION& list) {
   OrderedPcrSelection selection;
   for (std::size_t i = 0; i < std::min<std::size_t>(list.count, kMaxBanks); ++i) {
     const TPMS_PCR_SELECTION& entry = list.pcrSelections[i];
-    std::uint32_t mask = 0;
-    for (std::size_t byte = 0; byte < std::min<std::size_t>(entry.sizeofSelect, sizeof entry.pcrSelect); ++byte) {
-      mask |= std::uint32_t{entry.pcrSelect[byte]} << (8 * byte);
-    }
-    selection.emplace_back(entry.hash, mask);
+    selection.emplace_back(entry.hash, MaskOf(entry));
   }
   return PcrText(selection);
 }

@@ -48,6 +48,14 @@ Result<PcrSelection> ReadPcrBanks(std::string_view text) {
   return selection;
 }
 
+std::uint32_t MaskOf(const TPMS_PCR_SELECTION& entry) {
+  std::uint32_t mask = 0;
+  for (std::size_t byte = 0; byte < sizeof entry.pcrSelect; ++byte) {
+    if (byte < entry.sizeofSelect) mask |= std::uint32_t{entry.pcrSelect[byte]} << (8 * byte);
+  }
+  return mask;
+}
+
 Result<OrderedPcrSelection> ReadSignedSelection(const TPML_PCR_SELECTION& list) {
   if (list.count < 1 || list.count > kMaxBanks) return Malformed("The quote selects no PCR bank, or more than 16.");
   OrderedPcrSelection selection;
@@ -58,13 +66,10 @@ Result<OrderedPcrSelection> ReadSignedSelection(const TPML_PCR_SELECTION& list) 
       return Malformed("The quote selects a PCR bank twice.");
     }
     if (entry.sizeofSelect > sizeof entry.pcrSelect) return Malformed("The quote selects PCRs over 23.");
-    std::uint64_t mask = 0;
-    for (std::size_t byte = 0; byte < entry.sizeofSelect; ++byte) {
-      mask |= std::uint64_t{entry.pcrSelect[byte]} << (8 * byte);
-    }
+    const std::uint32_t mask = MaskOf(entry);
     if (mask >> kPcrCount != 0) return Malformed("The quote selects PCRs over 23.");
     if (mask == 0) return Malformed("The quote names a PCR bank and selects nothing in it.");
-    selection.emplace_back(entry.hash, static_cast<std::uint32_t>(mask));
+    selection.emplace_back(entry.hash, mask);
   }
   return selection;
 }

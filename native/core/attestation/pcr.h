@@ -34,6 +34,9 @@ Result<PcrSelection> ReadPcrBanks(std::string_view text);
 // ReadPcrIndex parses plain decimal 0 to 23 without leading zero, sign or space; -1 for anything else.
 int ReadPcrIndex(std::string_view text);
 
+// MaskOf returns the selected PCRs of one bank, bit n for PCR n, those over 23 included.
+std::uint32_t MaskOf(const TPMS_PCR_SELECTION& entry);
+
 // ReadSignedSelection checks TPML_PCR_SELECTION: 1 to 16 known banks, none twice, at least one PCR each, none over 23.
 // Error: kInvalidArgument, a sentence.
 Result<OrderedPcrSelection> ReadSignedSelection(const TPML_PCR_SELECTION& list);

@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMaxPolicyBytes = 128 * 1024;
+constexpr std::size_t kMaxPolicyBytes = std::size_t{128} * 1024;
 constexpr std::size_t kMaxDepth = 8;
 
 // A policy is wrong in one way: the caller's. Thrown and caught in this file only, where every line can find a fault.

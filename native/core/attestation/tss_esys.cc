@@ -1,7 +1,10 @@
 #include "core/attestation/tss_esys.h"
 
+#include <cstdint>
 #include <cstdio>
 #include <mutex>
+
+#include <openssl/crypto.h>
 
 #include "core/attestation/tss_mu.h"
 
@@ -43,6 +46,11 @@ Status TssEsys::Bind() {
   if (Status s = library.Bind(#name, name); !s) return Missing(s.error().message);
   NOMYO_TSS_FUNCTIONS(NOMYO_TSS_BIND)
 #undef NOMYO_TSS_BIND
+  // ESAPI brings the shared libcrypto, which frees its state in exit(), while a thread of ours may be inside it.
+  // Nothing needs to be freed then. (Absent when tpm2-tss was built with another library; when someone else has started
+  // that libcrypto before us this comes too late, and TpmDevice's exit gate is what helps.)
+  int (*init_crypto)(std::uint64_t, const void*) = nullptr;
+  if (esys_.Bind("OPENSSL_init_crypto", init_crypto)) init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr);
   path_ = DynamicLibrary::PathOf(reinterpret_cast<const void*>(Esys_Initialize));
   return Status::Ok();
 }

@@ -19,11 +19,17 @@
 #endif
 #if defined(NOMYO_ASAN)
 #include <sanitizer/asan_interface.h>
+#include <sanitizer/lsan_interface.h>
 #define NOMYO_POISON(at, bytes) ASAN_POISON_MEMORY_REGION(at, bytes)
 #define NOMYO_UNPOISON(at, bytes) ASAN_UNPOISON_MEMORY_REGION(at, bytes)
+// What only the pool points to is no leak.
+#define NOMYO_LEAK_ROOT(at, bytes) __lsan_register_root_region(at, bytes)
+#define NOMYO_NO_LEAK_ROOT(at, bytes) __lsan_unregister_root_region(at, bytes)
 #else
 #define NOMYO_POISON(at, bytes) static_cast<void>(0)
 #define NOMYO_UNPOISON(at, bytes) static_cast<void>(0)
+#define NOMYO_LEAK_ROOT(at, bytes) static_cast<void>(0)
+#define NOMYO_NO_LEAK_ROOT(at, bytes) static_cast<void>(0)
 #endif
 
 namespace nomyo {
@@ -229,6 +235,7 @@ LockedPool::Chunk* LockedPool::MapChunk(std::size_t bytes, bool locked, Refusal*
     refused_ = refused_ || *refusal == Refusal::kLock;
     return nullptr;
   }
+  NOMYO_LEAK_ROOT(chunk->base, bytes);
   NOMYO_POISON(chunk->base, bytes);
   std::fill_n(&frames_[*first], frames, chunk.get());
   stats_.bytes_mapped += bytes;
@@ -240,6 +247,7 @@ LockedPool::Chunk* LockedPool::MapChunk(std::size_t bytes, bool locked, Refusal*
 void LockedPool::UnmapChunk(Chunk* chunk) {
   const std::unique_ptr<Chunk> owned(chunk);
   NOMYO_UNPOISON(chunk->base, chunk->bytes);
+  NOMYO_NO_LEAK_ROOT(chunk->base, chunk->bytes);
   std::fill_n(&frames_[chunk->first_frame], chunk->frames, nullptr);
   stats_.bytes_mapped -= chunk->bytes;
   if (chunk->locked) stats_.bytes_locked -= chunk->bytes;

@@ -14,9 +14,11 @@
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <mutex>
 #include <utility>
 
@@ -107,19 +109,32 @@ struct InitialisingScope {
 
 // Fetched algorithms are kept for the life of the process: the first fetch of each fills OpenSSL's tables, and a later
 // one finds them there.
+struct Algorithms {
+  EVP_CIPHER* ciphers[2];
+  EVP_MD* digests[4];
+  EVP_MAC* hmac;
+  EVP_KDF* pbkdf2;
+  EVP_KEYMGMT* key_kinds[2];
+  EVP_SIGNATURE* signatures[2];
+  EVP_ASYM_CIPHER* rsa;
+};
+Algorithms* kept = nullptr;
+
 bool FetchAlgorithms() {
-  bool ok = true;
-  for (const char* name : {"AES-256-GCM", "AES-256-CBC"})
-    ok = EVP_CIPHER_fetch(nullptr, name, nullptr) != nullptr && ok;
-  for (const char* name : {"SHA1", "SHA2-256", "SHA2-384", "SHA2-512"}) {
-    ok = EVP_MD_fetch(nullptr, name, nullptr) != nullptr && ok;
-  }
-  ok = EVP_MAC_fetch(nullptr, "HMAC", nullptr) != nullptr && ok;
-  ok = EVP_KDF_fetch(nullptr, "PBKDF2", nullptr) != nullptr && ok;
-  for (const char* name : {"RSA", "EC"}) ok = EVP_KEYMGMT_fetch(nullptr, name, nullptr) != nullptr && ok;
-  for (const char* name : {"RSA", "ECDSA"}) ok = EVP_SIGNATURE_fetch(nullptr, name, nullptr) != nullptr && ok;
-  ok = EVP_ASYM_CIPHER_fetch(nullptr, "RSA", nullptr) != nullptr && ok;
-  return ok;
+  kept = new Algorithms{
+      {EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr), EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr)},
+      {EVP_MD_fetch(nullptr, "SHA1", nullptr), EVP_MD_fetch(nullptr, "SHA2-256", nullptr),
+       EVP_MD_fetch(nullptr, "SHA2-384", nullptr), EVP_MD_fetch(nullptr, "SHA2-512", nullptr)},
+      EVP_MAC_fetch(nullptr, "HMAC", nullptr),
+      EVP_KDF_fetch(nullptr, "PBKDF2", nullptr),
+      {EVP_KEYMGMT_fetch(nullptr, "RSA", nullptr), EVP_KEYMGMT_fetch(nullptr, "EC", nullptr)},
+      {EVP_SIGNATURE_fetch(nullptr, "RSA", nullptr), EVP_SIGNATURE_fetch(nullptr, "ECDSA", nullptr)},
+      EVP_ASYM_CIPHER_fetch(nullptr, "RSA", nullptr)};
+  const auto all = [](const auto& list) {
+    return std::all_of(std::begin(list), std::end(list), [](const auto* each) { return each != nullptr; });
+  };
+  return all(kept->ciphers) && all(kept->digests) && kept->hmac != nullptr && kept->pbkdf2 != nullptr &&
+         all(kept->key_kinds) && all(kept->signatures) && kept->rsa != nullptr;
 }
 
 // A throw-away key is generated, written and read in every form that the package uses, encrypted and not, so that
@@ -194,6 +209,10 @@ void ClearOpenSslError() noexcept {
   // Where memory is short this may be refused the queue itself, which is no news.
   ERR_clear_error();
   refused = LockedPool::Refusal::kNone;
+}
+
+void ReleaseOpenSslThread() noexcept {
+  OPENSSL_thread_stop();
 }
 
 }  // namespace nomyo

@@ -31,4 +31,8 @@ Error OpenSslError(Error otherwise);
 // ClearOpenSslError empties this thread's error queue and forgets a refusal; called before a sequence of OpenSSL calls.
 void ClearOpenSslError() noexcept;
 
+// ReleaseOpenSslThread gives back what OpenSSL keeps for the calling thread: its error queue, with the texts of past
+// errors. OpenSSL makes it anew when the thread needs it. Any thread, outside OpenSSL's own calls.
+void ReleaseOpenSslThread() noexcept;
+
 }  // namespace nomyo

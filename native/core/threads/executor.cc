@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/memory/locked_pool.h"
+#include "core/memory/openssl_memory.h"
 #include "core/threads/job_stack.h"
 
 #if !defined(_WIN32)
@@ -105,6 +106,8 @@ struct Executor::Impl {
       {
         LockPolicyScope scope(job->policy_);
         stack.Run([](void* data) { static_cast<Job*>(data)->Run(); }, job.get());
+        // Or an idle thread would hold on to pool memory for ever, and the pool's numbers would depend on its past.
+        ReleaseOpenSslThread();
       }
       job->state_ = Job::State::kDone;
       lock.lock();

@@ -11,13 +11,13 @@ if (!isMainThread) {
   answerCalls({ runToTheEnd, terminateInTheMiddle, settled });
 }
 
-async function runWorker({ task, baseUrl, requests }) {
+async function runWorker({ task, baseUrl, keyDir, requests }) {
   if (task === "keys") {
     parentPort.postMessage("begun");
     await Promise.all(Array.from({ length: requests }, () => native.generatePrivateKey(2048, "required")));
     return;
   }
-  const client = new SecureChatCompletion({ baseUrl, allowHttp: true, apiKey: null, maxRetries: 0 });
+  const client = new SecureChatCompletion({ baseUrl, allowHttp: true, apiKey: null, keyDir, maxRetries: 0 });
   await client.ready();
   parentPort.postMessage("begun");
   const ask = async (i) => {
@@ -36,10 +36,10 @@ async function runWorker({ task, baseUrl, requests }) {
 }
 
 /** Starts workers that each have `requests` under way at once; gives how many answers were right, and the pool's peak. */
-async function runToTheEnd({ baseUrl, workers, requests }) {
+async function runToTheEnd({ workers, ...work }) {
   const results = await Promise.all(
     Array.from({ length: workers }, async () => {
-      const worker = new Worker(module.filename, { workerData: { task: "requests", baseUrl, requests } });
+      const worker = new Worker(module.filename, { workerData: { task: "requests", ...work } });
       let answers = 0;
       worker.on("message", (message) => (answers = message));
       const [code] = await once(worker, "exit");
@@ -51,9 +51,9 @@ async function runToTheEnd({ baseUrl, workers, requests }) {
 }
 
 /** Starts one worker after another, each terminated `delays[i]` ms after it has begun its work. */
-async function terminateInTheMiddle({ task, baseUrl, requests, delays }) {
+async function terminateInTheMiddle({ delays, ...work }) {
   for (const delay of delays) {
-    const worker = new Worker(module.filename, { workerData: { task, baseUrl, requests } });
+    const worker = new Worker(module.filename, { workerData: work });
     const ended = once(worker, "exit");
     await once(worker, "message");
     await new Promise((resolve) => setTimeout(resolve, delay));

@@ -1,0 +1,78 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { runCommand } from "../../support/command-line.js";
+
+const { version } = JSON.parse(readFileSync(join(__dirname, "../../../package.json"), "utf8")) as { version: string };
+
+test("--help teaches the commands, the first steps and the exit codes", async () => {
+  for (const args of [["--help"], ["-h"], ["help"]]) {
+    const { code, stdout, stderr } = await runCommand(args);
+    expect(code).toBe(0);
+    expect(stderr).toBe("");
+    for (const word of ["chat", "keys", "router", "doctor", "attest", "bench", "Exit codes", "--allow-http"]) {
+      expect(stdout).toContain(word);
+    }
+  }
+});
+
+test.each(["chat", "keys", "router", "doctor", "attest", "bench"])("%s --help shows its usage", async (command) => {
+  const { code, stdout } = await runCommand([command, "--help"]);
+  expect(code).toBe(0);
+  expect(stdout).toContain(`Usage: nomyo-native ${command}`);
+});
+
+test("no help text is wider than 120 columns", async () => {
+  for (const args of [["--help"], ["chat", "--help"], ["keys", "--help"], ["router", "--help"], ["bench", "--help"]]) {
+    const { stdout } = await runCommand(args);
+    for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(120);
+  }
+});
+
+test("--version is the package's", async () => {
+  expect(await runCommand(["--version"])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+});
+
+test.each<[string, string[], RegExp]>([
+  ["no command", [], /A command is needed/],
+  ["an unknown one", ["frobnicate"], /no command of this name/],
+  ["the name of a property of objects", ["constructor"], /no command of this name/],
+  ["an unknown option", ["chat", "--frobnicate"], /Unknown option '--frobnicate'/],
+  ["an option without its value", ["router", "--port"], /--port/],
+  ["a number that is none", ["router", "--port", "many"], /--port takes a whole number/],
+  ["a policy that is none", ["router", "--secure-memory", "maybe"], /--secure-memory/],
+  ["two prompts", ["chat", "--base-url", "http://127.0.0.1:9", "one", "two"], /an argument too many/],
+  ["keys without an action", ["keys"], /keys generate, keys show or keys check/],
+  ["TPM options without a TPM", ["router", "--aik", "ecc-p256"], /--aik needs --tcti/],
+  ["an AIK that there is not", ["router", "--tcti", "x:", "--aik", "dsa"], /--aik is ecc-p256/],
+  ["a handle that is none", ["router", "--tcti", "x:", "--aik-handle", "1"], /--aik-handle takes/],
+  ["a tier's model without a tier", ["router", "--allow-model", "m"], /--allow-model takes TIER=MODEL/],
+  ["a rate that is none", ["router", "--rate-limit", "fast"], /--rate-limit takes/],
+  ["a certificate without its key", ["router", "--tls-cert", __filename], /go together/],
+  ["a file that is not there", ["router", "--tls-cert", "/nonexistent"], /cannot be read \(ENOENT\)/],
+])("exit code 2 for %s", async (_what, args, message) => {
+  const { code, stdout, stderr } = await runCommand(args);
+  expect(stderr).toMatch(message);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+});
+
+test("an argument too many is not repeated: it may be a secret", async () => {
+  const { stderr } = await runCommand(["router", "my-secret-key"]);
+  expect(stderr).not.toContain("my-secret-key");
+});
+
+test("bench measures", async () => {
+  const { code, stdout } = await runCommand(["bench", "--seconds", "0", "--json"]);
+  expect(code).toBe(0);
+  const { lines } = JSON.parse(stdout) as { lines: { what: string; median: number }[] };
+  expect(lines.map(({ what }) => what)).toEqual([
+    "make an RSA-4096 key",
+    "seal 1 KB",
+    "open 1 KB",
+    "seal 100 KB",
+    "open 100 KB",
+    "seal 9 MB",
+    "open 9 MB",
+  ]);
+  for (const { median } of lines) expect(median).toBeGreaterThan(0);
+  expect((await runCommand(["bench", "--seconds", "0"])).stdout).toMatch(/seal 9 MB +[\d.]+ ms +\d+ MB\/s/);
+});

@@ -1,0 +1,28 @@
+/** native/README.md is a map: it must show every room's every file, and no file that is not there. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const native = join(__dirname, "../../native");
+const text = readFileSync(join(native, "README.md"), "utf8");
+const rooms = ["memory", "threads", "crypto", "envelope", "attestation"].map((room) => `core/${room}`).concat("addon");
+
+describe.each(rooms)("native/README.md on %s", (room) => {
+  const start = text.indexOf(`\n### ${room}`);
+  const end = text.indexOf("\n#", start + 1);
+  const named = new Set([...text.slice(start, end).matchAll(/`([\w.]+)`/g)].map((match) => match[1]!));
+  const files = new Set(readdirSync(join(native, room)).map((file) => file.replace(/\.(h|cc)$/, "")));
+
+  test("names every file", () => {
+    expect(start).toBeGreaterThan(0);
+    const missing = [...files].filter(
+      (file) => !named.has(file) && !named.has(`${file}.cc`) && !/_(linux|macos|windows)$/.test(file),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  test("names nothing that is not there", () => {
+    const known = (name: string) =>
+      files.has(name.replace(/\.cc$/, "")) || /^(_\w+|required|preferred|off|Init|JSON)/.test(name);
+    expect([...named].filter((name) => !known(name))).toEqual([]);
+  });
+});
