@@ -109,7 +109,15 @@ TEST(AttestationStructures, ALibraryThatCorrectsIsNotBelieved) {
     attest->clockInfo.safe = 1;
     return rc;
   };
+  TssMu unfinished = Table();
+  unfinished.attest_unmarshal = [](const std::uint8_t* buffer, std::size_t size, std::size_t* offset,
+                                   TPMS_ATTEST* attest) {
+    const TSS2_RC rc = Installed().attest_unmarshal(buffer, size, offset, attest);
+    --*offset;
+    return rc;
+  };
   Forgery forgery;
+  EXPECT_FALSE(ReadQuote(unfinished, forgery.Quote()));
   EXPECT_TRUE(ReadQuote(correcting, forgery.Quote()));
   forgery.safe = 0;
   EXPECT_FALSE(ReadQuote(correcting, forgery.Quote()));
