@@ -17,8 +17,9 @@ export async function interleave(item, contenders, run) {
   );
   try {
     for (const contender of processes) await prepare(contender, item, run.folder);
-    for (const contender of processes) {
-      await contender.ask({ do: "warm", milliseconds: item.samples === 1 ? 0 : run.warmUpMs });
+    // What takes seconds is warm after the check.
+    if (item.samples !== 1) {
+      for (const contender of processes) await contender.ask({ do: "warm", milliseconds: run.warmUpMs });
     }
     const turns = processes.map(() => []);
     for (let round = 0; round < run.rounds; round++) {

@@ -8,7 +8,7 @@ Measures sealing, opening, keys, attestation and whole requests on this machine,
 
   --quick          a first picture in under a minute; the figures are rougher
   --only PATTERN   only the cases whose name holds PATTERN, e.g. seal, "open ascii", rsa, keygen, variant, router, start; may be repeated
-  --rounds N       rounds for each case (9, quick: 3); contenders take turns in each
+  --rounds N       rounds for each case (9, quick: 2); contenders take turns in each
   --soak N         requests of the memory test through the local router (10 000; quick: none; with --docs 100 000)
   --json FILE      write everything that was measured
   --svg FILE       draw it
@@ -49,7 +49,7 @@ export function readOptions(args) {
   } catch (error) {
     throw new UsageError(error.message);
   }
-  const rounds = count("rounds", values.rounds) ?? (values.quick ? 3 : 9);
+  const rounds = count("rounds", values.rounds) ?? (values.quick ? 2 : 9);
   if (rounds < 1) throw new UsageError("--rounds takes 1 or more.");
   return {
     ...values,

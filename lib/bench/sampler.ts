@@ -11,7 +11,6 @@ const shortestSampleMs = 0.05;
 export class Sampler {
   readonly #operation: Operation;
   #batch = 1;
-  #isAsync = false;
 
   constructor(operation: Operation) {
     this.#operation = operation;
@@ -19,12 +18,10 @@ export class Sampler {
 
   /** Runs for about `milliseconds`, at least once, so that code is compiled and caches and pools are filled; then sizes the batches. */
   async warmUp(milliseconds: number): Promise<void> {
-    const begin = performance.now();
-    const first = this.#operation();
-    this.#isAsync = typeof (first as PromiseLike<unknown> | undefined)?.then === "function";
-    await first;
-    const times = [performance.now() - begin];
-    while (performance.now() - begin < milliseconds) times.push(await this.#time(1));
+    const times: number[] = [];
+    const end = performance.now() + milliseconds;
+    do times.push(await this.#time(1));
+    while (performance.now() < end);
     const typical = summarise(times).median;
     this.#batch = Math.max(1, Math.ceil(shortestSampleMs / Math.max(typical, 1e-5)));
   }
@@ -41,9 +38,16 @@ export class Sampler {
   async #time(batch: number): Promise<number> {
     const operation = this.#operation;
     const begin = performance.now();
+    const first = operation();
     // An `await` costs a turn of the microtask queue: only what is asynchronous pays for it.
-    if (this.#isAsync) for (let i = 0; i < batch; i++) await operation();
-    else for (let i = 0; i < batch; i++) operation();
+    if (isPromise(first)) {
+      await first;
+      for (let i = 1; i < batch; i++) await operation();
+    } else {
+      for (let i = 1; i < batch; i++) operation();
+    }
     return performance.now() - begin;
   }
 }
+
+const isPromise = (value: unknown): boolean => typeof (value as PromiseLike<unknown> | undefined)?.then === "function";
