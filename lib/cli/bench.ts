@@ -20,6 +20,7 @@ const help = `Usage: nomyo-native bench [options]
 Measures on this machine: sealing a request, opening an answer, the RSA-4096 private operation and key generation, each
 beside the fastest way that Node's own crypto offers. The two take turns; figures are medians of single calls.
 
+  --job JOB          seal, open, rsa or keygen; may be repeated (all of them)
   --size BYTES       bytes of the serialised request, 1024 to 10485760; may be repeated (1024, 1048576, 9437184)
   --content KIND     ascii (default), latin1, cjk or tools
   --seconds N        time for each line, 1 to 600 (2)
@@ -29,16 +30,20 @@ beside the fastest way that Node's own crypto offers. The two take turns; figure
 
 const policy: LockPolicy = "required";
 const sealing = { policy, maxPlaintextBytes: 10 * 1024 * 1024 };
+const jobs = ["seal", "open", "rsa", "keygen"] as const;
+type Job = (typeof jobs)[number];
 /** Turns of each side. */
 const rounds = 5;
 
 interface Line {
-  readonly job: string;
+  readonly job: Job;
   /** Bytes of the serialised request; undefined where there is none. */
   readonly bytes?: number;
   readonly native: Summary;
   readonly node?: Summary;
 }
+
+type Sides = Required<Pick<Line, "native" | "node">>;
 
 /** Runs the command; gives its exit code. */
 export async function runBench(args: readonly string[], streams: Streams): Promise<number> {
@@ -66,6 +71,7 @@ export async function runBench(args: readonly string[], streams: Streams): Promi
 }
 
 interface Options {
+  readonly jobs: ReadonlySet<Job>;
   readonly sizes: readonly number[];
   readonly content: Content;
   readonly milliseconds: number;
@@ -76,6 +82,7 @@ function readOptions(args: readonly string[]): Options | undefined {
   const { values } = parse({
     args: [...args],
     options: {
+      job: { type: "string", multiple: true, default: [...jobs] },
       size: { type: "string", multiple: true, default: ["1024", "1048576", "9437184"] },
       content: { type: "string", default: "ascii" },
       seconds: { type: "string", default: "2" },
@@ -91,44 +98,41 @@ function readOptions(args: readonly string[]): Options | undefined {
   });
   const content = contents.find((one) => one === values.content);
   if (content === undefined) throw new UsageError(`--content is one of ${contents.join(", ")}.`);
+  const chosen = jobs.filter((job) => values.job.includes(job));
+  if (chosen.length < new Set(values.job).size) throw new UsageError(`--job is one of ${jobs.join(", ")}.`);
   const seconds = wholeNumber("seconds", values.seconds) ?? 0;
   if (seconds < 1 || seconds > 600) throw new UsageError("--seconds takes 1 to 600.");
-  return { sizes, content, milliseconds: seconds * 1000, json: values.json };
+  return { jobs: new Set(chosen), sizes, content, milliseconds: seconds * 1000, json: values.json };
 }
 
-async function measure({ sizes, content, milliseconds }: Options, report: (line: Line) => void): Promise<void> {
+async function measure(options: Options, report: (line: Line) => void): Promise<void> {
+  const { jobs: chosen, sizes, content, milliseconds } = options;
   const key = await native.generatePrivateKey(4096, policy);
   try {
     const recipient = native.privateKeyPublic(key);
-    const nodeKeys = await exportToNode(key);
+    const node = await exportToNode(key);
+    /** Both sides of opening a package. */
+    const opening = (body: Buffer): Promise<Sides> =>
+      compare(
+        () => open(key, body),
+        () => openPieces(node.private, body),
+        milliseconds,
+      );
     for (const bytes of sizes) {
       const request = chatRequest(content, bytes);
-      const body = sealPieces(nodeKeys.public, request);
-      await check(key, recipient, nodeKeys.private, request);
-      const seal = await compare(
-        () => sealJson(recipient, request, sealing),
-        () => sealPieces(nodeKeys.public, request),
-        milliseconds,
-      );
-      report({ job: "seal", bytes, ...seal });
-      const opened = await compare(
-        () => open(key, body),
-        () => openPieces(nodeKeys.private, body),
-        milliseconds,
-      );
-      report({ job: "open", bytes, ...opened });
+      await check(key, recipient, node.private, request);
+      if (chosen.has("seal")) {
+        const own = (): unknown => sealJson(recipient, request, sealing);
+        report({ job: "seal", bytes, ...(await compare(own, () => sealPieces(node.public, request), milliseconds)) });
+      }
+      if (chosen.has("open")) report({ job: "open", bytes, ...(await opening(sealPieces(node.public, request))) });
     }
-    const smallest = sealPieces(nodeKeys.public, {});
-    const rsa = await compare(
-      () => open(key, smallest),
-      () => openPieces(nodeKeys.private, smallest),
-      milliseconds,
-    );
-    report({ job: "RSA-4096", ...rsa });
+    // The smallest package: what is left is the private operation, and the way to its thread and back.
+    if (chosen.has("rsa")) report({ job: "rsa", ...(await opening(sealPieces(node.public, {}))) });
   } finally {
     native.privateKeyDispose(key);
   }
-  report({ job: "new key", native: await keyGeneration(milliseconds) });
+  if (chosen.has("keygen")) report({ job: "keygen", native: await keyGeneration(milliseconds) });
 }
 
 /** The same key for Node's crypto: a throw-away key, which protects nothing. */
@@ -166,11 +170,7 @@ async function check(
   }
 }
 
-async function compare(
-  own: Operation,
-  other: Operation,
-  milliseconds: number,
-): Promise<{ readonly native: Summary; readonly node: Summary }> {
+async function compare(own: Operation, other: Operation, milliseconds: number): Promise<Sides> {
   const samplers = [new Sampler(own), new Sampler(other)] as const;
   const turn = milliseconds / 2 / (rounds + 1);
   for (const sampler of samplers) await sampler.warmUp(turn);
@@ -201,7 +201,7 @@ function row({ job, bytes, native: own, node }: Line): string {
   const rate = bytes === undefined ? "" : `${(bytes / own.median / 1000).toPrecision(3)} MB/s`;
   const beside = node === undefined ? "" : `Node ${time(node)}   ${(node.median / own.median).toFixed(2)} ×`;
   return (
-    `${job.padEnd(9)} ${size.padStart(10)}   ${time(own).padEnd(32)} ${rate.padStart(10)}   ${beside}`.trimEnd() + "\n"
+    `${job.padEnd(6)} ${size.padStart(10)}   ${time(own).padEnd(32)} ${rate.padStart(10)}   ${beside}`.trimEnd() + "\n"
   );
 }
 

@@ -9,7 +9,7 @@ import { SecureBuffer } from "../memory/secure-buffer.js";
 import type { ChatCompletion, ChatMessage } from "../openai/chat-types.js";
 import { parse, wholeNumber } from "./arguments.js";
 import { exitCode, UsageError } from "./exit-code.js";
-import { readSecretText } from "./secret.js";
+import { readSecret, readSecretText } from "./secret.js";
 import type { Streams } from "./streams.js";
 
 export const chatHelp = `Usage: nomyo-native chat [options] [PROMPT]
@@ -33,6 +33,8 @@ get a conversation: an empty line or Ctrl-D ends it, /new starts over.
   --attestation MODE        off, report (verify and tell) or require (no answer unless the quote verifies)
   --policy FILE             an attestation policy (see: nomyo-native attest --help)
   --api-key-file FILE       mode 0600; or NOMYO_API_KEY
+  --key-dir FOLDER          your RSA key pair (see: nomyo-native keys); without it a new one is made for each run
+  --key-password-file FILE  its password; or NOMYO_KEY_PASSWORD
   --timeout SECONDS         600
   --retries NUMBER          2
   --secure-memory POLICY    required, preferred or off: what to do when memory cannot be locked
@@ -55,6 +57,8 @@ const options = {
   attestation: { type: "string" },
   policy: { type: "string" },
   "api-key-file": { type: "string" },
+  "key-dir": { type: "string" },
+  "key-password-file": { type: "string" },
   timeout: { type: "string" },
   retries: { type: "string" },
   "secure-memory": { type: "string" },
@@ -74,7 +78,8 @@ export async function runChat(args: readonly string[], streams: Streams): Promis
     return exitCode.ok;
   }
   if (positionals.length > 1) throw new UsageError("There is an argument too many: put the prompt in quotation marks.");
-  await using client = new SecureChatCompletion(await clientOptions(values, streams));
+  using keyPassword = await readKeyPassword(values, streams);
+  await using client = new SecureChatCompletion(await clientOptions(values, keyPassword, streams));
   const chat = new Chat(client, values, streams);
   const [prompt] = positionals;
   if (prompt !== undefined) return await chat.once(prompt);
@@ -201,7 +206,20 @@ function summary(answer: ChatCompletion, milliseconds: number): string {
   return `[${Math.round(milliseconds)} ms, tier ${tier ?? "not told"}, ${attestation}]`;
 }
 
-async function clientOptions(values: Values, streams: Streams): Promise<ClientOptions> {
+async function readKeyPassword(values: Values, streams: Streams): Promise<SecureBuffer | undefined> {
+  if (values["key-dir"] === undefined) return undefined;
+  return await readSecret(
+    { option: "--key-password-file", file: values["key-password-file"], variable: "NOMYO_KEY_PASSWORD" },
+    streams.env,
+    "required",
+  );
+}
+
+async function clientOptions(
+  values: Values,
+  keyPassword: SecureBuffer | undefined,
+  streams: Streams,
+): Promise<ClientOptions> {
   const apiKey = await readSecretText(
     { option: "--api-key-file", file: values["api-key-file"], variable: "NOMYO_API_KEY" },
     streams.env,
@@ -214,6 +232,8 @@ async function clientOptions(values: Values, streams: Streams): Promise<ClientOp
     ...(apiKey === undefined ? {} : { apiKey }),
     ...(values["base-url"] === undefined ? {} : { baseUrl: values["base-url"] }),
     ...(values["allow-http"] === undefined ? {} : { allowHttp: values["allow-http"] }),
+    ...(values["key-dir"] === undefined ? {} : { keyDir: values["key-dir"], keyRotationInterval: 0 }),
+    ...(keyPassword === undefined ? {} : { keyPassword }),
     ...(values.pin === undefined ? {} : { serverKey: { fingerprints: values.pin } }),
     ...(timeout === undefined ? {} : { timeout: timeout * 1000 }),
     ...(retries === undefined ? {} : { maxRetries: retries }),

@@ -14,8 +14,9 @@ export const keysHelp = `Usage: nomyo-native keys generate [--dir FOLDER] [passw
        nomyo-native keys show     [--dir FOLDER | FILE] [password options] [--json]
        nomyo-native keys check    [--dir FOLDER] [password options] [--json]
 
-generate   makes an RSA-4096 pair: private_key.pem (PKCS#8, mode 0600) and public_key.pem (mode 0644). Keys that are there
-           are never replaced. A client uses the folder as keyDir, the router FOLDER/private_key.pem as --key-file.
+generate   makes an RSA-4096 pair: private_key.pem (PKCS#8, mode 0600) and public_key.pem (mode 0644). Keys that are
+           there are never replaced. A client uses the folder as keyDir, the router FOLDER/private_key.pem as
+           --key-file.
 show       prints a key's size and fingerprint (SHA-256 of the SubjectPublicKeyInfo: what clients pin), and the public
            half as PEM. FILE may be a public or a private key.
 check      loads the private key as strictly as the client does: form, size, mode, password, and whether the public

@@ -6,7 +6,6 @@
 #include "addon/error.h"
 #include "core/envelope/json_string.h"
 #include "core/envelope/text_scan.h"
-#include "core/memory/lock_policy.h"
 
 namespace nomyo::addon {
 namespace {
@@ -49,21 +48,9 @@ napi_value JsonValueMaker::String(const JsonString& string) {
   return string.escaped ? Decoded(string.raw) : MakeText(string.raw);
 }
 
-// A string with escapes is decoded in pool memory: at one go when as much more can be locked as it is long, else in
-// pieces that are joined, so that a small lock limit is enough for an answer of its size.
+// A string with escapes is decoded in pool memory of a fixed size; a long one in pieces that are joined. Decoding it at one
+// go would need as much locked memory again (and map it, which takes longer than all the rest).
 napi_value JsonValueMaker::Decoded(std::span<const std::uint8_t> raw) {
-  if (raw.size() > kPieceUnits) {
-    LockPolicyScope scope(LockPolicy::kRequired);
-    auto whole = SecureBuffer::Allocate(raw.size());
-    if (whole) {
-      const TextProgress progress = UnescapeLatin1(raw, whole->bytes());
-      if (progress.taken == raw.size()) {
-        napi_value made = nullptr;
-        const napi_status status = napi_create_string_latin1(env_, Chars(whole->bytes()), progress.written, &made);
-        return Check(status) ? made : nullptr;
-      }
-    }
-  }
   if (scratch_.empty()) {
     auto scratch = SecureBuffer::Allocate(kPieceUnits * sizeof(char16_t));
     if (!scratch) {

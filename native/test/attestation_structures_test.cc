@@ -100,6 +100,22 @@ TEST(AttestationStructures, ALibraryThatAcceptsEverythingIsNotBelieved) {
   }
 }
 
+// A library that corrects what it reads: what is handed out would not be what was signed.
+TEST(AttestationStructures, ALibraryThatCorrectsIsNotBelieved) {
+  TssMu correcting = Table();
+  correcting.attest_unmarshal = [](const std::uint8_t* buffer, std::size_t size, std::size_t* offset,
+                                   TPMS_ATTEST* attest) {
+    const TSS2_RC rc = Installed().attest_unmarshal(buffer, size, offset, attest);
+    attest->clockInfo.safe = 1;
+    return rc;
+  };
+  Forgery forgery;
+  EXPECT_TRUE(ReadQuote(correcting, forgery.Quote()));
+  forgery.safe = 0;
+  EXPECT_FALSE(ReadQuote(correcting, forgery.Quote()));
+  EXPECT_TRUE(ReadQuote(Installed(), forgery.Quote()));
+}
+
 TEST(AttestationStructures, ReadsWhatWasPacked) {
   Forgery forgery;
   forgery.sized_quote = true;

@@ -331,7 +331,12 @@ TEST(LockedPool, BoundsFragmentationInAMillionMixedAllocations) {
   std::mt19937 random(7);
   std::vector<void*> live(512, nullptr);
   // 16 B to 64 KiB, every doubling as likely as any other.
-  for (int step = 0; step < 1'000'000; ++step) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  constexpr int kSteps = 50'000;  // a sanitizer takes its time for each
+#else
+  constexpr int kSteps = 1'000'000;
+#endif
+  for (int step = 0; step < kSteps; ++step) {
     void*& place = live[random() % live.size()];
     fake.pool().Free(place);
     const std::size_t least = std::size_t{16} << (random() % 12);
@@ -392,6 +397,8 @@ TEST(LockedPoolDeathTest, AByteBeforeTheStartIsFoundWhenItIsFreed) {
   }
 }
 
+#if !defined(__SANITIZE_THREAD__)  // which catches the signal
+
 // The pages before and after a chunk: at most a page away from a large allocation's ends.
 TEST(LockedPoolDeathTest, GuardPagesStopAReadOrWriteThatRunsAway) {
   for (const char* mechanism : {"memfd_secret", "mlock"}) {
@@ -431,6 +438,8 @@ TEST(LockedPoolDeathTest, GuardPagesStopAReadOrWriteThatRunsAway) {
         testing::KilledBySignal(SIGSEGV), "");
   }
 }
+
+#endif
 
 #endif
 

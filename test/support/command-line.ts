@@ -36,7 +36,9 @@ export async function runCommand(
       if (at < 0) return;
       seen = at + next.shown.length;
       waiting.shift();
-      stdin.write(next.line);
+      // Later, as a person would: not in the middle of what is being written.
+      const { line } = next;
+      setTimeout(() => stdin.write(line), 20);
     }
   };
   for (const name of ["stdout", "stderr"] as const) {

@@ -1,5 +1,8 @@
 #include "core/envelope/text_scan.h"
 
+#include <array>
+#include <cstring>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/envelope/text_scan.cc"
 #include <hwy/foreach_target.h>
@@ -23,38 +26,62 @@ inline int HexValue(std::uint8_t c) {
   return -1;
 }
 
-// What a two-character escape stands for; 0 for what is none.
-inline std::uint8_t EscapedCharacter(std::uint8_t letter) {
-  switch (letter) {
-    case '"':
-    case '\\':
-    case '/': return letter;
-    case 'b': return '\b';
-    case 'f': return '\f';
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    default: return 0;
-  }
+// What a two-character escape stands for, by its letter; 0 for what is none.
+constexpr std::array<std::uint8_t, 256> MakeEscapedCharacters() {
+  std::array<std::uint8_t, 256> characters{};
+  characters['"'] = '"';
+  characters['\\'] = '\\';
+  characters['/'] = '/';
+  characters['b'] = '\b';
+  characters['f'] = '\f';
+  characters['n'] = '\n';
+  characters['r'] = '\r';
+  characters['t'] = '\t';
+  return characters;
 }
+inline constexpr std::array<std::uint8_t, 256> kEscapedCharacters = MakeEscapedCharacters();
+
+// What a Latin-1 character that is not plain ASCII is written as, with its length: eight bytes are stored at once, so
+// that the processor need not guess which kind it is.
+struct Written {
+  std::uint8_t bytes[7];
+  std::uint8_t length;
+};
+constexpr std::array<Written, 256> MakeWritten() {
+  std::array<Written, 256> all{};
+  for (unsigned c = 0; c < 256; ++c) {
+    std::uint8_t* const to = all[c].bytes;
+    if (c >= 0x80) {
+      to[0] = static_cast<std::uint8_t>(0xC0 | c >> 6);
+      to[1] = static_cast<std::uint8_t>(0x80 | (c & 0x3F));
+      all[c].length = 2;
+      continue;
+    }
+    to[0] = '\\';
+    to[1] = 'u';
+    to[2] = to[3] = '0';
+    to[4] = static_cast<std::uint8_t>("0123456789abcdef"[c >> 4]);
+    to[5] = static_cast<std::uint8_t>("0123456789abcdef"[c & 15]);
+    all[c].length = 6;
+  }
+  for (unsigned letter = 0; letter < 256; ++letter) {
+    const std::uint8_t c = kEscapedCharacters[letter];
+    if (c == 0 || c == '/') continue;
+    all[c] = {{'\\', static_cast<std::uint8_t>(letter), 0, 0, 0, 0, 0}, 2};
+  }
+  return all;
+}
+inline constexpr std::array<Written, 256> kWritten = MakeWritten();
 
 // The length of the escape at the start of `in`; 0 when it is none.
 inline std::size_t EscapeLength(const std::uint8_t* in, std::size_t size) {
   if (size < 2) return 0;
-  if (in[1] != 'u') return EscapedCharacter(in[1]) == 0 ? 0 : 2;
+  if (in[1] != 'u') return kEscapedCharacters[in[1]] == 0 ? 0 : 2;
   if (size < 6) return 0;
   for (int i = 2; i < 6; ++i) {
     if (HexValue(in[i]) < 0) return 0;
   }
   return 6;
-}
-
-// Writes one Latin-1 character that is not plain ASCII.
-inline std::uint8_t* PutSpecial(std::uint8_t* to, std::uint8_t c) {
-  if (c < 0x80) return PutEscape(to, c);
-  *to++ = static_cast<std::uint8_t>(0xC0 | c >> 6);
-  *to++ = static_cast<std::uint8_t>(0x80 | (c & 0x3F));
-  return to;
 }
 
 // Decodes the escape or two-byte character at the start of `in` to one below U+0100; returns its length in the input,
@@ -66,7 +93,7 @@ inline std::size_t TakeLatin1(const std::uint8_t* in, std::uint8_t* out) {
     return 2;
   }
   if (in[1] != 'u') {
-    *out = EscapedCharacter(in[1]);
+    *out = kEscapedCharacters[in[1]];
     return 2;
   }
   if (in[2] != '0' || in[3] != '0') return 0;
@@ -84,7 +111,8 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-using Bytes = hn::ScalableTag<std::uint8_t>;
+// At most 64 bytes, so that a mask fits into one word (vectors may be longer on Arm).
+using Bytes = hn::CappedTag<std::uint8_t, 64>;
 using Units = hn::ScalableTag<std::uint16_t>;
 
 template <class D, class V>
@@ -95,29 +123,57 @@ HWY_INLINE auto MustEscapeMask(D d, V text) {
   return hn::Or(hn::Or(quote, backslash), hn::Lt(text, hn::Set(d, static_cast<T>(0x20))));
 }
 
+// A mask's lanes as bits, the first lane lowest. Going over the bits costs one mispredicted branch for each vector, at
+// the end; looking for the first lane again and again costs one for each special character.
+template <class D, class M>
+HWY_INLINE std::uint64_t Bits(D d, M mask) {
+  std::uint8_t bytes[8] = {};
+  hn::StoreMaskBits(d, mask, bytes);
+  std::uint64_t bits = 0;
+  for (int i = 7; i >= 0; --i) bits = bits << 8 | bytes[i];
+  return bits;
+}
+
+// The bits from lane `first` on.
+HWY_INLINE std::uint64_t From(std::uint64_t bits, std::size_t first) {
+  return first >= 64 ? 0 : bits & (~std::uint64_t{0} << first);
+}
+
+HWY_INLINE std::size_t LowestBit(std::uint64_t bits) {
+  return hwy::Num0BitsBelowLS1Bit_Nonzero64(bits);
+}
+
 std::size_t Scan(const std::uint8_t* in, std::size_t size, bool* escaped) {
   const Bytes d;
   const std::size_t lanes = hn::Lanes(d);
   std::size_t i = 0;
   *escaped = false;
-  for (;;) {
-    while (size - i >= lanes) {
-      const std::intptr_t first = hn::FindFirstTrue(d, MustEscapeMask(d, hn::LoadU(d, in + i)));
-      if (first >= 0) {
-        i += static_cast<std::size_t>(first);
-        break;
-      }
-      i += lanes;
+  while (size - i >= lanes) {
+    std::uint64_t bits = Bits(d, MustEscapeMask(d, hn::LoadU(d, in + i)));
+    std::size_t next = lanes;
+    while (bits != 0) {
+      const std::size_t at = LowestBit(bits);
+      if (in[i + at] == '"') return i + at;
+      const std::size_t length = in[i + at] == '\\' ? EscapeLength(in + i + at, size - i - at) : 0;
+      if (length == 0) return size;
+      *escaped = true;
+      if (at + length > next) next = at + length;  // it goes on in the next vector
+      bits = From(bits, at + length);
     }
-    while (i < size && !MustEscape(in[i])) ++i;
-    if (i == size) return size;
+    i += next;
+  }
+  while (i < size) {
+    if (!MustEscape(in[i])) {
+      ++i;
+      continue;
+    }
     if (in[i] == '"') return i;
-    if (in[i] != '\\') return size;
-    const std::size_t length = EscapeLength(in + i, size - i);
+    const std::size_t length = in[i] == '\\' ? EscapeLength(in + i, size - i) : 0;
     if (length == 0) return size;
     *escaped = true;
     i += length;
   }
+  return size;
 }
 
 std::size_t FindNonAscii(const std::uint8_t* in, std::size_t size) {
@@ -133,8 +189,8 @@ std::size_t FindNonAscii(const std::uint8_t* in, std::size_t size) {
   return i;
 }
 
-// Characters up to `limit` that need no escape are copied a vector at a time; the others come in runs (accents in a
-// word, line ends), so that each run is finished before the next vector is looked at.
+// Characters up to `limit` that need no escape are copied, a whole vector at a time from wherever one ended; what is
+// copied too much is overwritten by what comes next.
 TextProgress Escape(const std::uint8_t* in, std::size_t size, std::uint8_t* out, std::size_t room, std::uint8_t limit) {
   const Bytes d;
   const std::size_t lanes = hn::Lanes(d);
@@ -142,23 +198,33 @@ TextProgress Escape(const std::uint8_t* in, std::size_t size, std::uint8_t* out,
   const std::uint8_t* const stop = out + room;
   std::uint8_t* to = out;
   std::size_t i = 0;
-  const auto special = [limit](std::uint8_t c) { return c > limit || MustEscape(c); };
-  for (;;) {
-    while (size - i >= lanes && static_cast<std::size_t>(stop - to) >= lanes) {
-      const auto text = hn::LoadU(d, in + i);
-      hn::StoreU(text, d, to);
-      const std::intptr_t first = hn::FindFirstTrue(d, hn::Or(MustEscapeMask(d, text), hn::Gt(text, limits)));
-      const std::size_t plain = first < 0 ? lanes : static_cast<std::size_t>(first);
-      i += plain;
-      to += plain;
-      if (first >= 0) break;
+  // A vector is read up to a vector further on, and written as escapes at most, then copied too much of.
+  const std::size_t most = lanes * (kMostEscaped + 1) + sizeof(Written);
+  while (size - i >= 2 * lanes && static_cast<std::size_t>(stop - to) >= most) {
+    const auto text = hn::LoadU(d, in + i);
+    hn::StoreU(text, d, to);
+    std::uint64_t bits = Bits(d, hn::Or(MustEscapeMask(d, text), hn::Gt(text, limits)));
+    std::size_t copied = 0;
+    while (bits != 0) {
+      const std::size_t at = LowestBit(bits);
+      to += at - copied;
+      const Written& written = kWritten[in[i + at]];
+      std::memcpy(to, &written, sizeof(Written));
+      to += written.length;
+      copied = at + 1;
+      hn::StoreU(hn::LoadU(d, in + i + copied), d, to);
+      bits &= bits - 1;
     }
-    while (i < size && stop - to >= static_cast<std::ptrdiff_t>(kMostEscaped) && special(in[i])) {
-      to = PutSpecial(to, in[i++]);
-    }
-    if (i == size || stop - to < static_cast<std::ptrdiff_t>(kMostEscaped)) break;
-    if (size - i < lanes || static_cast<std::size_t>(stop - to) < lanes) {
-      while (i < size && stop - to >= static_cast<std::ptrdiff_t>(kMostEscaped) && !special(in[i])) *to++ = in[i++];
+    to += lanes - copied;
+    i += lanes;
+  }
+  while (i < size && stop - to >= static_cast<std::ptrdiff_t>(kMostEscaped)) {
+    const std::uint8_t c = in[i++];
+    if (c <= limit && !MustEscape(c)) {
+      *to++ = c;
+    } else {
+      std::memcpy(to, kWritten[c].bytes, kMostEscaped);
+      to += kWritten[c].length;
     }
   }
   return {i, static_cast<std::size_t>(to - out)};
@@ -190,27 +256,37 @@ TextProgress Unescape(const std::uint8_t* in, std::size_t size, std::uint8_t* ou
   const std::uint8_t* const stop = out + room;
   std::uint8_t* to = out;
   std::size_t i = 0;
-  const auto special = [](std::uint8_t c) { return c == '\\' || c >= 0x80; };
-  for (;;) {
-    while (size - i >= lanes && static_cast<std::size_t>(stop - to) >= lanes) {
-      const auto text = hn::LoadU(d, in + i);
-      hn::StoreU(text, d, to);
-      const std::intptr_t first = hn::FindFirstTrue(d, hn::Or(hn::Eq(text, backslash), hn::Gt(text, limit)));
-      const std::size_t plain = first < 0 ? lanes : static_cast<std::size_t>(first);
-      i += plain;
-      to += plain;
-      if (first >= 0) break;
-    }
-    while (i < size && to != stop && special(in[i])) {
-      const std::size_t length = TakeLatin1(in + i, to);
-      if (length == 0) return {i, static_cast<std::size_t>(to - out)};
-      i += length;
+  // An escape may reach 5 bytes into the next vector, from where one more may be copied.
+  while (size - i >= 2 * lanes + kMostEscaped && static_cast<std::size_t>(stop - to) >= 2 * lanes) {
+    const auto text = hn::LoadU(d, in + i);
+    hn::StoreU(text, d, to);
+    std::uint64_t bits = Bits(d, hn::Or(hn::Eq(text, backslash), hn::Gt(text, limit)));
+    std::size_t copied = 0;
+    while (bits != 0) {
+      const std::size_t at = LowestBit(bits);
+      to += at - copied;
+      const std::size_t length = TakeLatin1(in + i + at, to);
+      if (length == 0) return {i + at, static_cast<std::size_t>(to - out)};
       ++to;
+      copied = at + length;
+      hn::StoreU(hn::LoadU(d, in + i + copied), d, to);
+      bits = From(bits, copied);
     }
-    if (i == size || to == stop) break;
-    if (size - i < lanes || static_cast<std::size_t>(stop - to) < lanes) {
-      while (i < size && to != stop && !special(in[i])) *to++ = in[i++];
+    if (copied < lanes) {
+      to += lanes - copied;
+      copied = lanes;
     }
+    i += copied;
+  }
+  while (i < size && to != stop) {
+    if (in[i] != '\\' && in[i] < 0x80) {
+      *to++ = in[i++];
+      continue;
+    }
+    const std::size_t length = TakeLatin1(in + i, to);
+    if (length == 0) break;
+    i += length;
+    ++to;
   }
   return {i, static_cast<std::size_t>(to - out)};
 }
@@ -264,20 +340,8 @@ std::uint8_t* PutUnicodeEscape(std::uint8_t* to, std::uint32_t unit) noexcept {
 }
 
 std::uint8_t* PutEscape(std::uint8_t* to, std::uint32_t c) noexcept {
-  char letter = 0;
-  switch (c) {
-    case '\b': letter = 'b'; break;
-    case '\t': letter = 't'; break;
-    case '\n': letter = 'n'; break;
-    case '\f': letter = 'f'; break;
-    case '\r': letter = 'r'; break;
-    case '"': letter = '"'; break;
-    case '\\': letter = '\\'; break;
-    default: return PutUnicodeEscape(to, c);
-  }
-  *to++ = '\\';
-  *to++ = static_cast<std::uint8_t>(letter);
-  return to;
+  std::memcpy(to, kWritten[c].bytes, kMostEscaped);
+  return to + kWritten[c].length;
 }
 
 }  // namespace nomyo

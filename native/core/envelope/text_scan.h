@@ -36,8 +36,8 @@ TextProgress EscapeUtf8(std::span<const std::uint8_t> text, std::span<std::uint8
 // `text` are: bytes of `out` (as long as `text`) after these may have been overwritten.
 std::size_t CopyAsciiUnits(std::span<const char16_t> text, std::uint8_t* out) noexcept;
 
-// PutEscape writes the escape of an ASCII character that must be escaped, and returns where it ended; PutUnicodeEscape
-// the \u form of any code unit.
+// PutEscape writes the escape of an ASCII character that must be escaped to `to`, which has room for kMostEscaped
+// bytes, and returns where it ended; PutUnicodeEscape the \u form of any code unit.
 std::uint8_t* PutEscape(std::uint8_t* to, std::uint32_t c) noexcept;
 std::uint8_t* PutUnicodeEscape(std::uint8_t* to, std::uint32_t unit) noexcept;
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startRouter, type Router } from "../../../lib/router/index.js";
@@ -14,7 +14,9 @@ let base: string[];
 
 beforeAll(async () => {
   router = await startRouter({ keyFile: keyFile.path, apiKeys: [apiKey] });
-  base = ["chat", "--base-url", router.url, "--allow-http", "--retries", "0"];
+  cpSync(join(__dirname, "../../vectors/keys/client_private.pem"), join(folder, "private_key.pem"));
+  chmodSync(join(folder, "private_key.pem"), 0o600);
+  base = ["chat", "--base-url", router.url, "--allow-http", "--retries", "0", "--key-dir", folder];
 });
 afterAll(async () => {
   await router.close();
@@ -77,6 +79,24 @@ test.each<[string, number, () => [string[], Record<string, string>], RegExp]>([
   expect(stderr).toMatch(message);
   expect({ code, stdout }).toEqual({ code: expected, stdout: "" });
   expect(stderr).not.toContain(apiKey);
+});
+
+test("without a key folder a key is made for the run", async () => {
+  const args = ["chat", "--base-url", router.url, "--allow-http", "hi"];
+  expect((await runCommand(args, { env })).stdout).toBe(`${echo} hi\n`);
+});
+
+test("a key folder under a password", async () => {
+  const locked = mkdtempSync(join(folder, "locked-"));
+  cpSync(join(__dirname, "../../vectors/keys/client_private_encrypted.pem"), join(locked, "private_key.pem"));
+  chmodSync(join(locked, "private_key.pem"), 0o600);
+  const args = ["chat", "--base-url", router.url, "--allow-http", "--quiet", "--key-dir", locked, "hi"];
+  const { keys } = JSON.parse(readFileSync(join(__dirname, "../../vectors/index.json"), "utf8")) as {
+    keys: { file: string; password: string }[];
+  };
+  const { password } = keys.find(({ file }) => file === "keys/client_private_encrypted.pem")!;
+  expect((await runCommand(args, { env: { ...env, NOMYO_KEY_PASSWORD: password } })).code).toBe(0);
+  expect((await runCommand(args, { env: { ...env, NOMYO_KEY_PASSWORD: "not this one" } })).code).toBe(3);
 });
 
 test("a policy file decides", async () => {

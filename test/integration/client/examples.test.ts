@@ -40,7 +40,7 @@ afterAll(async () => {
 async function run(name: string, baseUrl = router.url, env: NodeJS.ProcessEnv = {}): Promise<string> {
   ran.add(name);
   const { code, stdout, stderr } = await runNode([join(root, "examples", name), baseUrl], {
-    NOMYO_API_KEY: "",
+    NOMYO_API_KEY: "test-key",
     ...env,
   });
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
