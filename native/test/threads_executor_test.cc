@@ -2,6 +2,7 @@
 #include "core/threads/executor.h"
 
 #include <gtest/gtest.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -230,6 +231,26 @@ TEST(Executor, EachOfManyJobsFinishesOnceAndThreadsStayInTheirLimit) {
   EXPECT_EQ(stats.queued, 0u);
   EXPECT_EQ(stats.running, 0u);
   EXPECT_LE(stats.threads, stats.thread_limit);
+}
+
+TEST(Executor, NothingOfAJobsOpenSslStateIsLeftInThePool) {
+  const auto run = [](std::function<void()> work) {
+    auto job = Make(std::move(work));
+    ASSERT_TRUE(Executor::Instance().Submit(job, LockPolicy::kRequired, nullptr).ok());
+    job->Wait();
+  };
+  { AllThreadsBusy all; }  // every thread and its stack is there
+  const auto before = LockedPool::Instance().stats();
+  run([] {
+    ERR_raise_data(ERR_LIB_USER, 1, "a text of some length: %s", "which stays in the queue");
+    EXPECT_NE(ERR_peek_error(), 0u);
+    EVP_PKEY_free(EVP_RSA_gen(2048));
+  });
+  const auto after = LockedPool::Instance().stats();
+  EXPECT_GT(after.total_allocations, before.total_allocations);
+  EXPECT_EQ(after.bytes_in_use, before.bytes_in_use);
+  EXPECT_EQ(after.allocations, before.allocations);
+  run([] { EXPECT_EQ(ERR_peek_error(), 0u); });
 }
 
 TEST(Executor, RefusesAnUnreasonableThreadLimit) {

@@ -215,4 +215,8 @@ void ReleaseOpenSslThread() noexcept {
   OPENSSL_thread_stop();
 }
 
+void ReleaseOpenSslThreadState() noexcept {
+  OPENSSL_thread_stop();
+}
+
 }  // namespace nomyo

@@ -35,4 +35,8 @@ void ClearOpenSslError() noexcept;
 // errors. OpenSSL makes it anew when the thread needs it. Any thread, outside OpenSSL's own calls.
 void ReleaseOpenSslThread() noexcept;
 
+// ReleaseOpenSslThreadState gives back what OpenSSL keeps for the calling thread: its error queue, whose texts outlive
+// ERR_clear_error, and its generators. It is made again when it is needed. Any thread.
+void ReleaseOpenSslThreadState() noexcept;
+
 }  // namespace nomyo

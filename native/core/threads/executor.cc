@@ -105,7 +105,13 @@ struct Executor::Impl {
       lock.unlock();
       {
         LockPolicyScope scope(job->policy_);
-        stack.Run([](void* data) { static_cast<Job*>(data)->Run(); }, job.get());
+        stack.Run(
+            [](void* data) {
+              static_cast<Job*>(data)->Run();
+              // Nothing of one job is left for the next, and the pool's numbers are what they were before it.
+              ReleaseOpenSslThreadState();
+            },
+            job.get());
         // Or an idle thread would hold on to pool memory for ever, and the pool's numbers would depend on its past.
         ReleaseOpenSslThread();
       }
