@@ -22,6 +22,9 @@ import {
 } from "../support/secret-patterns.js";
 import { Subject, withoutMemfdSecret, type Circumstances } from "../support/subject.js";
 
+// Some seconds each on an idle machine; more where gdb has to make the core dump.
+jest.setTimeout(240_000);
+
 const phases = ["held", "answered", "disposed"] as const;
 type Phase = (typeof phases)[number];
 
