@@ -48,8 +48,8 @@ napi_value JsonValueMaker::String(const JsonString& string) {
   return string.escaped ? Decoded(string.raw) : MakeText(string.raw);
 }
 
-// A string with escapes is decoded in pool memory of a fixed size; a long one in pieces that are joined. Decoding it at one
-// go would need as much locked memory again (and map it, which takes longer than all the rest).
+// A string with escapes is decoded in pool memory of a fixed size; a long one in pieces that are joined. Decoding it at
+// one go would need as much locked memory again (and map it, which takes longer than all the rest).
 napi_value JsonValueMaker::Decoded(std::span<const std::uint8_t> raw) {
   if (scratch_.empty()) {
     auto scratch = SecureBuffer::Allocate(kPieceUnits * sizeof(char16_t));

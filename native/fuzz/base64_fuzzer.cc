@@ -13,7 +13,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const auto decoded = nomyo::Base64DecodedSize(text);
-  if (!decoded) return 0;
+  // Of nothing there is nothing to compare.
+  if (!decoded || size == 0) return 0;
   std::vector<std::uint8_t> bytes(*decoded);
   if (!nomyo::Base64Decode(text, bytes)) return 0;
   std::string again(nomyo::Base64EncodedSize(bytes.size()), '\0');
