@@ -238,6 +238,23 @@ TEST(TpmDevice, RefusesWorkBeyondItsQueueAndCancelsWhatWaitsWhenClosed) {
   EXPECT_TRUE(first.get_future().get());
 }
 
+TEST(TpmDevice, MayBeHeldByNobodyButItsWork) {
+  for (int i = 0; i < 300; ++i) {
+    std::promise<void> through;
+    auto started = TpmDevice::Start("swtpm:path=/nonexistent/socket", {});
+    ASSERT_TRUE(started);
+    TpmDevice& device = *started.value();
+    auto held = std::make_shared<std::shared_ptr<TpmDevice>>(started.value());
+    started = Error{Code::kCancelled, ""};
+    ASSERT_TRUE(device.Submit([](TpmConnection&) -> Status { return Status::Ok(); },
+                              [held = std::move(held), &through](Status) {
+                                held->reset();
+                                through.set_value();
+                              }));
+    through.get_future().wait();
+  }
+}
+
 TEST(TpmDevice, GivesUpOnATpmThatDoesNotAnswerAndTakesItBackWhenItDoes) {
   test::SoftwareTpm tpm;
   auto started = TpmDevice::Start(tpm.tcti(), {.time = std::chrono::milliseconds(300)});

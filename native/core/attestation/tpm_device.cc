@@ -236,31 +236,34 @@ Result<std::shared_ptr<TpmDevice>> TpmDevice::Start(std::string tcti, Limits lim
 }
 
 Status TpmDevice::Submit(Work work, Done done) {
+  // `done` may hold the last reference to this device, and be through before we are.
+  const std::shared_ptr<State> state = state_;
   {
-    std::lock_guard lock(state_->mutex);
-    if (state_->closed) return Error{Code::kDisposed, "This TPM has been closed."};
-    if (state_->queue.size() >= state_->limits.queue) {
+    std::lock_guard lock(state->mutex);
+    if (state->closed) return Error{Code::kDisposed, "This TPM has been closed."};
+    if (state->queue.size() >= state->limits.queue) {
       return Error{Code::kQueueFull, "The TPM has more work waiting than its queue may hold; try again later."};
     }
-    state_->queue.push_back({std::move(work), std::move(done)});
-    if (Status s = state_->EnsureServing(); !s) {
-      state_->queue.pop_back();
+    state->queue.push_back({std::move(work), std::move(done)});
+    if (Status s = state->EnsureServing(); !s) {
+      state->queue.pop_back();
       return s;
     }
   }
-  state_->wake.notify_one();
+  state->wake.notify_one();
   return Status::Ok();
 }
 
 void TpmDevice::Close() {
+  const std::shared_ptr<State> state = state_;
   std::deque<State::Piece> dropped;
   {
-    std::lock_guard lock(state_->mutex);
-    state_->closed = true;
-    dropped.swap(state_->queue);
+    std::lock_guard lock(state->mutex);
+    state->closed = true;
+    dropped.swap(state->queue);
   }
-  state_->wake.notify_all();
-  state_->watch.notify_all();
+  state->wake.notify_all();
+  state->watch.notify_all();
   for (const auto& piece : dropped) piece.done(Error{Code::kCancelled, "The TPM was closed before its turn came."});
 }
 
