@@ -3,6 +3,7 @@ import { inspect } from "node:util";
 import { resolveClientOptions, resolveRequestOptions } from "../../../lib/client/options.js";
 import type { ClientOptions } from "../../../lib/client/options.js";
 import { SecureChatCompletion } from "../../../lib/client/secure-chat-completion.js";
+import { SecureCompletionClient } from "../../../lib/client/secure-completion-client.js";
 import { ConfigurationError, NomyoError, SecurityError } from "../../../lib/errors.js";
 
 const thrownBy = (act: () => unknown): NomyoError & { option?: string } => {
@@ -128,9 +129,10 @@ describe("each wrong option is refused by the constructor, which names it", () =
 });
 
 it("a client that is printed shows nothing of its options", () => {
-  const client = new SecureChatCompletion({
+  // Of the two clients the one that begins nothing by itself: this folder must not come into being.
+  const client = new SecureCompletionClient({
     apiKey: "hunter2hunter2",
-    keyDir: "/nowhere",
+    keyDir: "client_keys",
     keyPassword: "hunter2hunter2",
   });
   expect(inspect(client, { depth: 20, showHidden: true }) + JSON.stringify(client)).not.toContain("hunter2");
