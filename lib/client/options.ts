@@ -371,8 +371,7 @@ function checkSignal(signal: AbortSignal | null | undefined): AbortSignal | unde
 
 function checkDispatcher(dispatcher: DispatcherLike | undefined): DispatcherLike | undefined {
   if (dispatcher === undefined) return undefined;
-  if (typeof dispatcher === "object" && dispatcher !== null && typeof dispatcher.dispatch === "function")
-    return dispatcher;
+  if (typeof (dispatcher as Partial<DispatcherLike> | null)?.dispatch === "function") return dispatcher;
   throw new ConfigurationError(
     "dispatcher",
     "`dispatcher` must be an undici Dispatcher, e.g. an Agent or a ProxyAgent.",
@@ -392,7 +391,7 @@ function lockPolicy(value: LockPolicy | boolean | undefined): LockPolicy {
 
 /** An option that is misspelt would silently not protect. */
 function checkNames(options: object, known: ReadonlySet<string>, prefix: string): void {
-  if (typeof options !== "object" || options === null)
+  if (typeof options !== "object" || (options as unknown) === null)
     throw new ConfigurationError("options", "The options must be an object.");
   for (const name of Object.keys(options)) {
     if (!known.has(name)) {

@@ -130,7 +130,8 @@ export class SecureChannel {
       attestation: { ...asked, preflight: false },
     });
     opened.dispose();
-    return metadata.attestation_report as AttestationReport;
+    if (metadata.attestation_report === undefined) throw new Error("In this mode every answer has a report.");
+    return metadata.attestation_report;
   }
 
   /** Has the server attested before the prompt leaves. Whatever goes wrong here, the request itself was not sent. */
@@ -344,7 +345,12 @@ export class SecureChannel {
       deadline.stopClock();
 
       const opened = await tracePhase(trace, "open", () =>
-        openPackage(held.key, bytes, { policy: this.options.policy, signal: deadline.signal }),
+        openPackage(held.key, bytes, {
+          policy: this.options.policy,
+          signal: deadline.signal,
+          maxPlaintextBytes: this.options.maxResponseBytes,
+          logger: this.options.logger,
+        }),
       );
       try {
         const server = checkServerMetadata(opened.find("/_metadata"), payloadId);

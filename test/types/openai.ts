@@ -16,6 +16,7 @@ import type {
 } from "../../lib/index.js";
 import { createSecureFetch, SecureChatCompletion } from "../../lib/index.js";
 
+declare function use(...values: unknown[]): void;
 declare const client: SecureChatCompletion;
 declare const secret: SecureBuffer;
 declare const plain: ChatCompletionCreateParamsNonStreaming;
@@ -29,7 +30,7 @@ export async function openaiTypesFit(): Promise<void> {
   for await (const chunk of stream) {
     const ours: ChatCompletionChunk = chunk;
     const theirs: OpenAIChunk = ours;
-    void theirs;
+    use(theirs);
   }
   const one: ChatCompletion | ChatCompletionStream = await client.create(either);
   const { data, response } = await client.create(plain).withResponse();
@@ -37,7 +38,7 @@ export async function openaiTypesFit(): Promise<void> {
   const secure: SecureResponse = await client.createSecure(plain);
   // A function written for the SDK's client takes ours.
   const created: OpenAICompletion = await client.chat.completions.create(plain);
-  void [asOpenAI, one, id, secure, created];
+  use(asOpenAI, one, id, secure, created);
 }
 
 export async function literalsFit(): Promise<void> {
@@ -77,7 +78,7 @@ export async function literalsFit(): Promise<void> {
   // @ts-expect-error -- there is no such role
   await client.create({ model: "m", messages: [{ role: "nobody", content: "x" }] });
   // @ts-expect-error -- there is no such option
-  void new SecureChatCompletion({ timeOut: 5 });
+  use(new SecureChatCompletion({ timeOut: 5 }));
   // @ts-expect-error -- there is no such request option
   await client.create({ model: "m", messages: [] }, { retries: 5 });
 }

@@ -248,7 +248,8 @@ describe("names and forms", () => {
 });
 
 describe("a broken or hostile answer is a SecurityError, is not retried, and nothing of it is used", () => {
-  const broken: [string, (sealed: any) => string | Buffer][] = [
+  type Sealed = Record<string, unknown> & { encrypted_payload: Record<string, string | undefined> };
+  const broken: [string, (sealed: Sealed) => string | Buffer][] = [
     ["empty", () => ""],
     ["not JSON", () => "no JSON"],
     ["not UTF-8", () => Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d])],
@@ -259,14 +260,14 @@ describe("a broken or hostile answer is a SecurityError, is not retried, and not
     [
       "without its tag",
       (sealed) => {
-        delete sealed.encrypted_payload.tag;
+        delete sealed.encrypted_payload["tag"];
         return JSON.stringify(sealed);
       },
     ],
     [
       "with a short tag",
       (sealed) => {
-        sealed.encrypted_payload.tag = Buffer.from(sealed.encrypted_payload.tag, "base64")
+        sealed.encrypted_payload["tag"] = Buffer.from(sealed.encrypted_payload["tag"]!, "base64")
           .subarray(0, 12)
           .toString("base64");
         return JSON.stringify(sealed);
@@ -275,9 +276,9 @@ describe("a broken or hostile answer is a SecurityError, is not retried, and not
     [
       "with one bit changed",
       (sealed) => {
-        const bytes = Buffer.from(sealed.encrypted_payload.ciphertext, "base64");
+        const bytes = Buffer.from(sealed.encrypted_payload["ciphertext"]!, "base64");
         bytes[5]! ^= 1;
-        sealed.encrypted_payload.ciphertext = bytes.toString("base64");
+        sealed.encrypted_payload["ciphertext"] = bytes.toString("base64");
         return JSON.stringify(sealed);
       },
     ],
@@ -288,7 +289,7 @@ describe("a broken or hostile answer is a SecurityError, is not retried, and not
     server.onPost = (body, incoming, response) => {
       const { clientKey } = server.receive(body, incoming);
       const sealed = sealWithNode(Buffer.from('{"choices":[{"message":{"content":"the-answer"}}]}'), clientKey);
-      response.end(tamper(sealed));
+      response.end(tamper(sealed as Sealed));
     };
     const client = clients.make({ baseUrl: server.url });
     const error: unknown = await client.create(request).catch((e: unknown) => e);

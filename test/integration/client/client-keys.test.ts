@@ -329,7 +329,7 @@ describe("a private key file is refused, and never written over", () => {
     const client = clients.make({
       baseUrl: server.url,
       keyDir: folder,
-      keyPassword: code === "KEY_FORMAT" && String(before).match(/ENCRYPTED|salt/) ? password : undefined,
+      keyPassword: code === "KEY_FORMAT" && /ENCRYPTED|salt/.test(String(before)) ? password : undefined,
     });
     const error: unknown = await client.ready().catch((e: unknown) => e);
     expect(error).toBeInstanceOf(SecurityError);

@@ -42,7 +42,7 @@ const sdk = (fetch: SecureFetch, options: object = {}): OpenAI =>
   new OpenAI({
     baseURL: `${server.url}/v1`,
     apiKey: "sdk-key",
-    fetch: fetch as typeof globalThis.fetch,
+    fetch: fetch,
     maxRetries: 0,
     ...options,
   });
@@ -221,7 +221,7 @@ describe("the AI SDK's OpenAI-compatible provider", () => {
       name: "nomyo",
       baseURL: `${server.url}/v1`,
       apiKey: "sdk-key",
-      fetch: fetch as typeof globalThis.fetch,
+      fetch: fetch,
       includeUsage: true,
     })("m");
 

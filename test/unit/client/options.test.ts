@@ -1,8 +1,9 @@
 import { inspect } from "node:util";
 
 import { resolveClientOptions, resolveRequestOptions } from "../../../lib/client/options.js";
-import type { ClientOptions, RequestOptions } from "../../../lib/client/options.js";
+import type { ClientOptions } from "../../../lib/client/options.js";
 import { SecureChatCompletion } from "../../../lib/client/secure-chat-completion.js";
+import { SecureCompletionClient } from "../../../lib/client/secure-completion-client.js";
 import { ConfigurationError, NomyoError, SecurityError } from "../../../lib/errors.js";
 
 const thrownBy = (act: () => unknown): NomyoError & { option?: string } => {
@@ -95,7 +96,7 @@ describe("each wrong option is refused by the constructor, which names it", () =
     ["logger", { logger: null }],
   ];
   it.each(cases)("%s: %j", (option, options) => {
-    const error = thrownBy(() => new SecureChatCompletion(options as ClientOptions));
+    const error = thrownBy(() => new SecureChatCompletion(options));
     expect(error).toBeInstanceOf(ConfigurationError);
     expect(error.option).toBe(option);
     expect(error.message).toContain(option);
@@ -127,6 +128,16 @@ describe("each wrong option is refused by the constructor, which names it", () =
   });
 });
 
+it("a client that is printed shows nothing of its options", () => {
+  // Of the two clients the one that begins nothing by itself: this folder must not come into being.
+  const client = new SecureCompletionClient({
+    apiKey: "hunter2hunter2",
+    keyDir: "client_keys",
+    keyPassword: "hunter2hunter2",
+  });
+  expect(inspect(client, { depth: 20, showHidden: true }) + JSON.stringify(client)).not.toContain("hunter2");
+});
+
 describe("a base URL", () => {
   it.each([
     ["https://api.example/", "https://api.example"],
@@ -151,7 +162,7 @@ describe("secureMemory", () => {
 
 describe("options of a request", () => {
   const client = resolveClientOptions({ apiKey: "k", timeout: 5000 });
-  const resolve = (options: object, tier?: unknown) => resolveRequestOptions(client, options as RequestOptions, tier);
+  const resolve = (options: object, tier?: unknown) => resolveRequestOptions(client, options, tier);
 
   it("fall back to the client's", () => {
     expect(resolve({})).toMatchObject({
