@@ -11,7 +11,7 @@ import { Disconnected, Refusal, unavailable } from "./refusal.js";
 const headersTimeoutMs = 10_000;
 const requestTimeoutMs = 120_000;
 /** How long a refused upload may go on before the connection is cut, so that the client gets to read the refusal. */
-const lingerMs = 2_000;
+const lingerMs = 5_000;
 const maxHeaderBytes = 16 * 1024;
 
 interface Answer {

@@ -59,20 +59,3 @@ test("an argument too many is not repeated: it may be a secret", async () => {
   const { stderr } = await runCommand(["router", "my-secret-key"]);
   expect(stderr).not.toContain("my-secret-key");
 });
-
-test("bench measures", async () => {
-  const { code, stdout } = await runCommand(["bench", "--seconds", "0", "--json"]);
-  expect(code).toBe(0);
-  const { lines } = JSON.parse(stdout) as { lines: { what: string; median: number }[] };
-  expect(lines.map(({ what }) => what)).toEqual([
-    "make an RSA-4096 key",
-    "seal 1 KB",
-    "open 1 KB",
-    "seal 100 KB",
-    "open 100 KB",
-    "seal 9 MB",
-    "open 9 MB",
-  ]);
-  for (const { median } of lines) expect(median).toBeGreaterThan(0);
-  expect((await runCommand(["bench", "--seconds", "0"])).stdout).toMatch(/seal 9 MB +[\d.]+ ms +\d+ MB\/s/);
-});

@@ -192,10 +192,10 @@ describe("sizes", () => {
         if (sent >= total) post.end();
       };
       post.on("response", (response) => {
+        answered = true;
         const parts: Buffer[] = [];
         response.on("data", (part: Buffer) => parts.push(part));
         response.on("end", () => {
-          answered = true;
           resolve({
             answer: { status: response.statusCode!, headers: response.headers, body: Buffer.concat(parts) },
             sent,

@@ -22,40 +22,58 @@ interface Seen {
   readonly body: string;
 }
 
-/** An OpenAI-compatible server that does what the test says, between a router and its client. */
-async function withUpstream(
-  answer: (response: http.ServerResponse, seen: Seen) => void,
-  use: (router: Router, seen: Seen[]) => Promise<void>,
-  options: Partial<NonNullable<RouterOptions["upstream"]>> = {},
-  path = "",
-): Promise<void> {
-  const seen: Seen[] = [];
+interface Pair {
+  answer: (response: http.ServerResponse, seen: Seen) => void;
+  seen: Seen[];
+  readonly router: Router;
+  readonly close: () => Promise<void>;
+}
+
+async function startPair(options: Partial<NonNullable<RouterOptions["upstream"]>>, path: string): Promise<Pair> {
   const server = http.createServer((incoming, response) => {
     const chunks: Buffer[] = [];
     incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
     incoming.on("end", () => {
-      const one = {
-        method: incoming.method,
-        url: incoming.url,
-        headers: incoming.headers,
-        body: Buffer.concat(chunks).toString(),
-      };
-      seen.push(one);
-      answer(response, one);
+      const { method, url, headers } = incoming;
+      const one = { method, url, headers, body: Buffer.concat(chunks).toString() };
+      pair.seen.push(one);
+      pair.answer(response, one);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   const router = await startRouter({
     upstream: { url: `http://127.0.0.1:${port}${path}`, ...options },
+    keyFile: keyFile.path,
     stopTimeoutMs: 0,
   });
-  try {
-    await use(router, seen);
-  } finally {
+  const close = async () => {
     await router.close();
     server.closeAllConnections();
     server.close();
+  };
+  const pair: Pair = { answer: () => undefined, seen: [], router, close };
+  return pair;
+}
+
+let shared: Pair | undefined;
+afterAll(async () => await shared?.close());
+
+/** An OpenAI-compatible server that does what the test says, and a router before it: one pair for all tests that need no options. */
+async function withUpstream(
+  answer: Pair["answer"],
+  use: (router: Router, seen: Seen[]) => Promise<void>,
+  options: Partial<NonNullable<RouterOptions["upstream"]>> = {},
+  path = "",
+): Promise<void> {
+  const plain = Object.keys(options).length === 0 && path === "";
+  const pair = plain ? (shared ??= await startPair({}, "")) : await startPair(options, path);
+  pair.answer = answer;
+  pair.seen = [];
+  try {
+    await use(pair.router, pair.seen);
+  } finally {
+    if (!plain) await pair.close();
   }
 }
 
