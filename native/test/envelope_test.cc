@@ -207,7 +207,8 @@ TEST(Package, PadsToBuckets) {
   EXPECT_EQ(PaddedSize(10 << 20, 10 << 20), std::size_t{10} << 20);
   EXPECT_EQ(PaddedSize(100, 1000), 1000u);
   auto one = SealText("{\"a\":1}", {10 << 20, 7, Padding::kBucket, std::nullopt});
-  auto other = SealText(std::string("{\"a\":\"").append(3000, 'x').append("\"}"), {10 << 20, 9, Padding::kBucket, std::nullopt});
+  auto other =
+      SealText(std::string("{\"a\":\"").append(3000, 'x').append("\"}"), {10 << 20, 9, Padding::kBucket, std::nullopt});
   EXPECT_EQ(one->size(), other->size());
   EXPECT_EQ(Open({one->data(), one->size()}).text, std::string("{\"a\":1}").append(4089, ' '));
 }
