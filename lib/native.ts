@@ -195,8 +195,13 @@ export interface NativeAddon {
   bufferDispose(buffer: BufferHandle): void;
 
   // -- keys (native/addon/crypto.cc)
-  /** `bits`: 2048, 3072 or 4096. */
-  generatePrivateKey(bits: number, policy: LockPolicy, token?: CancelToken): Promise<PrivateKeyHandle>;
+  /** `bits`: 2048, 3072 or 4096. `background`: the work does not keep the process alive; whoever waits for it must do that. */
+  generatePrivateKey(
+    bits: number,
+    policy: LockPolicy,
+    token?: CancelToken,
+    background?: boolean,
+  ): Promise<PrivateKeyHandle>;
   /**
    * PKCS#8 (encrypted or not) or PKCS#1 PEM. `KEY_FORMAT`, `KEY_WEAK` (not RSA, under 2048 bits), `KEY_PASSWORD`.
    */
@@ -317,20 +322,28 @@ function libcTag(): string {
   }
 }
 
-/**
- * Finds the addon inside this package only: a prebuilt file for this platform, architecture and libc, else the result of a local
- * build. No environment variable and no folder outside the package is looked at, since both are ways to load foreign code.
- */
-function load(): NativeAddon {
-  const root = join(__dirname, "..");
+const root = join(__dirname, "..");
+
+/** The result of a local build. */
+function built(): string {
+  return join(root, "build", "Release", "nomyo_native.node");
+}
+
+/** The file of a release. Asked for second: finding out about the libc costs some milliseconds. */
+function prebuilt(): string {
   const libc = libcTag();
   const name = libc === "" ? "nomyo-native.node" : `nomyo-native.${libc}.node`;
-  const candidates = [
-    join(root, "build", "Release", "nomyo_native.node"),
-    join(root, "prebuilds", `${process.platform}-${process.arch}`, name),
-  ];
+  return join(root, "prebuilds", `${process.platform}-${process.arch}`, name);
+}
+
+/**
+ * Finds the addon inside this package only: the result of a local build, else the prebuilt file for this platform, architecture and
+ * libc. No environment variable and no folder outside the package is looked at, since both are ways to load foreign code.
+ */
+function load(): NativeAddon {
   const failures: string[] = [];
-  for (const file of candidates) {
+  for (const place of [built, prebuilt]) {
+    const file = place();
     if (!existsSync(file)) {
       failures.push(`${file}: not there`);
       continue;
@@ -342,12 +355,11 @@ function load(): NativeAddon {
       failures.push(`${file}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-  const libcText = libc === "" ? "" : `, ${libc}`;
   throw Object.assign(
     new Error(
-      `nomyo-native could not load its native addon for ${process.platform}-${process.arch}${libcText}, Node ${process.version}. ` +
-        "Install a release of this package that has a prebuilt file for this system, or build it from source " +
-        "(OpenSSL 3 headers and static library, CMake and a C++20 compiler; then `npx cmake-js build` in the package's folder). Tried:\n  " +
+      `nomyo-native could not load its native addon for ${process.platform}-${process.arch}, Node ${process.version}. ` +
+        "Install a release of this package that has a prebuilt file for this system, or build it from a clone of its repository " +
+        "(README: scripts/setup, scripts/build). Tried:\n  " +
         failures.join("\n  "),
     ),
     { code: "ERR_NATIVE_ADDON_NOT_LOADED" },

@@ -106,7 +106,7 @@ export class ClientKeys {
    */
   async lease(race: (promise: Promise<void>) => Promise<void>): Promise<KeyLease> {
     this.#swapIfDue();
-    if (this.#current === undefined) await race(this.#begin());
+    if (this.#current === undefined) await awake(race(this.#begin()));
     if (this.#current === undefined) throw closed();
     return this.#current.lease();
   }
@@ -147,10 +147,10 @@ export class ClientKeys {
 
   async #loadOrGenerate(): Promise<StoredKey> {
     const { keyDir, keyPassword, policy } = this.#options;
-    if (keyDir === undefined) return generate(policy, this.#token);
+    if (keyDir === undefined) return generate(policy, this.#token, true);
     const files = keyFiles(keyDir);
     if (!hasKey(keyDir)) {
-      const made = await generate(policy, this.#token);
+      const made = await generate(policy, this.#token, true);
       try {
         await savePrivateKey(keyDir, made.key, keyPassword, policy, false);
         return made;
@@ -202,7 +202,7 @@ export class ClientKeys {
     const { keyDir, keyPassword, policy } = this.#options;
     let made: StoredKey | undefined;
     try {
-      made = await generate(policy, this.#token);
+      made = await generate(policy, this.#token, true);
       if (keyDir !== undefined && !this.#closed) await savePrivateKey(keyDir, made.key, keyPassword, policy, true);
     } catch (error) {
       if (made !== undefined) native.privateKeyDispose(made.key);
@@ -231,10 +231,20 @@ export class ClientKeys {
   }
 }
 
-/** Makes a new key on the package's own threads. */
-export async function generate(policy: LockPolicy, token?: CancelToken): Promise<StoredKey> {
+/** Keeps the process alive while somebody waits for a key that is made in the background. */
+async function awake<T>(waiting: Promise<T>): Promise<T> {
+  const hold = setInterval(() => undefined, MAX_TIMER_MS);
   try {
-    return { key: await native.generatePrivateKey(KEY_BITS, policy, token), writtenAt: Date.now() };
+    return await waiting;
+  } finally {
+    clearInterval(hold);
+  }
+}
+
+/** Makes a new key on the package's own threads. In the `background` it does not keep the process alive. */
+export async function generate(policy: LockPolicy, token?: CancelToken, background = false): Promise<StoredKey> {
+  try {
+    return { key: await native.generatePrivateKey(KEY_BITS, policy, token, background), writtenAt: Date.now() };
   } catch (error) {
     throw fromNative(error);
   }

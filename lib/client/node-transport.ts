@@ -1,9 +1,15 @@
-import http from "node:http";
-import https from "node:https";
+import type http from "node:http";
+import type https from "node:https";
 
 import type { Sent } from "../errors.js";
 import { ConnectionFailure, failureCode } from "./transport.js";
 import type { Transport, TransportRequest, TransportResponse } from "./transport.js";
+
+// Loaded with the first client: they cost a third of this package's time to load, and some who import it have a `fetch` of their own.
+/* eslint-disable @typescript-eslint/no-require-imports */
+const loadHttp = (): typeof http => require("node:http") as typeof http;
+const loadHttps = (): typeof https => require("node:https") as typeof https;
+/* eslint-enable @typescript-eslint/no-require-imports */
 
 /**
  * The default transport: `node:https` with connections of its own, kept alive.
@@ -14,8 +20,8 @@ import type { Transport, TransportRequest, TransportResponse } from "./transport
  */
 export class NodeTransport implements Transport {
   // Own agents: the global ones follow proxy variables where Node was told to, and are anybody's to change.
-  readonly #http = new http.Agent({ keepAlive: true, scheduling: "lifo" });
-  readonly #https = new https.Agent({
+  readonly #http = new (loadHttp().Agent)({ keepAlive: true, scheduling: "lifo" });
+  readonly #https = new (loadHttps().Agent)({
     keepAlive: true,
     scheduling: "lifo",
     // Stated, because the environment variable NODE_TLS_REJECT_UNAUTHORIZED only changes the default.
@@ -32,7 +38,7 @@ export class NodeTransport implements Transport {
       }
       const secure = url.protocol === "https:";
       let sent: Sent = "no";
-      const outgoing = (secure ? https : http).request(url, {
+      const outgoing = (secure ? loadHttps() : loadHttp()).request(url, {
         method,
         agent: secure ? this.#https : this.#http,
         headers: body === undefined ? headers : { ...headers, "Content-Length": String(body.byteLength) },

@@ -1,5 +1,4 @@
 import { inspect } from "node:util";
-import { markAsUntransferable } from "node:worker_threads";
 import { native } from "../native.js";
 import type { BufferHandle, LockPolicy } from "../native.js";
 import { withMemoryErrors } from "./memory-error.js";
@@ -16,6 +15,11 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
     typeof (value as { then?: unknown }).then === "function"
   );
 }
+
+// Loaded when it is first needed, which is seldom: it would be a tenth of this package's time to load.
+const workerThreads = (): typeof import("node:worker_threads") =>
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  require("node:worker_threads") as typeof import("node:worker_threads");
 
 /**
  * Secret bytes in locked memory: not swapped out, not in core dumps, wiped when they are disposed of. See `docs/memory.md`.
@@ -96,7 +100,7 @@ export class SecureBuffer {
     }
     const view = withMemoryErrors(() => native.bufferView(this.#handle));
     // Another thread would keep the memory in view after this one has ended and freed it.
-    markAsUntransferable(view.buffer);
+    workerThreads().markAsUntransferable(view.buffer);
     let result: T;
     try {
       result = fn(view);

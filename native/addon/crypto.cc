@@ -54,11 +54,14 @@ class PrivateKeyJob : public PromiseJob {
 
 class GenerateJob final : public PrivateKeyJob {
  public:
-  explicit GenerateJob(int bits) : bits_(bits) {}
+  GenerateJob(int bits, bool background) : bits_(bits), background_(background) {}
+
+  bool HoldsLoop() const override { return !background_; }
 
  private:
   Result<RsaPrivateKey> MakeKey() override { return RsaPrivateKey::Generate(bits_); }
   int bits_;
+  bool background_;
 };
 
 class ImportJob final : public PrivateKeyJob {
@@ -100,7 +103,8 @@ Napi::Value GeneratePrivateKey(const Napi::CallbackInfo& info) {
   }
   const auto policy = GetLockPolicy(env, info[1]);
   if (!policy) return env.Undefined();
-  return Start(env, std::make_unique<GenerateJob>(info[0].As<Napi::Number>().Int32Value()), *policy, info[2]);
+  return Start(env, std::make_unique<GenerateJob>(info[0].As<Napi::Number>().Int32Value(), info[3].ToBoolean()),
+               *policy, info[2]);
 }
 
 Napi::Value ImportPrivateKey(const Napi::CallbackInfo& info) {

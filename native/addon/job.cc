@@ -38,7 +38,7 @@ class Settlement final : public Completion {
     } else {
       napi_resolve_deferred(env, deferred_, value);
     }
-    Environment::Of(env).EndWork();
+    if (job_->HoldsLoop()) Environment::Of(env).EndWork();
   }
 
  private:
@@ -115,12 +115,13 @@ Napi::Value Start(Napi::Env env, std::unique_ptr<PromiseJob> job, LockPolicy pol
   }
   Environment& environment = Environment::Of(env);
   const auto mailbox = environment.mailbox();
+  const bool holds_loop = job->HoldsLoop();
   auto queued = std::make_shared<QueuedJob>(std::move(job), deferred, mailbox);
   if (token) token->Bind(queued);
-  environment.BeginWork();
+  if (holds_loop) environment.BeginWork();
   const Status status = Executor::Instance().Submit(queued, policy, mailbox.get());
   if (!status) {
-    environment.EndWork();
+    if (holds_loop) environment.EndWork();
     napi_reject_deferred(env, deferred, MakeError(env, status.error()).Value());
   }
   return {env, promise};

@@ -26,6 +26,9 @@ class PromiseJob {
   // Resolve makes the value of the promise, on the JavaScript thread, only after Work succeeded. A pending exception
   // rejects the promise.
   virtual Napi::Value Resolve(Napi::Env env) = 0;
+
+  // Whether the event loop stays alive for this job. Work that was begun ahead of need must not keep a process alive.
+  virtual bool HoldsLoop() const { return true; }
 };
 
 // CancelToken lets JavaScript take a job out of the queue before it starts (a job that runs is not interrupted).

@@ -81,11 +81,13 @@ void* PoolRealloc(void* memory, std::size_t size, const char* file, int line) {
     PoolFree(memory, file, line);
     return nullptr;
   }
-  // Always a new allocation: the C library's realloc would leave an unwiped copy where it moves. An ordinary one moves
-  // into the pool, unless OpenSSL is still initialising.
+  // Always a new allocation: the C library's realloc would leave an unwiped copy where it moves. A table that OpenSSL
+  // made while it initialised (of algorithms, of the threads to tell when they end) stays in ordinary memory when it
+  // grows: what it holds is of the same kind as before, and locked memory must not grow with the number of threads.
   LockedPool& pool = LockedPool::Instance();
-  const std::size_t former = pool.Owns(memory) ? pool.SizeOf(memory) : OrdinarySize(memory);
-  void* moved = PoolMalloc(size, file, line);
+  const bool ordinary = !pool.Owns(memory);
+  const std::size_t former = ordinary ? OrdinarySize(memory) : pool.SizeOf(memory);
+  void* moved = ordinary ? std::malloc(size) : PoolMalloc(size, file, line);
   if (moved == nullptr) return nullptr;  // `memory` stays valid, as realloc has it
   std::memcpy(moved, memory, former < size ? former : size);
   PoolFree(memory, file, line);
