@@ -213,10 +213,6 @@ void ClearOpenSslError() noexcept {
   refused = LockedPool::Refusal::kNone;
 }
 
-void ReleaseOpenSslThread() noexcept {
-  OPENSSL_thread_stop();
-}
-
 void ReleaseOpenSslThreadState() noexcept {
   OPENSSL_thread_stop();
 }

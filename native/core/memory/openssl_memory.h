@@ -31,10 +31,6 @@ Error OpenSslError(Error otherwise);
 // ClearOpenSslError empties this thread's error queue and forgets a refusal; called before a sequence of OpenSSL calls.
 void ClearOpenSslError() noexcept;
 
-// ReleaseOpenSslThread gives back what OpenSSL keeps for the calling thread: its error queue, with the texts of past
-// errors. OpenSSL makes it anew when the thread needs it. Any thread, outside OpenSSL's own calls.
-void ReleaseOpenSslThread() noexcept;
-
 // ReleaseOpenSslThreadState gives back what OpenSSL keeps for the calling thread: its error queue, whose texts outlive
 // ERR_clear_error, and its generators. It is made again when it is needed. Any thread.
 void ReleaseOpenSslThreadState() noexcept;

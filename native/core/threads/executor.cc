@@ -112,8 +112,6 @@ struct Executor::Impl {
               ReleaseOpenSslThreadState();
             },
             job.get());
-        // Or an idle thread would hold on to pool memory for ever, and the pool's numbers would depend on its past.
-        ReleaseOpenSslThread();
       }
       job->state_ = Job::State::kDone;
       lock.lock();
