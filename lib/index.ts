@@ -28,6 +28,7 @@ export type {
   AttestationMode,
   AttestationPolicy,
   AttestationProfile,
+  CheckedPolicy,
   PcrBank,
   PcrExpectation,
 } from "./attestation/policy.js";

@@ -51,7 +51,9 @@ afterAll(() => {
 describe("the tarball", () => {
   test("holds the compiled library, the prebuilt addon, its source and nothing else", () => {
     const expected = (name: string) =>
-      /^(package\.json|README\.md|LICENSE|CMakeLists\.txt|binding\.gyp|native\/CMakeLists\.txt)$/.test(name) ||
+      /^(package\.json|README\.md|LICENSE|THIRD-PARTY-NOTICES\.md|CMakeLists\.txt|binding\.gyp|native\/CMakeLists\.txt)$/.test(
+        name,
+      ) ||
       /^dist\/[\w/-]+\.(js|mjs|d\.ts|d\.mts)$/.test(name) ||
       /^native\/(core|addon)\/[\w/-]+\.(cc|h|map)$/.test(name) ||
       /^native\/core\/[\w/-]+\.md$/.test(name);
