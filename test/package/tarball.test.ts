@@ -51,12 +51,11 @@ afterAll(() => {
 describe("the tarball", () => {
   test("holds the compiled library, the prebuilt addon, its source and nothing else", () => {
     const expected = (name: string) =>
-      /^(package\.json|README\.md|LICENSE|THIRD-PARTY-NOTICES\.md|CMakeLists\.txt|binding\.gyp|native\/CMakeLists\.txt)$/.test(
+      /^(package\.json|README\.md|LICENSE|THIRD-PARTY-NOTICES\.md|CMakeLists\.txt|binding\.gyp|native\/CMakeLists\.txt|native\/README\.md)$/.test(
         name,
       ) ||
       /^dist\/[\w/-]+\.(js|mjs|d\.ts|d\.mts)$/.test(name) ||
-      /^native\/(core|addon)\/[\w/-]+\.(cc|h|map)$/.test(name) ||
-      /^native\/core\/[\w/-]+\.md$/.test(name);
+      /^native\/(core|addon)\/[\w/-]+\.(cc|h|map)$/.test(name);
     const rest = files.filter((name) => !expected(name));
     expect(rest).toEqual([`prebuilds/${process.platform}-${process.arch}/nomyo-native.glibc.node`]);
   });
@@ -95,7 +94,7 @@ describe("the tarball", () => {
         `import * as esm from "nomyo-native";
          import { createRequire } from "node:module";
          const cjs = createRequire(import.meta.url)("nomyo-native");
-         const names = (o) => Object.keys(o).filter((k) => k !== "default" && k !== "module.exports").sort();
+         const names = (o) => Object.keys(o).filter((k) => k !== "default" && k !== "module.exports" && k !== "__esModule").sort();
          const differ = names(cjs).filter((k) => esm[k] !== cjs[k]);
          console.log(JSON.stringify({ esm: names(esm), cjs: names(cjs), differ }));`,
       );
