@@ -4,7 +4,10 @@
  * A TPM does one thing at a time, so quotes queue, up to a bound. One that stops working makes answers without attestation (and tier
  * `maximum` is refused) until it works again: each quote after a short pause tries to open it anew.
  */
+import { createPublicKey, X509Certificate } from "node:crypto";
 import { qualifyingDataOf } from "../attestation/qualifying-data.js";
+import { parseTpmAttestation } from "../attestation/verify.js";
+import { ConfigurationError } from "../errors.js";
 import { native, type QuoteOptions, type TpmAttestationBlock, type TpmHandle } from "../native.js";
 import { Disconnected, unavailable } from "./refusal.js";
 
@@ -29,6 +32,12 @@ export interface AttestorSettings {
 
 export const notAvailable: TpmAttestationBlock = { is_available: false };
 
+/** Whether a certificate (base64 of DER) is for this public key (PEM). */
+function isOf(certificate: string, pem: string | undefined): boolean {
+  const { publicKey } = new X509Certificate(Buffer.from(certificate, "base64"));
+  return pem !== undefined && publicKey.equals(createPublicKey(pem));
+}
+
 export class Attestor {
   readonly #settings: AttestorSettings;
   readonly #driver: TpmDriver;
@@ -46,9 +55,19 @@ export class Attestor {
     this.#driver = driver;
   }
 
-  /** Makes a trial quote, so that a wrong `tcti` or key is found at start; rejects with the addon's error. */
+  /**
+   * Makes a trial quote, so that a wrong `tcti` or key is found at start; rejects with the addon's error, or with a `ConfigurationError`
+   * when the first certificate is not the AIK's: every client would refuse such a chain.
+   */
   async start(): Promise<void> {
-    await this.#inTime(this.#make(qualifyingDataOf("start")));
+    const block = await this.#inTime(this.#make(qualifyingDataOf("start")));
+    const [certificate] = this.#settings.certificateChain;
+    if (certificate !== undefined && !isOf(certificate, parseTpmAttestation(block).aik.pem)) {
+      throw new ConfigurationError(
+        "tpm.certificateChain",
+        "The first certificate of the AIK's chain (--aik-cert-chain) is not for the key at the persistent handle.",
+      );
+    }
     this.#working = true;
   }
 

@@ -178,9 +178,13 @@ export class RouterServer {
       response.once("finish", resolve);
       response.once("close", resolve);
     });
-    response.end(answer.body);
+    // With `connection: close` Node closes as soon as the response ends. Its bytes are complete without that, by their length.
+    if (unread) {
+      response.write(answer.body);
+      await linger(request);
+    }
+    response.end(unread ? undefined : answer.body);
     await sent;
-    if (unread) await linger(request);
   }
 }
 
@@ -189,7 +193,6 @@ export class RouterServer {
  * refusal on its way.
  */
 async function linger(request: http.IncomingMessage): Promise<void> {
-  const { socket } = request;
   await new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, lingerMs);
     const done = () => {
@@ -200,7 +203,6 @@ async function linger(request: http.IncomingMessage): Promise<void> {
     request.once("close", done);
     request.resume();
   });
-  socket.destroySoon();
 }
 
 function hasNoBody(request: http.IncomingMessage): boolean {

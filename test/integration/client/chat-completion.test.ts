@@ -320,4 +320,17 @@ describe("a broken or hostile answer is a SecurityError, is not retried, and not
     });
     expect(written).toBeLessThan(32 * 1024 * 1024);
   });
+
+  it.each([
+    [64 * 1024 * 1024, "PACKAGE_FORMAT"],
+    [64 * 1024 * 1024 + 1, "TOO_LARGE"],
+  ])("of %d bytes, by default, is a SecurityError %s", async (size, code) => {
+    server.onPost = (_body, _request, response) => {
+      response.writeHead(200, { "content-length": String(size) });
+      response.on("error", () => undefined);
+      response.end(Buffer.alloc(size, "{"));
+    };
+    const client = clients.make({ baseUrl: server.url });
+    await expect(client.create(request)).rejects.toMatchObject({ name: "SecurityError", code, sent: "yes" });
+  });
 });

@@ -159,6 +159,24 @@ describe("import and require", () => {
     expect(names).toEqual(Object.keys(own).sort());
   });
 
+  it("leave a process free to end while a client's key is still being made", async () => {
+    // The generation must still be running when the process ends: it takes hundreds of milliseconds, ending some.
+    const ended = await runModule(`
+      import { SecureChatCompletion } from "nomyo-native";
+      import { createRequire } from "node:module";
+      const { native } = createRequire(process.cwd() + "/")("./dist/native.js");
+      new SecureChatCompletion({ apiKey: null });
+      process.on("exit", () => { const { running, queued } = native.memoryInfo().threads; console.log(running + queued); });`);
+    expect(ended).toMatchObject({ code: 0, stdout: "1\n", stderr: "" });
+  });
+
+  it("hold a process as long as somebody waits for that key", async () => {
+    const ended = await runModule(`
+      import { SecureChatCompletion } from "nomyo-native";
+      new SecureChatCompletion({ apiKey: null }).ready().then(() => console.log("ready"));`);
+    expect(ended).toMatchObject({ code: 0, stdout: "ready\n", stderr: "" });
+  });
+
   it("are quick, and the constructor sends and waits for nothing", async () => {
     const ended = await runModule(`${connect()} console.log("made"); process.exit(0);`);
     expect(ended).toMatchObject({ code: 0, stdout: "made\n" });

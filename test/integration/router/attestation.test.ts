@@ -4,6 +4,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { verifyTpmAttestation } from "../../../lib/attestation/verify.js";
 import type { TpmAttestationBlock } from "../../../lib/native.js";
 import { startRouter, type Router, type RouterOptions } from "../../../lib/router/index.js";
 import { chat, detailOf, fetchRaw, postPackage } from "../../support/node-client.js";
@@ -81,6 +82,31 @@ function pcrDigest(block: Required<TpmAttestationBlock>, indices: readonly numbe
   return hash.digest("hex");
 }
 
+const openssl = (...args: string[]) =>
+  execFileSync("openssl", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+
+/** A CA, and its certificate for the AIK whose public key is in `file` (extended key usage: TCG's for AIKs). */
+function certify(file: string): { readonly ca: string; readonly certificate: string } {
+  const at = (name: string) => join(tpm.folder, name);
+  const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+  const ca = openssl("req", "-x509", ...newKey, "-keyout", at("ca.key"), "-subj", "/CN=Test CA", "-days", "2");
+  writeFileSync(at("ca.pem"), ca);
+  writeFileSync(
+    at("ext"),
+    "basicConstraints=critical,CA:FALSE\nextendedKeyUsage=2.23.133.8.3\nkeyUsage=digitalSignature\n",
+  );
+  const issuer = ["-CA", at("ca.pem"), "-CAkey", at("ca.key"), "-extfile", at("ext"), "-days", "1"];
+  const certificate = openssl("x509", "-new", "-subj", "/CN=AIK", "-force_pubkey", file, ...issuer);
+  return { ca, certificate };
+}
+
+/** A certificate for a key that no TPM has. */
+const nodeCertificate = () =>
+  openssl(
+    ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
+    ...["-keyout", "/dev/null", "-subj", "/CN=other"],
+  );
+
 describe("an answer of a router with a TPM", () => {
   test.each(["ecc-p256", "rsa2048-rsassa"] as const)(
     "carries a quote that tpm2_checkquote accepts: %s",
@@ -148,24 +174,8 @@ describe("an answer of a router with a TPM", () => {
     );
     tools("tpm2_flushcontext", "-t");
     tools("tpm2_evictcontrol", "-c", join(tpm.folder, "ak"), "0x81010002");
-    // Any certificate will do here: whether the chain is worth something is for the client's policy to judge.
-    const certificate = execFileSync(
-      "openssl",
-      [
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-keyout",
-        "/dev/null",
-        "-subj",
-        "/CN=AIK",
-      ],
-      { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] },
-    );
+    tools("tpm2_readpublic", "-c", "0x81010002", "-f", "pem", "-o", join(tpm.folder, "ak.pem"));
+    const { ca, certificate } = certify(join(tpm.folder, "ak.pem"));
     await withRouter({ persistentHandle: 0x81010002, certificateChain: certificate }, async (router) => {
       const ids = [randomUUID(), randomUUID()];
       const blocks = [await attestationFor(router, ids[0]!), await attestationFor(router, ids[1]!)];
@@ -173,7 +183,18 @@ describe("an answer of a router with a TPM", () => {
       expect(checkquote(blocks[1]!, ids[1]!)).toMatchObject({ ok: true });
       const der = execFileSync("openssl", ["x509", "-outform", "DER"], { input: certificate });
       expect(blocks[0]!.aik_cert_chain_b64).toEqual([der.toString("base64")]);
+      const policy = { version: 1, mode: "require", aikRoots: [ca] } as const;
+      const report = await verifyTpmAttestation(blocks[0]!, { payloadId: ids[0]!, policy });
+      expect(report).toMatchObject({ verified: true, trust: "certified" });
     });
+    // A chain for another key would be refused by every client: so the router does not start with it.
+    const other = nodeCertificate();
+    await expect(
+      startRouter({
+        keyFile: keyFile.path,
+        tpm: { tcti: tpm.tcti, persistentHandle: 0x81010002, certificateChain: other },
+      }),
+    ).rejects.toThrow(/not for the key at the persistent handle/);
   });
 
   test("many at a time get one each, beyond the queue's bound 503", async () => {
@@ -232,4 +253,20 @@ test("a TPM that is not there at start is an error", async () => {
   await expect(
     startRouter({ keyFile: keyFile.path, tpm: { tcti: "swtpm:path=/nonexistent/socket" } }),
   ).rejects.toMatchObject({ code: "TPM_ERROR" });
+});
+
+test("a TPM on loopback ports, as the demo of swtpm names it", async () => {
+  const remote = await SoftwareTpm.start({ transport: "tcp" });
+  try {
+    expect(remote.tcti).toMatch(/^swtpm:host=127\.0\.0\.1,port=\d+$/);
+    const router = await startRouter({ keyFile: keyFile.path, tpm: { tcti: remote.tcti } });
+    try {
+      const payloadId = randomUUID();
+      expect(checkquote(await attestationFor(router, payloadId), payloadId)).toMatchObject({ ok: true });
+    } finally {
+      await router.close();
+    }
+  } finally {
+    await remote.close();
+  }
 });
