@@ -6,6 +6,7 @@
 #include "addon/error.h"
 #include "core/envelope/json_string.h"
 #include "core/envelope/text_scan.h"
+#include "core/memory/locked_pool.h"
 
 namespace nomyo::addon {
 namespace {
@@ -19,6 +20,8 @@ constexpr std::uint32_t kScopeValues = 256;
 constexpr std::size_t kMostKeys = 512;
 // Code units decoded at a time: 32 KiB of pool memory as UTF-16.
 constexpr std::size_t kPieceUnits = 16 * 1024;
+// The longest text that is decoded at one go: no more than the pool keeps mapped beside the answer itself.
+constexpr std::size_t kMostAtOnce = std::size_t{16} << 20;
 
 const char* Chars(std::span<const std::uint8_t> bytes) {
   return reinterpret_cast<const char*>(bytes.data());
@@ -48,9 +51,24 @@ napi_value JsonValueMaker::String(const JsonString& string) {
   return string.escaped ? Decoded(string.raw) : MakeText(string.raw);
 }
 
-// A string with escapes is decoded in pool memory of a fixed size; a long one in pieces that are joined. Decoding it at
-// one go would need as much locked memory again (and map it, which takes longer than all the rest).
+// A long string of Latin-1 is decoded at one go where the pool has room for it: V8 copies pieces twice. The pool keeps
+// such memory mapped for the next answer. Returns null without an exception where this is not the way.
+napi_value JsonValueMaker::DecodedAtOnce(std::span<const std::uint8_t> raw) {
+  if (raw.size() <= kPieceUnits || raw.size() > kMostAtOnce) return nullptr;
+  const auto budget = LockedPool::Instance().LockBudget();
+  if (budget && raw.size() > *budget / 8) return nullptr;
+  LockPolicyScope scope(LockPolicy::kRequired);
+  auto whole = SecureBuffer::Allocate(raw.size());
+  if (!whole) return nullptr;
+  const auto length = StringDecoder(raw).NextLatin1(whole->bytes());
+  napi_value made = nullptr;
+  if (!length || !Check(napi_create_string_latin1(env_, Chars(whole->bytes()), *length, &made))) return nullptr;
+  return made;
+}
+
+// Another string with escapes is decoded in pool memory of a fixed size, a long one in pieces that are joined.
 napi_value JsonValueMaker::Decoded(std::span<const std::uint8_t> raw) {
+  if (napi_value whole = DecodedAtOnce(raw); whole != nullptr || env_.IsExceptionPending()) return whole;
   if (scratch_.empty()) {
     auto scratch = SecureBuffer::Allocate(kPieceUnits * sizeof(char16_t));
     if (!scratch) {

@@ -48,6 +48,7 @@ class JsonValueMaker {
   napi_value String(const JsonString& string);
   napi_value Number(std::span<const std::uint8_t> digits);
   napi_value Decoded(std::span<const std::uint8_t> raw);
+  napi_value DecodedAtOnce(std::span<const std::uint8_t> raw);
   Key MakeKey(const JsonString& string);
   Key FindKey(const JsonString& string);
   void CollectKeys(std::span<const std::uint8_t> text);
