@@ -1,0 +1,62 @@
+/** When a client says that memory cannot be locked: the addon's memory is a made-up one here. */
+import { MemoryCheck } from "../../../lib/client/memory-check.js";
+import { MemoryProtectionError } from "../../../lib/errors.js";
+import { native } from "../../../lib/native.js";
+import type { MemoryInfo } from "../../../lib/native.js";
+
+const logger = { debug: jest.fn(), info: jest.fn(), warn: jest.fn(), error: jest.fn() };
+const probe = jest.spyOn(native, "memoryProbe");
+const info = jest.spyOn(native, "memoryInfo");
+const real = native.memoryInfo();
+
+function machine(state: Partial<MemoryInfo>, bytesInUse = 0): void {
+  info.mockReturnValue({ ...real, ...state, stats: { ...real.stats, bytesInUse } });
+}
+beforeEach(() => {
+  jest.clearAllMocks();
+  probe.mockImplementation(() => undefined);
+  machine({ degraded: false });
+});
+afterAll(() => jest.restoreAllMocks());
+
+test.each(["required", "preferred"] as const)("%s tries what a client needs beyond what is in use", (policy) => {
+  machine({ degraded: false }, 100 * 1024);
+  new MemoryCheck(policy, logger);
+  expect(probe.mock.calls).toEqual([[800 * 1024, policy]]);
+  expect(logger.warn).not.toHaveBeenCalled();
+});
+
+test("nothing is tried where the process has more in use already, or under off", () => {
+  machine({ degraded: true }, 900 * 1024);
+  new MemoryCheck("required", logger);
+  machine({ degraded: true });
+  new MemoryCheck("off", logger).report();
+  expect(probe).not.toHaveBeenCalled();
+  expect(logger.warn).not.toHaveBeenCalled();
+});
+
+test("required throws the addon's sentence as a MemoryProtectionError", () => {
+  probe.mockImplementation(() => {
+    throw Object.assign(new Error("Raise the limit."), { code: "MEMORY_LOCK" });
+  });
+  expect(() => new MemoryCheck("required", logger)).toThrow(new MemoryProtectionError("Raise the limit."));
+});
+
+test("preferred warns once, with the limit, when memory is not locked from the start", () => {
+  machine({ degraded: true, lockLimitSoft: 65_536 });
+  const check = new MemoryCheck("preferred", logger);
+  check.report();
+  expect(logger.warn.mock.calls).toEqual([
+    [expect.stringMatching(/^Not all secrets are in locked memory: .*RLIMIT_MEMLOCK/), { lockLimit: 65_536 }],
+  ]);
+});
+
+test("preferred warns when it happens later, without a limit where there is none to tell", () => {
+  const check = new MemoryCheck("preferred", logger);
+  check.report();
+  expect(logger.warn).not.toHaveBeenCalled();
+  machine({ degraded: true, lockLimitSoft: null });
+  check.report();
+  check.report();
+  expect(logger.warn.mock.calls).toEqual([[expect.any(String), { lockLimit: undefined }]]);
+});
