@@ -11,7 +11,8 @@ const run = promisify(execFile);
 export function corePrograms() {
   const folder = fileURLToPath(new URL("../build/bench/native/", import.meta.url));
   if (!existsSync(folder)) return [];
-  const names = readdirSync(folder).filter((name) => /_bench(\.exe)?$/.test(name));
+  // pool_bench compares two allocators and prints a table of its own.
+  const names = readdirSync(folder).filter((name) => /_bench(\.exe)?$/.test(name) && !name.startsWith("pool_bench"));
   return names.map((name) => folder + name);
 }
 
