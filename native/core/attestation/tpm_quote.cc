@@ -261,9 +261,8 @@ class QuoteMaker {
           return Error{Code::kTpm, std::string("The TPM does not give the PCRs of its bank ") + bank->name + "."};
       }
     }
-    std::ranges::stable_sort(quote_.pcrs, [](const QuotedPcr& a, const QuotedPcr& b) {
-      return a.bank == b.bank && a.index < b.index;
-    });
+    std::ranges::stable_sort(
+        quote_.pcrs, [](const QuotedPcr& a, const QuotedPcr& b) { return a.bank == b.bank && a.index < b.index; });
     return Status::Ok();
   }
 
