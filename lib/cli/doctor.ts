@@ -143,7 +143,8 @@ function openssl({ build, memory }: Facts): Finding {
   }
   const [major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(build.opensslVersion)?.slice(1) ?? []).map(Number);
   if (major === 3 && minor < 5) {
-    const next = "A build with OpenSSL 3.5 (as prebuilt files have it) is about twice as fast; security is the same.";
+    const next =
+      "A build with OpenSSL 3.5 (OPENSSL_ROOT_DIR chooses one for CMake) is about twice as fast; security is the same.";
     return { name, state: "ok", found, next };
   }
   return { name, state: "ok", found };
