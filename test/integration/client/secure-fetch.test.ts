@@ -321,3 +321,36 @@ describe("as a plain fetch", () => {
     await expect(pending).rejects.toBe(reason);
   });
 });
+
+describe("an answer whose quote does not verify", () => {
+  const answerOf = (error: unknown): string => JSON.stringify(error, Object.getOwnPropertyNames(error));
+
+  it("reaches openai's users as an APIError 424 with the report, and nothing of the answer", async () => {
+    const openai = sdk(make({ attestation: "require" }), { maxRetries: 2 });
+    const error: unknown = await openai.chat.completions.create({ model: "m", messages }).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(OpenAI.APIError);
+    expect(error).toMatchObject({
+      status: 424,
+      code: "ATTESTATION_MISSING",
+      type: "security_error",
+      error: { attestation_report: { verified: false, code: "ATTESTATION_MISSING" } },
+    });
+    expect(answerOf(error)).not.toContain("chat.completion");
+    expect(posts()).toBe(1);
+  });
+
+  it("reaches the AI SDK's users as an APICallError 424, without a retry", async () => {
+    const provider = createOpenAICompatible({
+      name: "nomyo",
+      baseURL: `${server.url}/v1`,
+      apiKey: "sdk-key",
+      fetch: make({ attestation: "require" }),
+    });
+    const error: unknown = await generateText({ model: provider("m"), prompt: "x", maxRetries: 2 }).catch(
+      (e: unknown) => e,
+    );
+    expect(APICallError.isInstance(error)).toBe(true);
+    expect(error).toMatchObject({ statusCode: 424 });
+    expect(posts()).toBe(1);
+  });
+});
