@@ -21,7 +21,9 @@
 #include "core/envelope/json_string.h"
 #include "core/envelope/opener.h"
 #include "core/envelope/sealer.h"
+#include "core/envelope/text_scan.h"
 #include "core/envelope/utf8.h"
+#include "core/memory/bulk_memory.h"
 #include "core/memory/stack_wipe.h"
 
 namespace nomyo::addon {
@@ -206,15 +208,19 @@ Napi::Value PackageValue(Napi::Env env, PackageBytes package) {
   napi_value buffer = nullptr;
   napi_status status = napi_generic_failure;
   if (size > kCopiedPackage) {
-    std::uint8_t* data = package.Release();
+    BulkMemory memory = package.Release();
+    // The finalizer's hint is the block's size.
     status = napi_create_external_arraybuffer(
-        env, data, size, [](napi_env, void* bytes, void*) { std::free(bytes); }, nullptr, &buffer);
-    if (status != napi_ok) {
+        env, memory.data(), size,
+        [](napi_env, void* bytes, void* hint) { BulkMemory::Free(bytes, reinterpret_cast<std::uintptr_t>(hint)); },
+        reinterpret_cast<void*>(memory.size()), &buffer);
+    if (status == napi_ok) {
+      memory.Release();
+    } else {
       // Electron allows no external memory: copy.
       void* copy = nullptr;
       status = napi_create_arraybuffer(env, size, &copy, &buffer);
-      if (status == napi_ok) std::memcpy(copy, data, size);
-      std::free(data);
+      if (status == napi_ok) std::memcpy(copy, memory.data(), size);
     }
   } else {
     void* copy = nullptr;
@@ -443,18 +449,18 @@ Napi::Value ThenWipeStack(const Napi::CallbackInfo& info) {
   return value;
 }
 
-Napi::Value MakeValue(const Napi::CallbackInfo& info, std::span<const std::uint8_t> text, std::size_t values) {
+Napi::Value MakeValue(const Napi::CallbackInfo& info, std::span<const std::uint8_t> text, const JsonFacts& facts) {
   const auto& join = static_cast<EnvelopeState*>(info.Data())->join;
   // The text is in the pool already: a policy that cannot lock 32 KiB more must not lose the answer now.
   LockPolicyScope scope(LockPolicy::kPreferred);
-  const napi_value value = JsonValueMaker(info.Env(), join.Value()).Make(text, values);
+  const napi_value value = JsonValueMaker(info.Env(), join.Value()).Make(text, facts);
   return value == nullptr ? info.Env().Undefined() : Napi::Value(info.Env(), value);
 }
 
 [[gnu::noinline]] Napi::Value OpenedValue(const Napi::CallbackInfo& info) {
   auto opened = GetOpened(info.Env(), info[0]);
   if (!opened) return info.Env().Undefined();
-  return MakeValue(info, opened->package.plaintext.bytes(), opened->package.values);
+  return MakeValue(info, opened->package.plaintext.bytes(), opened->package.facts);
 }
 
 // A JavaScript string as WTF-8, so that a key that is half a surrogate pair can be named too.
@@ -478,7 +484,8 @@ std::optional<std::span<const std::uint8_t>> FindOpened(const Napi::CallbackInfo
     ThrowType(info.Env(), "expected a JSON pointer");
     return std::nullopt;
   }
-  auto found = FindPointer(opened.package.plaintext.bytes(), PointerText(info[1].As<Napi::String>()));
+  auto found = FindPointer(opened.package.plaintext.bytes(), PointerText(info[1].As<Napi::String>()),
+                           opened.package.facts.long_strings);
   if (!found) {
     Throw(info.Env(), found.error());
     return std::nullopt;
@@ -491,7 +498,7 @@ std::optional<std::span<const std::uint8_t>> FindOpened(const Napi::CallbackInfo
   if (!opened) return info.Env().Undefined();
   const auto found = FindOpened(info, *opened);
   if (!found) return info.Env().Undefined();
-  return MakeValue(info, *found, opened->package.values);
+  return MakeValue(info, *found, opened->package.facts);
 }
 
 [[gnu::noinline]] Napi::Value OpenedGetBuffer(const Napi::CallbackInfo& info) {
@@ -504,7 +511,7 @@ std::optional<std::span<const std::uint8_t>> FindOpened(const Napi::CallbackInfo
   if (!found) return env.Undefined();
   if ((*found)[0] != '"') return Throw(env, {Code::kNotFound, "There is no string at this JSON pointer."});
   LockPolicyScope scope(*policy);
-  const JsonString string = JsonCursor(*found).String();
+  const JsonString string = JsonCursor(*found, opened->package.facts.long_strings).String();
   auto buffer = SecureBuffer::Allocate(string.raw.size());
   if (!buffer) return Throw(env, buffer.error());
   bool lone = false;
@@ -517,7 +524,8 @@ std::optional<std::span<const std::uint8_t>> FindOpened(const Napi::CallbackInfo
 [[gnu::noinline]] Napi::Value OpenedText(const Napi::CallbackInfo& info) {
   auto opened = GetOpened(info.Env(), info[0]);
   if (!opened) return info.Env().Undefined();
-  const napi_value text = JsonValueMaker(info.Env(), nullptr).MakeText(opened->package.plaintext.bytes());
+  const auto bytes = std::as_const(opened->package.plaintext).bytes();
+  const napi_value text = JsonValueMaker(info.Env(), nullptr).MakeText(bytes, AsciiPrefix(bytes) == bytes.size());
   return text == nullptr ? info.Env().Undefined() : Napi::Value(info.Env(), text);
 }
 

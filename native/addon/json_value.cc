@@ -4,8 +4,10 @@
 #include <utility>
 
 #include "addon/error.h"
+#include "addon/external_text.h"
 #include "core/envelope/json_string.h"
 #include "core/envelope/text_scan.h"
+#include "core/memory/cleanse.h"
 #include "core/memory/locked_pool.h"
 
 namespace nomyo::addon {
@@ -39,16 +41,36 @@ bool JsonValueMaker::Check(napi_status status) {
   return false;
 }
 
-napi_value JsonValueMaker::MakeText(std::span<const std::uint8_t> text) {
+napi_value JsonValueMaker::MakeText(std::span<const std::uint8_t> text, bool ascii) {
   napi_value made = nullptr;
-  const bool ascii = AsciiPrefix(text) == text.size();
   const napi_status status = ascii ? napi_create_string_latin1(env_, Chars(text), text.size(), &made)
                                    : napi_create_string_utf8(env_, Chars(text), text.size(), &made);
   return Check(status) ? made : nullptr;
 }
 
 napi_value JsonValueMaker::String(const JsonString& string) {
-  return string.escaped ? Decoded(string.raw) : MakeText(string.raw);
+  if (string.raw.size() >= kExternalText && HasExternalText()) return External(string);
+  return string.escaped ? Decoded(string.raw) : MakeText(string.raw, string.ascii);
+}
+
+// A very long string is decoded straight into the memory that it keeps.
+napi_value JsonValueMaker::External(const JsonString& string) {
+  napi_value made = nullptr;
+  BulkMemory memory = BulkMemory::Allocate(string.raw.size());
+  if (!memory.empty()) {
+    const auto length = StringDecoder(string.raw).NextLatin1({memory.data(), string.raw.size()});
+    if (length) return Check(NewExternalLatin1(env_, std::move(memory), *length, &made)) ? made : nullptr;
+    Cleanse(memory.data(), string.raw.size());
+    const std::size_t most = MostUtf16Units(string.raw);
+    memory = BulkMemory::Allocate(most * sizeof(char16_t));
+    if (!memory.empty()) {
+      auto* const units = reinterpret_cast<char16_t*>(memory.data());
+      const std::size_t count = StringDecoder(string.raw).Next({units, most});
+      return Check(NewExternalUtf16(env_, std::move(memory), count, &made)) ? made : nullptr;
+    }
+  }
+  Throw(env_, {Code::kOutOfMemory, "No memory was left for a string of the answer."});
+  return nullptr;
 }
 
 // A long string of Latin-1 is decoded at one go where the pool has room for it: V8 copies pieces twice. The pool keeps
@@ -155,8 +177,7 @@ JsonValueMaker::Key JsonValueMaker::FindKey(const JsonString& string) {
 }
 
 // Makes the keys of a large text beforehand, in the outermost scope.
-void JsonValueMaker::CollectKeys(std::span<const std::uint8_t> text) {
-  JsonCursor cursor(text);
+void JsonValueMaker::CollectKeys(JsonCursor cursor) {
   for (std::uint8_t next = cursor.Peek(); next != 0 && keys_.size() < kMostKeys; next = cursor.Peek()) {
     if (next == '"') {
       const JsonString string = cursor.String();
@@ -208,16 +229,16 @@ void JsonValueMaker::CloseScopes() {
   }
 }
 
-napi_value JsonValueMaker::Make(std::span<const std::uint8_t> text, std::size_t values) {
-  many_ = values > kManyValues;
+napi_value JsonValueMaker::Make(std::span<const std::uint8_t> text, const JsonFacts& facts) {
+  many_ = facts.values > kManyValues;
   napi_value any = nullptr;
   if (!Check(napi_create_object(env_, &any)) || !Check(napi_get_prototype(env_, any, &object_prototype_))) {
     return nullptr;
   }
-  if (many_) CollectKeys(text);
+  JsonCursor cursor(text, facts.long_strings);
+  if (many_) CollectKeys(cursor);
   if (env_.IsExceptionPending()) return nullptr;
 
-  JsonCursor cursor(text);
   napi_value root = nullptr;
   for (;;) {
     // A value is due; in an object, its key first.

@@ -10,6 +10,7 @@
 
 #include <napi.h>
 
+#include "core/envelope/json_check.h"
 #include "core/envelope/json_cursor.h"
 #include "core/memory/secure_buffer.h"
 
@@ -20,13 +21,13 @@ class JsonValueMaker {
   // `join` is Array.prototype.join as it was when the addon was loaded: long strings are made in pieces and joined.
   JsonValueMaker(Napi::Env env, napi_value join) : env_(env), join_(join) {}
 
-  // Make returns the value of `text`, which must have passed CheckJson or be a value inside such a text. `values` is at
-  // least how many values it holds. Returns null with an exception pending when memory runs out. The nesting takes no
-  // stack. Object keys become own properties whatever their name is (`__proto__` too).
-  napi_value Make(std::span<const std::uint8_t> text, std::size_t values);
+  // Make returns the value of `text`, which must have passed CheckJson or be a value inside such a text; `facts` are
+  // that check's. Returns null with an exception pending when memory runs out. The nesting takes no stack. Object keys
+  // become own properties whatever their name is (`__proto__` too).
+  napi_value Make(std::span<const std::uint8_t> text, const JsonFacts& facts);
 
-  // MakeText returns UTF-8 as one string.
-  napi_value MakeText(std::span<const std::uint8_t> text);
+  // MakeText returns UTF-8 as one string; `ascii` when all its bytes are below 0x80.
+  napi_value MakeText(std::span<const std::uint8_t> text, bool ascii);
 
  private:
   struct Frame {
@@ -47,11 +48,12 @@ class JsonValueMaker {
   napi_value Scalar(JsonCursor& cursor);
   napi_value String(const JsonString& string);
   napi_value Number(std::span<const std::uint8_t> digits);
+  napi_value External(const JsonString& string);
   napi_value Decoded(std::span<const std::uint8_t> raw);
   napi_value DecodedAtOnce(std::span<const std::uint8_t> raw);
   Key MakeKey(const JsonString& string);
   Key FindKey(const JsonString& string);
-  void CollectKeys(std::span<const std::uint8_t> text);
+  void CollectKeys(JsonCursor cursor);
   bool Store(Frame& frame, napi_value value);
   bool OpenFrame(napi_value container, bool is_object);
   bool CloseFrame();

@@ -1,12 +1,16 @@
 // JSON reading: what is accepted, how it is walked, what strings and numbers stand for, and pointers (RFC 6901's own
 // examples).
+#include <cctype>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <iterator>
 #include <limits>
+#include <random>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -123,21 +127,122 @@ TEST(CheckJson, TellsNothingOfTheText) {
 TEST(ScanString, FindsTheClosingQuoteAtEveryPlace) {
   for (std::size_t size = 0; size < 200; ++size) {
     const std::string plain(size, 'x');
-    bool escaped = true;
-    EXPECT_EQ(ScanString(Bytes(plain), &escaped), size);
-    EXPECT_FALSE(escaped);
+    EXPECT_EQ(ScanString(Bytes(plain)).length, size);
     for (std::size_t at = 0; at < size; ++at) {
       std::string text = plain;
       text[at] = '"';
-      ASSERT_EQ(ScanString(Bytes(text), &escaped), at);
+      const StringScan scan = ScanString(Bytes(text));
+      ASSERT_EQ(scan.length, at);
+      ASSERT_FALSE(scan.escaped);
+      ASSERT_TRUE(scan.ascii);
       text[at] = '\x1f';
-      ASSERT_EQ(ScanString(Bytes(text), &escaped), size) << "a control character is no part of a string";
+      ASSERT_EQ(ScanString(Bytes(text)).length, size) << "a control character is no part of a string";
       text[at] = '\\';
-      ASSERT_EQ(ScanString(Bytes(text), &escaped), size) << "x is no escape";
+      ASSERT_EQ(ScanString(Bytes(text)).length, size) << "x is no escape";
       text.replace(at, 1, "\\\"\\u00e9\"");
-      ASSERT_EQ(ScanString(Bytes(text), &escaped), at + 8);
-      ASSERT_TRUE(escaped);
+      ASSERT_EQ(ScanString(Bytes(text)).length, at + 8);
+      ASSERT_TRUE(ScanString(Bytes(text)).escaped);
     }
+  }
+}
+
+TEST(ScanString, SaysWhetherWhatIsBeforeTheQuoteIsAscii) {
+  for (std::size_t end = 0; end < 200; ++end) {
+    std::string text(200, 'x');
+    text[end] = '"';
+    for (std::size_t at = 0; at < text.size(); ++at) {
+      if (at == end) continue;
+      const char former = std::exchange(text[at], '\xc3');
+      ASSERT_EQ(ScanString(Bytes(text)).ascii, at > end) << at << " of " << end;
+      ASSERT_EQ(ScanString(Bytes(text)).length, end);
+      text[at] = former;
+    }
+  }
+}
+
+// RFC 8259 section 7, one character after the other.
+std::size_t ScanByTheBook(std::string_view text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') return i;
+    if (static_cast<unsigned char>(text[i]) < 0x20) return text.size();
+    if (text[i] != '\\') continue;
+    if (++i == text.size() || std::string_view("\"\\/bfnrtu").find(text[i]) == std::string_view::npos) {
+      return text.size();
+    }
+    if (text[i] != 'u') continue;
+    for (int digit = 0; digit < 4; ++digit) {
+      if (++i == text.size() || std::isxdigit(static_cast<unsigned char>(text[i])) == 0) return text.size();
+    }
+  }
+  return text.size();
+}
+
+// Runs of backslashes of every length across every border between vectors, and what must not follow them.
+TEST(ScanString, KnowsWhichBackslashesEscape) {
+  for (const std::string_view after : {"\"", "n", "x", "u00e9", "u00g9", "u00", "\x01", "\"\"", "\\\"\""}) {
+    for (std::size_t before = 0; before < 140; ++before) {
+      for (std::size_t run = 0; run < 140; run += run < 8 ? 1 : 23) {
+        std::string text = std::string(before, 'x') + std::string(run, '\\') + std::string(after);
+        ASSERT_EQ(ScanString(Bytes(text)).length, ScanByTheBook(text)) << before << " " << run << " " << after;
+        text += std::string(150, 'y') + '"';
+        ASSERT_EQ(ScanString(Bytes(text)).length, ScanByTheBook(text)) << before << " " << run << " " << after;
+      }
+    }
+  }
+}
+
+TEST(ScanString, AgreesWithTheBookOnRandomText) {
+  std::mt19937 random(7);
+  constexpr std::string_view kParts[] = {"\\\\",     "\\\"", "\\n", "\\u00e9", "z", "zzzzzzzz",
+                                         "\xc3\xa4", "\\",   "u",   "\x1f",    "\""};
+  int ended = 0;
+  for (int round = 0; round < 200'000; ++round) {
+    // Half of the texts hold nothing that ends them early, so that scans get far.
+    const std::size_t parts = round % 2 == 0 ? std::size(kParts) : 7;
+    std::string text;
+    for (std::size_t count = random() % 60; count != 0; --count) text += kParts[random() % parts];
+    if (round % 4 != 0) text += '"';
+    const std::size_t expected = ScanByTheBook(text);
+    ended += expected != text.size();
+    ASSERT_EQ(ScanString(Bytes(text)).length, expected) << round;
+  }
+  EXPECT_GT(ended, 50'000);
+}
+
+TEST(JsonCursor, StepsOverLongStringsThatTheCheckHasListed) {
+  const std::string long_text(kLongString, 'x');
+  const std::string longer = long_text + "\\n" + long_text + "\xc3\xa4";
+  const std::string text =
+      "{\"" + long_text + "\":[\"short\",\"" + longer + "\"],\"end\":{\"a\":\"" + long_text + "\"}}";
+  auto facts = CheckJson(Bytes(text), 8);
+  ASSERT_TRUE(facts.ok());
+  ASSERT_EQ(facts->long_strings.size(), 3u);
+  EXPECT_EQ(facts->long_strings[0].raw.size(), long_text.size());
+  EXPECT_EQ(facts->long_strings[1].raw.size(), longer.size());
+  EXPECT_FALSE(facts->long_strings[0].escaped);
+  EXPECT_TRUE(facts->long_strings[0].ascii);
+  EXPECT_TRUE(facts->long_strings[1].escaped);
+  EXPECT_FALSE(facts->long_strings[1].ascii);
+  // From the start and from the middle, with the list and without.
+  for (const auto list : {std::span<const JsonString>(facts->long_strings), std::span<const JsonString>()}) {
+    for (const char* pointer : {"", "/end", "/end/a"}) {
+      auto found = FindPointer(Bytes(text), pointer, list);
+      ASSERT_TRUE(found.ok());
+      JsonCursor cursor(*found, list);
+      EXPECT_EQ(cursor.SkipValue().size(), found->size());
+      EXPECT_EQ(cursor.Peek(), 0);
+    }
+    EXPECT_EQ(FindPointer(Bytes(text), "/" + long_text + "/1", list)->size(), longer.size() + 2);
+  }
+}
+
+TEST(StringDecoder, MostUtf16UnitsIsRoomForAll) {
+  for (const std::string_view text : {"", "x", "plain", "\xc3\xa4", "\xe6\xbc\xa2", "\xf0\x9f\x98\x80",
+                                      "\\n\\ud83d\\ude00", "a\xf0\x9f\x98\x80\\u00e9z"}) {
+    std::vector<char16_t> units(MostUtf16Units(Bytes(text)));
+    StringDecoder decoder(Bytes(text));
+    decoder.Next(units);
+    EXPECT_TRUE(decoder.done()) << text;
   }
 }
 

@@ -1,6 +1,7 @@
 #include "core/envelope/json_check.h"
 
 #include <cstring>
+#include <utility>
 
 #include "core/envelope/text_scan.h"
 #include "core/memory/secure_buffer.h"
@@ -11,7 +12,9 @@ namespace {
 
 class Checker {
  public:
-  explicit Checker(std::span<const std::uint8_t> text) : at_(text.data()), end_(text.data() + text.size()) {}
+  // `long_strings` has room for text.size() / kLongString.
+  Checker(std::span<const std::uint8_t> text, JsonString* long_strings)
+      : at_(text.data()), end_(text.data() + text.size()), long_strings_(long_strings) {}
 
   // The kinds of the open containers, a bit each, are kept in pool memory: they are the plaintext's shape.
   bool Run(std::uint8_t* is_object, std::size_t max_depth) {
@@ -56,6 +59,8 @@ class Checker {
   }
 
   std::size_t values() const { return values_; }
+  std::size_t long_strings() const { return long_count_; }
+  bool ascii() const { return ascii_; }
 
  private:
   static void SetBit(std::uint8_t* bits, std::size_t i, bool value) {
@@ -94,9 +99,14 @@ class Checker {
 
   bool String() {
     ++at_;
-    bool escaped = false;
-    at_ += ScanString({at_, end_}, &escaped);
-    return at_ != end_ && *at_++ == '"';
+    const StringScan scan = ScanString({at_, end_});
+    if (scan.length == static_cast<std::size_t>(end_ - at_)) return false;
+    ascii_ = ascii_ && scan.ascii;
+    if (scan.length >= kLongString) {
+      long_strings_[long_count_++] = {{at_, scan.length}, scan.escaped, scan.ascii};
+    }
+    at_ += scan.length + 1;
+    return true;
   }
 
   static bool IsDigit(std::uint8_t c) { return c >= '0' && c <= '9'; }
@@ -129,7 +139,10 @@ class Checker {
 
   const std::uint8_t* at_;
   const std::uint8_t* end_;
+  JsonString* long_strings_;
+  std::size_t long_count_ = 0;
   std::size_t values_ = 0;
+  bool ascii_ = true;
 };
 
 }  // namespace
@@ -137,12 +150,16 @@ class Checker {
 Result<JsonFacts> CheckJson(std::span<const std::uint8_t> text, std::size_t max_depth) {
   auto bits = SecureBuffer::Allocate(max_depth / 8 + 1);
   if (!bits) return bits.error();
-  Checker checker(text);
-  if (!IsUtf8(text.subspan(AsciiPrefix(text))) || !checker.Run(bits->data(), max_depth)) {
+  auto memory = SecureBuffer::Allocate(text.size() / kLongString * sizeof(JsonString));
+  if (!memory) return memory.error();
+  auto* const long_strings = reinterpret_cast<JsonString*>(memory->data());
+  Checker checker(text, long_strings);
+  // Outside of strings there is nothing but ASCII.
+  if (!checker.Run(bits->data(), max_depth) || !(checker.ascii() || IsUtf8(text))) {
     return Error{Code::kPlaintext,
                  "The package opens, but what is in it is not the JSON object that the protocol asks for."};
   }
-  return JsonFacts{checker.values()};
+  return JsonFacts{checker.values(), {long_strings, checker.long_strings()}, std::move(*memory)};
 }
 
 }  // namespace nomyo

@@ -5,12 +5,21 @@
 #include <cstdint>
 #include <span>
 
+#include "core/envelope/json_cursor.h"
+#include "core/memory/secure_buffer.h"
 #include "core/result.h"
 
 namespace nomyo {
 
+// Strings from this many bytes on are listed: scanning shorter ones again costs little, they are still in the cache.
+inline constexpr std::size_t kLongString = 16 * 1024;
+
 struct JsonFacts {
-  std::size_t values;  // values in the text, containers included
+  std::size_t values = 0;  // in the text, containers included
+  // The text's long strings in their order, for JsonCursor. They point into the text; the list lies in `memory`, since
+  // lengths are part of the plaintext's shape.
+  std::span<const JsonString> long_strings;
+  SecureBuffer memory;
 };
 
 // CheckJson returns facts about `text` if it is well-formed UTF-8 and one JSON value (RFC 8259, ECMA-404) that is an

@@ -1,8 +1,17 @@
 #include "core/envelope/json_cursor.h"
 
+#include <algorithm>
+
 #include "core/envelope/text_scan.h"
 
 namespace nomyo {
+
+JsonCursor::JsonCursor(std::span<const std::uint8_t> text, std::span<const JsonString> long_strings) noexcept
+    : at_(text.data()), end_(text.data() + text.size()) {
+  const auto first = std::partition_point(long_strings.begin(), long_strings.end(),
+                                          [this](const JsonString& string) { return string.raw.data() < at_; });
+  long_strings_ = {first, long_strings.end()};
+}
 
 std::uint8_t JsonCursor::Peek() noexcept {
   while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
@@ -11,11 +20,15 @@ std::uint8_t JsonCursor::Peek() noexcept {
 
 JsonString JsonCursor::String() noexcept {
   const std::uint8_t* const first = ++at_;
-  bool escaped = false;
-  at_ += ScanString({at_, end_}, &escaped);
-  const JsonString string{{first, at_}, escaped};
-  ++at_;
-  return string;
+  if (!long_strings_.empty() && long_strings_.front().raw.data() == first) {
+    const JsonString& string = long_strings_.front();
+    at_ += string.raw.size() + 1;
+    long_strings_ = long_strings_.subspan(1);
+    return string;
+  }
+  const StringScan scan = ScanString({at_, end_});
+  at_ += scan.length + 1;
+  return {{first, scan.length}, scan.escaped, scan.ascii};
 }
 
 std::span<const std::uint8_t> JsonCursor::Number() noexcept {

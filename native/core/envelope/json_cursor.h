@@ -12,11 +12,14 @@ namespace nomyo {
 struct JsonString {
   std::span<const std::uint8_t> raw;
   bool escaped;  // holds a backslash
+  bool ascii;    // all its bytes are below 0x80
 };
 
 class JsonCursor {
  public:
-  explicit JsonCursor(std::span<const std::uint8_t> text) : at_(text.data()), end_(text.data() + text.size()) {}
+  // `text` is the whole or a value of it; `long_strings` are those that CheckJson has listed of the whole (or none):
+  // they are not gone over again.
+  explicit JsonCursor(std::span<const std::uint8_t> text, std::span<const JsonString> long_strings = {}) noexcept;
 
   // Peek skips white space and returns the first byte of what comes next; 0 at the end.
   std::uint8_t Peek() noexcept;
@@ -32,6 +35,7 @@ class JsonCursor {
  private:
   const std::uint8_t* at_;
   const std::uint8_t* end_;
+  std::span<const JsonString> long_strings_;  // those that are not passed yet
 };
 
 }  // namespace nomyo

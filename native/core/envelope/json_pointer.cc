@@ -53,8 +53,8 @@ Result<bool> KeyIs(const JsonString& key, std::string_view name) {
   return length == name.size() && std::memcmp(plain->data(), name.data(), length) == 0;
 }
 
-Result<Text> Member(Text object, std::string_view name) {
-  JsonCursor cursor(object);
+Result<Text> Member(Text object, std::string_view name, std::span<const JsonString> long_strings) {
+  JsonCursor cursor(object, long_strings);
   cursor.Peek();
   cursor.Take();
   std::optional<Text> found;
@@ -75,8 +75,8 @@ Result<Text> Member(Text object, std::string_view name) {
   return *found;
 }
 
-Result<Text> Element(Text array, std::size_t index) {
-  JsonCursor cursor(array);
+Result<Text> Element(Text array, std::size_t index, std::span<const JsonString> long_strings) {
+  JsonCursor cursor(array, long_strings);
   cursor.Peek();
   cursor.Take();
   for (std::size_t i = 0; cursor.Peek() != ']'; ++i) {
@@ -89,8 +89,8 @@ Result<Text> Element(Text array, std::size_t index) {
 
 }  // namespace
 
-Result<Text> FindPointer(Text text, std::string_view pointer) {
-  Text found = JsonCursor(text).SkipValue();
+Result<Text> FindPointer(Text text, std::string_view pointer, std::span<const JsonString> long_strings) {
+  Text found = JsonCursor(text, long_strings).SkipValue();
   if (!pointer.empty() && pointer[0] != '/') {
     return Error{Code::kInvalidArgument, "A JSON pointer is empty or starts with '/' (RFC 6901)."};
   }
@@ -101,13 +101,13 @@ Result<Text> FindPointer(Text text, std::string_view pointer) {
     if (!step) return Error{Code::kInvalidArgument, "In a JSON pointer '~' is followed by 0 or 1 (RFC 6901)."};
     pointer.remove_prefix(length);
     if (found[0] == '{') {
-      auto member = Member(found, *step);
+      auto member = Member(found, *step, long_strings);
       if (!member) return member.error();
       found = *member;
     } else if (found[0] == '[') {
       const auto index = Index(*step);
       if (!index) return NotFound();
-      auto element = Element(found, *index);
+      auto element = Element(found, *index, long_strings);
       if (!element) return element.error();
       found = *element;
     } else {

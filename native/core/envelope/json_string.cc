@@ -1,5 +1,6 @@
 #include "core/envelope/json_string.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <limits>
@@ -65,6 +66,16 @@ std::size_t StringDecoder::Next(std::span<char16_t> out) noexcept {
     }
   }
   return written;
+}
+
+std::size_t MostUtf16Units(std::span<const std::uint8_t> raw) noexcept {
+  // Every byte but those that continue a character is a unit; the lead of four bytes is two. One more, since Next stops
+  // where there is no room for a pair.
+  std::size_t units = 1;
+  for (const std::uint8_t byte : raw) {
+    units += static_cast<std::size_t>((byte & 0xC0) != 0x80) + static_cast<std::size_t>(byte >= 0xF0);
+  }
+  return std::max<std::size_t>(units, 2);
 }
 
 std::optional<std::size_t> StringDecoder::NextLatin1(std::span<std::uint8_t> out) noexcept {

@@ -30,6 +30,10 @@ class StringDecoder {
   const std::uint8_t* end_;
 };
 
+// MostUtf16Units returns how many code units the string takes at most (exactly, when it has no escapes), 2 at least:
+// room for StringDecoder::Next to finish at one go.
+std::size_t MostUtf16Units(std::span<const std::uint8_t> raw) noexcept;
+
 // DecodeUtf8 writes the string as UTF-8 to `out`, which has raw.size() bytes (UTF-8 is never longer than its escaped
 // form), and returns the length. A lone surrogate becomes its three generalised bytes (WTF-8) and sets `*lone`.
 std::size_t DecodeUtf8(std::span<const std::uint8_t> raw, std::uint8_t* out, bool* lone) noexcept;

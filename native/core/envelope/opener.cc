@@ -4,7 +4,6 @@
 
 #include "core/crypto/rsa_oaep.h"
 #include "core/envelope/base64.h"
-#include "core/envelope/json_check.h"
 #include "core/envelope/package_reader.h"
 #include "core/memory/kernel_random.h"
 
@@ -67,7 +66,7 @@ Result<OpenedPackage> OpenPackage(const RsaPrivateKey& key, DecodedPackage packa
   auto facts = CheckJson(plaintext.bytes(), limits.max_depth);
   if (!facts) return facts.error();
   return OpenedPackage{std::move(plaintext), keep_aes_key ? std::move(*aes_key) : SecureBuffer(), package.processed_at,
-                       facts->values};
+                       std::move(*facts)};
 }
 
 }  // namespace nomyo

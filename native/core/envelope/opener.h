@@ -10,6 +10,7 @@
 
 #include "core/crypto/aes_gcm.h"
 #include "core/crypto/rsa_key.h"
+#include "core/envelope/json_check.h"
 #include "core/memory/secure_buffer.h"
 #include "core/result.h"
 
@@ -33,7 +34,7 @@ struct OpenedPackage {
   SecureBuffer plaintext;  // UTF-8 JSON of an object
   SecureBuffer aes_key;    // kept for the forensic test only; empty otherwise
   std::optional<double> processed_at;
-  std::size_t values;  // JSON values in the plaintext
+  JsonFacts facts;  // of the plaintext
 };
 
 // DecodePackage finds and decodes the fields of `package`. Any thread. If another thread changes the bytes meanwhile

@@ -24,7 +24,8 @@ std::string_view View(std::span<const std::uint8_t> bytes) {
 
 class Reader {
  public:
-  explicit Reader(std::span<const std::uint8_t> package) : cursor_(package) {}
+  Reader(std::span<const std::uint8_t> package, std::span<const JsonString> long_strings)
+      : cursor_(package, long_strings) {}
 
   Result<PackageFields> Run() {
     Status status = Object([this](std::string_view name) { return TopField(name); });
@@ -129,7 +130,7 @@ Result<PackageFields> ReadPackage(std::span<const std::uint8_t> package) {
     if (facts.error().code != Code::kPlaintext) return facts.error();
     return BadFormat("The answer is not an encrypted package: it is not a JSON object in UTF-8.");
   }
-  return Reader(package).Run();
+  return Reader(package, facts->long_strings).Run();
 }
 
 }  // namespace nomyo

@@ -7,11 +7,16 @@
 
 namespace nomyo {
 
+struct StringScan {
+  std::size_t length;  // index of the closing quote
+  bool escaped;        // a backslash is before it
+  bool ascii;          // all bytes before it are below 0x80
+};
+
 // ScanString goes over the inside of a JSON string (RFC 8259 section 7), from after its first quote: `text` is all that
-// follows. Returns the index of the closing quote and sets `*escaped` when there is a backslash before it; returns
-// text.size() when there is no closing quote, or before it a control character or what is no escape. It does not look
-// at UTF-8.
-std::size_t ScanString(std::span<const std::uint8_t> text, bool* escaped) noexcept;
+// follows. `length` is text.size() when there is no closing quote, or before it a control character or what is no
+// escape; the rest means nothing then. It does not look at UTF-8.
+StringScan ScanString(std::span<const std::uint8_t> text) noexcept;
 
 // AsciiPrefix returns how many bytes at the start of `text` are below 0x80.
 std::size_t AsciiPrefix(std::span<const std::uint8_t> text) noexcept;

@@ -43,9 +43,9 @@ class LockedPool {
     // Address space to reserve; halved until the system agrees (an address-space limit may be in force).
     std::size_t reserve_bytes = sizeof(void*) == 8 ? std::size_t{16} << 30 : std::size_t{256} << 20;
     // Empty chunks kept mapped, in bytes; at most a quarter of the lock limit is kept whatever this says.
-    // Enough for the largest answer that is usual (10 MiB) twice: turning its JSON into a string takes as much again,
-    // and mapping so much of memfd_secret anew for each answer costs more than opening it (measured: 40 ms for 9 MiB).
-    std::size_t retain_bytes = std::size_t{40} << 20;
+    // Enough for the largest answer that is usual (10 MiB) twice: mapping so much of memfd_secret anew for each answer
+    // costs more than opening it (measured: 40 ms for 9 MiB).
+    std::size_t retain_bytes = std::size_t{24} << 20;
   };
 
   // Exact numbers, in bytes unless said otherwise.

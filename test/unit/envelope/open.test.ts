@@ -50,8 +50,12 @@ describe("the value of an opened package is what JSON.parse gives", () => {
 
   test("long strings, with and without escapes, whatever the borders cut", async () => {
     for (const unit of ["x", "\n", "é\n", "漢\n", "😀", "😀\n", "x\ud800\n"]) {
-      for (const length of [16_383, 16_384, 16_385, 100_000]) {
-        const value = { a: unit.repeat(length / unit.length), [`${unit}key`.repeat(9)]: "end" };
+      for (const length of [16_383, 16_384, 16_385, 65_535, 65_536, 100_000, 1_100_000]) {
+        const value = {
+          a: unit.repeat(length / unit.length),
+          [`${unit}key`.repeat(9)]: "end",
+          [unit.repeat(length / unit.length)]: [unit.repeat(length / unit.length)],
+        };
         const opened = await openText(JSON.stringify(value));
         expectSameValue(opened.value(), value);
       }

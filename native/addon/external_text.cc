@@ -1,0 +1,89 @@
+#include "addon/external_text.h"
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "core/memory/cleanse.h"
+
+#if !defined(_WIN32)
+// Weak: on a Node that does not have them they are null.
+extern "C" {
+[[gnu::weak]] napi_status NAPI_CDECL node_api_create_external_string_latin1(napi_env env, char* text,
+                                                                            std::size_t length, napi_finalize finalize,
+                                                                            void* hint, napi_value* result,
+                                                                            bool* copied);
+[[gnu::weak]] napi_status NAPI_CDECL node_api_create_external_string_utf16(napi_env env, char16_t* text,
+                                                                           std::size_t length, napi_finalize finalize,
+                                                                           void* hint, napi_value* result,
+                                                                           bool* copied);
+}
+#endif
+
+namespace nomyo::addon {
+namespace {
+
+// V8's longest string on 64-bit systems, in code units.
+constexpr std::size_t kMostUnits = (std::size_t{1} << 29) - 24;
+
+struct Text {
+  BulkMemory memory;
+  std::size_t used;  // bytes
+};
+
+#if !defined(_WIN32)
+
+// Also called with no environment, when that has ended before the string: nothing of Node-API is used here.
+void Wipe(napi_env, void*, void* hint) {
+  const std::unique_ptr<Text> text(static_cast<Text*>(hint));
+  Cleanse(text->memory.data(), text->used);
+}
+
+template <class Unit, class Create>
+napi_status Make(napi_env env, BulkMemory memory, std::size_t length, napi_value* result, Create create) {
+  // Checked here, because after the call the memory belongs to Node whatever comes of it.
+  if (length > kMostUnits) {
+    Cleanse(memory.data(), length * sizeof(Unit));
+    return napi_invalid_arg;
+  }
+  auto* const units = reinterpret_cast<Unit*>(memory.data());
+  auto text = std::make_unique<Text>(Text{std::move(memory), length * sizeof(Unit)});
+  bool copied = false;
+  return create(env, units, length, Wipe, text.release(), result, &copied);
+}
+
+#endif
+
+}  // namespace
+
+#if defined(_WIN32)
+
+bool HasExternalText() noexcept {
+  return false;
+}
+
+napi_status NewExternalLatin1(napi_env, BulkMemory, std::size_t, napi_value*) {
+  return napi_generic_failure;
+}
+
+napi_status NewExternalUtf16(napi_env, BulkMemory, std::size_t, napi_value*) {
+  return napi_generic_failure;
+}
+
+#else
+
+bool HasExternalText() noexcept {
+  return node_api_create_external_string_latin1 != nullptr && node_api_create_external_string_utf16 != nullptr;
+}
+
+napi_status NewExternalLatin1(napi_env env, BulkMemory memory, std::size_t length, napi_value* result) {
+  return Make<char>(env, std::move(memory), length, result, node_api_create_external_string_latin1);
+}
+
+napi_status NewExternalUtf16(napi_env env, BulkMemory memory, std::size_t length, napi_value* result) {
+  return Make<char16_t>(env, std::move(memory), length, result, node_api_create_external_string_utf16);
+}
+
+#endif
+
+}  // namespace nomyo::addon
