@@ -10,7 +10,7 @@
  *   afterwards throws `DISPOSED`.
  * - `LockPolicy` decides what happens when memory cannot be locked.
  */
-import { existsSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 
 export type NativeErrorCode =
@@ -310,6 +310,27 @@ export interface NativeAddon {
 /** The libc of this process, in prebuildify's words; empty where the question does not arise. */
 function libcTag(): string {
   if (process.platform !== "linux") return "";
+  return libcOfLinker() ?? libcOfReport();
+}
+
+/** From the name of the dynamic linker, which stands near the beginning of Node's own file: the report takes 4 ms. */
+function libcOfLinker(): string | undefined {
+  try {
+    const file = openSync(process.execPath, "r");
+    try {
+      const head = Buffer.alloc(4096);
+      readSync(file, head, 0, head.length, 0);
+      const name = /\/ld-(linux|musl)-/.exec(head.toString("latin1"))?.[1];
+      return name === "linux" ? "glibc" : name;
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+function libcOfReport(): string {
   const report = process.report as { excludeNetwork?: boolean } & typeof process.report;
   // Without this the report looks up host names of open sockets: slow, and none of our business.
   const former = report.excludeNetwork;
@@ -329,7 +350,7 @@ function built(): string {
   return join(root, "build", "Release", "nomyo_native.node");
 }
 
-/** The file of a release. Asked for second: finding out about the libc costs some milliseconds. */
+/** The file of a release. Asked for second: finding out about the libc can cost some milliseconds. */
 function prebuilt(): string {
   const libc = libcTag();
   const name = libc === "" ? "nomyo-native.node" : `nomyo-native.${libc}.node`;

@@ -1,6 +1,5 @@
 /** The attestation policy: its type, its strict check, its identity. The verifier in native/ checks again what it reads of it. */
-import { createHash, X509Certificate } from "node:crypto";
-
+import { nodeCrypto } from "../builtins.js";
 import { ConfigurationError } from "../errors.js";
 import { JsonFault, parseStrictJson } from "./strict-json.js";
 
@@ -107,7 +106,7 @@ export function parsePolicy(file: Uint8Array | string, option = "policy"): Check
  * every demand, and not with the layout of the file.
  */
 export function policyId(policy: CheckedPolicy): string {
-  return createHash("sha256").update(canonical(policy), "utf8").digest("hex");
+  return nodeCrypto().createHash("sha256").update(canonical(policy), "utf8").digest("hex");
 }
 
 function canonical(value: unknown): string {
@@ -230,7 +229,7 @@ class Reader {
     const pem = this.#text(given, at, MAX_BYTES);
     try {
       if ((pem.match(/-----BEGIN /g) ?? []).length !== 1) throw new Error("not one PEM block");
-      new X509Certificate(pem);
+      new (nodeCrypto().X509Certificate)(pem);
     } catch {
       this.#refuse(at, "must be one certificate in PEM");
     }

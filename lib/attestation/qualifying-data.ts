@@ -1,9 +1,9 @@
 /** From a payload id to the qualifying data of its quote, and the payload ids that commit to the keys of both sides. */
-import { createHash, createPublicKey } from "node:crypto";
+import { nodeCrypto } from "../builtins.js";
 
 /** `SHA-256(payload id as UTF-8)[:16]`: what the quote of the answer to this request must carry (16 bytes). */
 export function qualifyingDataOf(payloadId: string): Uint8Array {
-  return createHash("sha256").update(payloadId, "utf8").digest().subarray(0, 16);
+  return nodeCrypto().createHash("sha256").update(payloadId, "utf8").digest().subarray(0, 16);
 }
 
 /**
@@ -11,6 +11,7 @@ export function qualifyingDataOf(payloadId: string): Uint8Array {
  * SubjectPublicKeyInfo (RFC 7468 section 13). See docs/attestation.md for what it adds and what it does not.
  */
 export function keyCommitment(serverKeyPem: string, clientKeyPem: string): string {
+  const { createHash, createPublicKey } = nodeCrypto();
   const hash = createHash("sha256");
   for (const pem of [serverKeyPem, clientKeyPem]) {
     hash.update(createPublicKey(pem).export({ type: "spki", format: "der" }));

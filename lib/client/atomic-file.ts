@@ -1,6 +1,6 @@
-import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, linkSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { nodeCrypto } from "../builtins.js";
 
 /**
  * Writes a file so that it is there whole or not at all, and has its final mode from its first moment: a new file (`O_EXCL`) beside it
@@ -9,7 +9,7 @@ import { basename, dirname, join } from "node:path";
  * @param replace - `false`: an existing file stays and the error has the code `EEXIST`.
  */
 export function writeFileAtomically(path: string, content: Uint8Array, mode: number, replace: boolean): void {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString("hex")}`);
+  const temporary = join(dirname(path), `.${basename(path)}.${nodeCrypto().randomBytes(8).toString("hex")}`);
   const file = openSync(temporary, "wx", mode);
   try {
     try {

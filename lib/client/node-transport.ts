@@ -1,15 +1,9 @@
-import type http from "node:http";
-import type https from "node:https";
+import type { IncomingMessage } from "node:http";
 
+import { nodeHttp, nodeHttps } from "../builtins.js";
 import type { Sent } from "../errors.js";
 import { ConnectionFailure, failureCode } from "./transport.js";
 import type { Transport, TransportRequest, TransportResponse } from "./transport.js";
-
-// Loaded with the first client: they cost a third of this package's time to load, and some who import it have a `fetch` of their own.
-/* eslint-disable @typescript-eslint/no-require-imports */
-const loadHttp = (): typeof http => require("node:http") as typeof http;
-const loadHttps = (): typeof https => require("node:https") as typeof https;
-/* eslint-enable @typescript-eslint/no-require-imports */
 
 /**
  * The default transport: `node:https` with connections of its own, kept alive.
@@ -20,8 +14,8 @@ const loadHttps = (): typeof https => require("node:https") as typeof https;
  */
 export class NodeTransport implements Transport {
   // Own agents: the global ones follow proxy variables where Node was told to, and are anybody's to change.
-  readonly #http = new (loadHttp().Agent)({ keepAlive: true, scheduling: "lifo" });
-  readonly #https = new (loadHttps().Agent)({
+  readonly #http = new (nodeHttp().Agent)({ keepAlive: true, scheduling: "lifo" });
+  readonly #https = new (nodeHttps().Agent)({
     keepAlive: true,
     scheduling: "lifo",
     // Stated, because the environment variable NODE_TLS_REJECT_UNAUTHORIZED only changes the default.
@@ -38,7 +32,7 @@ export class NodeTransport implements Transport {
       }
       const secure = url.protocol === "https:";
       let sent: Sent = "no";
-      const outgoing = (secure ? loadHttps() : loadHttp()).request(url, {
+      const outgoing = (secure ? nodeHttps() : nodeHttp()).request(url, {
         method,
         agent: secure ? this.#https : this.#http,
         headers: body === undefined ? headers : { ...headers, "Content-Length": String(body.byteLength) },
@@ -76,7 +70,7 @@ export class NodeTransport implements Transport {
   }
 }
 
-function toHeaders(incoming: http.IncomingMessage): Headers {
+function toHeaders(incoming: IncomingMessage): Headers {
   const headers = new Headers();
   const raw = incoming.rawHeaders;
   for (let i = 0; i + 1 < raw.length; i += 2) {
@@ -89,7 +83,7 @@ function toHeaders(incoming: http.IncomingMessage): Headers {
   return headers;
 }
 
-async function* chunks(incoming: http.IncomingMessage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* chunks(incoming: IncomingMessage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of incoming) yield chunk as Uint8Array;
   } catch (error) {

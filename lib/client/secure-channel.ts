@@ -1,5 +1,4 @@
-import { randomUUID } from "node:crypto";
-
+import { nodeCrypto } from "../builtins.js";
 import {
   APIConnectionError,
   APIConnectionTimeoutError,
@@ -301,7 +300,7 @@ export class SecureChannel {
       state.serverKey = key;
       state.keyWasCached = cached;
       const credential = await deadline.race(authorization(options.apiKey));
-      const uuid = randomUUID();
+      const uuid = nodeCrypto().randomUUID();
       const bound = options.attestation.binding !== "none";
       const payloadId = bound ? boundPayloadId(uuid, key.pem, held.publicPem) : uuid;
       state.payloadId = trace.payloadId = payloadId;

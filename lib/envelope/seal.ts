@@ -1,4 +1,4 @@
-import { randomFillSync } from "node:crypto";
+import { nodeCrypto } from "../builtins.js";
 import { ConfigurationError } from "../errors.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import { native } from "../native.js";
@@ -35,7 +35,9 @@ let markersUsed = 0;
  */
 function freshMarker(): string {
   if (markersUsed === markers.length) {
-    markers = randomFillSync(Buffer.allocUnsafe(MARKER_BYTES * 64)).toString("hex");
+    markers = nodeCrypto()
+      .randomFillSync(Buffer.allocUnsafe(MARKER_BYTES * 64))
+      .toString("hex");
     markersUsed = 0;
   }
   const start = markersUsed;

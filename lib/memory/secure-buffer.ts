@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import { nodeWorkerThreads } from "../builtins.js";
 import { native } from "../native.js";
 import type { BufferHandle, LockPolicy } from "../native.js";
 import { withMemoryErrors } from "./memory-error.js";
@@ -15,11 +16,6 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
     typeof (value as { then?: unknown }).then === "function"
   );
 }
-
-// Loaded when it is first needed, which is seldom: it would be a tenth of this package's time to load.
-const workerThreads = (): typeof import("node:worker_threads") =>
-  // eslint-disable-next-line @typescript-eslint/no-require-imports
-  require("node:worker_threads") as typeof import("node:worker_threads");
 
 /**
  * Secret bytes in locked memory: not swapped out, not in core dumps, wiped when they are disposed of. See `docs/memory.md`.
@@ -100,7 +96,7 @@ export class SecureBuffer {
     }
     const view = withMemoryErrors(() => native.bufferView(this.#handle));
     // Another thread would keep the memory in view after this one has ended and freed it.
-    workerThreads().markAsUntransferable(view.buffer);
+    nodeWorkerThreads().markAsUntransferable(view.buffer);
     let result: T;
     try {
       result = fn(view);

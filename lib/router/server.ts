@@ -1,6 +1,6 @@
 /** The router's HTTP side: routes, who may pass, limits, the access log, and stopping. */
-import * as http from "node:http";
-import * as https from "node:https";
+import http from "node:http";
+import https from "node:https";
 import type { Duplex } from "node:stream";
 import { complete, type CompletionSettings } from "./completion.js";
 import type { AccessEntry, RouterSettings } from "./options.js";

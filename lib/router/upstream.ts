@@ -6,8 +6,8 @@
  * upstream speaks TLS, and the upstream itself.
  */
 import { isUtf8 } from "node:buffer";
-import * as http from "node:http";
-import * as https from "node:https";
+import http from "node:http";
+import https from "node:https";
 import { native, type BufferHandle, type LockPolicy } from "../native.js";
 import { blankMember, JsonObjectError, scanObject } from "./json-members.js";
 import type { Model } from "./model.js";

@@ -1,6 +1,16 @@
 /** The package as users get it: packed, installed elsewhere, on every supported Node line, by `import` and `require`. */
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -60,18 +70,16 @@ describe("the tarball", () => {
     expect(rest).toEqual([`prebuilds/${process.platform}-${process.arch}/nomyo-native.glibc.node`]);
   });
 
-  test("has one compiled file for each source file", () => {
-    const compiled = files.filter((name) => /^dist\/.*\.m?js$/.test(name)).map((name) => name.slice("dist/".length));
+  test("has a JavaScript file and declarations for each source file, and the two files that hold what is loaded together", () => {
+    const compiled = files.filter((name) => name.startsWith("dist/"));
     const sources = run("git", ["ls-files", "--cached", "--others", "--exclude-standard", "lib"], root)
       .trim()
-      .split("\n")
-      .map((name) =>
-        name
-          .slice("lib/".length)
-          .replace(/\.ts$/, ".js")
-          .replace(/\.mts$/, ".mjs"),
-      );
-    expect(compiled.sort()).toEqual(sources.sort());
+      .split("\n");
+    const expected = sources.flatMap((name) => {
+      const [, path, m] = /^lib\/(.*)\.(m?)ts$/.exec(name)!;
+      return [`dist/${path}.${m}js`, `dist/${path}.d.${m}ts`];
+    });
+    expect(compiled.sort()).toEqual([...expected, "dist/library.js", "dist/router/library.js"].sort());
   });
 
   test("runs no install script and has no runtime dependency", () => {
@@ -102,6 +110,47 @@ describe("the tarball", () => {
       expect(esm).toEqual(cjs);
       expect(differ).toEqual([]);
       expect(cjs).toEqual(expect.arrayContaining(["SecureChatCompletion", "SecureCompletionClient", "SecureBuffer"]));
+    });
+
+    test.each(["import", "require"])("%s loads few files, and nothing of Node's that takes long", (how) => {
+      const load = how === "import" ? 'await import("nomyo-native")' : 'require("nomyo-native")';
+      writeFileSync(
+        join(app, "loads.mjs"),
+        `import { createRequire } from "node:module";
+         const require = createRequire(import.meta.url);
+         const before = new Set(process.moduleLoadList);
+         ${load};
+         const builtins = process.moduleLoadList.filter((name) => !before.has(name));
+         console.log(JSON.stringify({ files: Object.keys(require.cache), builtins }));`,
+      );
+      const loaded = JSON.parse(run(node, ["loads.mjs"], app)) as Record<"files" | "builtins", string[]>;
+      const own = join(realpathSync(app), "node_modules/nomyo-native/");
+      expect(loaded.files.map((file) => file.replace(own, "")).sort()).toEqual([
+        "dist/errors.js",
+        "dist/index.js",
+        "dist/library.js",
+        `prebuilds/${process.platform}-${process.arch}/nomyo-native.glibc.node`,
+      ]);
+      const slow = ["crypto", "http", "https", "net", "tls", "worker_threads"].map((name) => `NativeModule ${name}`);
+      expect(loaded.builtins.filter((name) => slow.includes(name))).toEqual([]);
+    });
+
+    test("a class is the same in every file that exports it", () => {
+      writeFileSync(
+        join(app, "classes.cjs"),
+        `const library = require("nomyo-native");
+         const { createRequire } = require("node:module");
+         const inside = createRequire(require.resolve("nomyo-native"));
+         const { startRouter } = require("nomyo-native/router");
+         startRouter({ port: -1 }).catch((error) =>
+           console.log(JSON.stringify([
+             error instanceof library.ConfigurationError,
+             inside("./errors.js").NomyoError === library.NomyoError,
+             inside("./memory/secure-buffer.js").SecureBuffer === library.SecureBuffer,
+             inside("./router/index.js").startRouter === startRouter,
+           ])));`,
+      );
+      expect(JSON.parse(run(node, ["classes.cjs"], app))).toEqual([true, true, true, true]);
     });
 
     test("a request goes through the local router, sealed and opened", () => {

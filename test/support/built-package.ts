@@ -25,10 +25,11 @@ export function buildPackage(): void {
   }
   try {
     const newest = join(root, "dist", "index.mjs");
-    if (existsSync(newest) && statSync(newest).mtimeMs > lastChange(join(root, "lib"))) return;
-    const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
-    const built = spawnSync(process.execPath, [tsc, "-p", join(root, "tsconfig.build.json")], { encoding: "utf8" });
-    if (built.status !== 0) throw new Error(`The package does not compile:\n${built.stdout}`);
+    const build = join(root, "scripts", "build-ts.mjs");
+    const changed = Math.max(lastChange(join(root, "lib")), statSync(build).mtimeMs);
+    if (existsSync(newest) && statSync(newest).mtimeMs > changed) return;
+    const built = spawnSync(process.execPath, [build], { encoding: "utf8" });
+    if (built.status !== 0) throw new Error(`The package does not compile:\n${built.stdout}${built.stderr}`);
   } finally {
     rmSync(lock, { recursive: true });
   }

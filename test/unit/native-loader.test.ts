@@ -5,13 +5,17 @@ const root = join(__dirname, "..", "..");
 const built = join(root, "build", "Release", "nomyo_native.node");
 const prebuilt = (name: string) => join(root, "prebuilds", `${process.platform}-${process.arch}`, name);
 
-/** Loads lib/native.ts anew, on a disk where only `files` are there, each giving what its function returns or throws. */
-function load(files: Record<string, () => unknown>): {
+/** Loads lib/native.ts anew, on a disk where only `files` are there, each giving what its function returns or throws, and `node`. */
+function load(
+  files: Record<string, () => unknown>,
+  node?: string,
+): {
   native?: unknown;
   error?: Error & { code?: string };
   asked: string[];
 } {
   const asked: string[] = [];
+  const closed: number[] = [];
   let outcome: { native?: unknown; error?: Error } = {};
   jest.isolateModules(() => {
     jest.doMock("node:fs", () => ({
@@ -19,6 +23,12 @@ function load(files: Record<string, () => unknown>): {
         asked.push(file);
         return file in files;
       },
+      openSync: (file: string) => {
+        if (node === undefined || file !== process.execPath) throw new Error("EACCES");
+        return 77;
+      },
+      readSync: (_file: number, buffer: Buffer) => buffer.write(node!, "latin1"),
+      closeSync: (file: number) => closed.push(file),
     }));
     for (const [file, content] of Object.entries(files)) jest.doMock(file, content, { virtual: true });
     try {
@@ -31,6 +41,7 @@ function load(files: Record<string, () => unknown>): {
       for (const file of Object.keys(files)) jest.dontMock(file);
     }
   });
+  expect(closed).toEqual(node === undefined ? [] : [77]);
   return { ...outcome, asked };
 }
 
@@ -85,6 +96,21 @@ test.each<[NodeJS.Platform, object, string]>([
   withReport(header);
   const addon = { from: name };
   expect(load({ [prebuilt(name)]: () => addon })).toEqual({ native: addon, asked: [built, prebuilt(name)] });
+});
+
+test.each<[string, string, number]>([
+  ["\0\0/lib64/ld-linux-x86-64.so.2\0", "nomyo-native.glibc.node", 0],
+  ["\0\0/lib/ld-linux-aarch64.so.1\0", "nomyo-native.glibc.node", 0],
+  ["\0\0/lib/ld-musl-x86_64.so.1\0", "nomyo-native.musl.node", 0],
+  // Linked statically, or a linker of another name: the report knows.
+  ["\0\0/lib/ld64.so.1\0", "nomyo-native.musl.node", 1],
+])("on Linux, with %j at the beginning of Node's file, the prebuilt file is %s", (linker, name, reports) => {
+  onPlatform("linux");
+  const report = withReport({});
+  const addon = { from: name };
+  const head = `\x7fELF${"\0".repeat(700)}${linker}`;
+  expect(load({ [prebuilt(name)]: () => addon }, head)).toEqual({ native: addon, asked: [built, prebuilt(name)] });
+  expect(report.seen).toHaveLength(reports);
 });
 
 test.each([[false], [undefined]])("host names are not looked up; excludeNetwork was %s", (before) => {

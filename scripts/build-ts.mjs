@@ -1,0 +1,90 @@
+// npm run build:ts: lib/ into dist/. tsc checks the types and writes declarations and ES modules, one of each for each source file;
+// Rollup makes CommonJS of the modules.
+//
+// Why Rollup: as some fifty files, finding and compiling them was two thirds of the time that `import "nomyo-native"` took. So what
+// the package's entry needs is one file, dist/library.js, and what the router adds to it is dist/router/library.js. Every source still
+// has a file of its own name, which in these cases only re-exports: there is one copy of every class, however it is reached.
+import { execFileSync } from "node:child_process";
+import { readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { rollup } from "rollup";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+// As in tsconfig.build.json.
+const work = join(root, "build", "ts");
+const modules = join(work, "modules");
+const result = join(work, "dist");
+
+const entry = (name) => join(modules, `${name}.js`);
+
+const source = (id) => `lib/${relative(modules, id).replaceAll("\\", "/").replace(/js$/, "ts")}`;
+
+/** The module and all that it imports, at any depth, when it is loaded (`import()` loads later). */
+function reachable(id, getModuleInfo, found = new Set()) {
+  if (found.has(id)) return found;
+  found.add(id);
+  for (const imported of getModuleInfo(id).importedIds) reachable(imported, getModuleInfo, found);
+  return found;
+}
+
+/** Which of the joint files a module is in; in none of them it is a file by itself. */
+function jointFile(id, { getModuleInfo }) {
+  const holds = (name) => reachable(entry(name), getModuleInfo).has(id);
+  // `nomyo-native --help` does without the library, and without the addon, which the library loads.
+  if (holds("cli/main")) return undefined;
+  // Directly in dist/: lib/native.ts finds the package from the folder that its code is in.
+  if (holds("index")) return "library";
+  if (holds("router/index")) return "router/library";
+  return undefined;
+}
+
+rmSync(work, { recursive: true, force: true });
+const tsc = join(root, "node_modules/typescript/bin/tsc");
+execFileSync(process.execPath, [tsc, "-p", join(root, "tsconfig.build.json")], { stdio: "inherit" });
+
+const names = readdirSync(modules, { recursive: true })
+  .filter((file) => file.endsWith(".js"))
+  .map((file) => file.slice(0, -".js".length).replaceAll("\\", "/"))
+  .sort();
+const bundle = await rollup({
+  input: Object.fromEntries(names.map((name) => [name, entry(name)])),
+  external: /^node:/,
+  // Every export is somebody's, a test's at least, and every module is whole for those who read it here.
+  treeshake: false,
+  // At a module's top level; what tsc writes for `using` begins with it.
+  context: "this",
+  plugins: [{ name: "source-names", transform: (code, id) => code.replace(/^(#!.*\n)?/, `$&// ---- ${source(id)}\n`) }],
+  onLog(level, log, handle) {
+    // Sources with nothing but types.
+    if (log.code !== "EMPTY_BUNDLE") handle("error", log);
+  },
+});
+const { output } = await bundle.write({
+  dir: result,
+  format: "cjs",
+  exports: "named",
+  esModule: true,
+  generatedCode: { arrowFunctions: true, constBindings: true, objectShorthand: true },
+  hoistTransitiveImports: false,
+  manualChunks: jointFile,
+  onlyExplicitManualChunks: true,
+  chunkFileNames: "[name].js",
+});
+await bundle.close();
+// The entry for `import`. With `export * from "./index.js"` Node would read the text of that file, with a parser that takes Node 20
+// and 22 2 ms to load, to find the names in it.
+const { exports } = output.find(({ name }) => name === "index");
+writeFileSync(
+  join(result, "index.mjs"),
+  `// The same objects as for \`require\`.
+import { createRequire } from "node:module";
+const library = createRequire(import.meta.url)("./index.js");
+export const {
+${exports.map((name) => `  ${name},\n`).join("")}} = library;
+`,
+);
+
+// At once and last: nothing stale stays, and a build that fails leaves what was there.
+rmSync(join(root, "dist"), { recursive: true, force: true });
+renameSync(result, join(root, "dist"));
