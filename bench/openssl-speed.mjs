@@ -1,5 +1,6 @@
 // The `openssl speed` command: what the library does without anything around it.
 import { spawn } from "node:child_process";
+import { availableParallelism } from "node:os";
 
 /** Runs `openssl` and gives its standard output; undefined where there is no such command. */
 export function openssl(args) {
@@ -15,6 +16,17 @@ export function openssl(args) {
       else reject(new Error(`openssl ${args.join(" ")}: ${errors.slice(-500)}`));
     });
   });
+}
+
+/**
+ * CPU milliseconds of one RSA-4096 private operation, with one process for each core at work for `seconds`; undefined without the
+ * command. One line tells the sum: `+F2:<n>:4096:<signatures a second>:<verifications a second>`, after those of the processes.
+ */
+export async function rsaOnAllCores(seconds) {
+  const cores = availableParallelism();
+  const time = ["-elapsed", "-seconds", String(seconds)];
+  const output = await openssl(["speed", "-mr", ...time, "-multi", String(cores), "rsa4096"]);
+  return output && (1000 * cores) / Number(/^\+F2:\d+:4096:([\d.e+-]+):/m.exec(output)[1]);
 }
 
 /** Milliseconds of one operation over a second of them, by the clock on the wall; undefined without the command. */

@@ -27,6 +27,7 @@ export const contenderNames = {
   core: "C++ core alone",
   idle: "nothing to do",
   openai: "openai package",
+  http: "HTTP alone",
 };
 
 /**
@@ -85,7 +86,11 @@ export function plan() {
   add("stall", ["idle", "native", "node", "webcrypto"], { label: "private operations", quick: true });
   add("start", ["native", "openai"], { label: "import", quick: true });
   for (const inFlight of [1, 8, 32]) {
-    add("router", ["native", "node"], { label: `${inFlight} in flight`, inFlight, quick: inFlight === 8 });
+    add("router", ["native", "node", "http", "openssl"], {
+      label: `${inFlight} in flight`,
+      inFlight,
+      quick: inFlight === 8,
+    });
   }
   add("soak", ["native"], { label: "memory", quick: true });
   add("core", ["core"], { label: "google-benchmark" });

@@ -1,8 +1,9 @@
 // Whole requests through the local router: router and client in processes of their own, on the same machine, over loopback.
 import { LineProcess, nodeScript } from "./line-process.mjs";
+import { rsaOnAllCores } from "./openssl-speed.mjs";
 import { summarise } from "../dist/bench/statistics.js";
 
-const clients = { native: "load/native-client.mjs", node: "load/node-client.mjs" };
+const clients = { native: "load/native-client.mjs", node: "load/node-client.mjs", http: "load/http-client.mjs" };
 /** Bytes of a request: a short prompt, so that what is measured is the way and not the size. */
 const bytes = 1024;
 
@@ -29,27 +30,46 @@ async function withClients(names, work) {
   }
 }
 
-/** Requests a second, latency and CPU, for each contender in turns. */
+/**
+ * Requests a second, latency and CPU, for each contender in turns; in each round the bare private operation on all cores too, since
+ * how fast that is changes with what else the machine does.
+ */
 export function routerLoad(item, contenders, { rounds, turnMs, warmUpMs }) {
-  return withClients(contenders, async (loads, router) => {
-    const turns = loads.map(() => []);
-    for (const { client } of loads)
-      await client.ask({ do: "load", milliseconds: 3 * warmUpMs, inFlight: item.inFlight, bytes });
-    for (let round = 0; round < rounds; round++) {
-      for (let step = 0; step < loads.length; step++) {
-        const index = (round + step) % loads.length;
-        const before = (await router.ask({})).cpuMs;
-        const turn = await loads[index].client.ask({
-          do: "load",
-          milliseconds: 5 * turnMs,
-          inFlight: item.inFlight,
-          bytes,
-        });
-        turns[index].push({ ...turn, routerCpuMs: (await router.ask({})).cpuMs - before });
+  return withClients(
+    contenders.filter((name) => name in clients),
+    async (loads, router) => {
+      const turns = loads.map(() => []);
+      const rsa = [];
+      // Until V8 has compiled what a request needs: some thousand requests.
+      for (const { client } of loads)
+        await client.ask({ do: "load", milliseconds: 30 * warmUpMs, inFlight: item.inFlight, bytes });
+      for (let round = 0; round < rounds; round++) {
+        if (contenders.includes("openssl")) rsa.push(await rsaOnAllCores(Math.ceil((5 * turnMs) / 1000)));
+        for (let step = 0; step < loads.length; step++) {
+          const index = (round + step) % loads.length;
+          const before = (await router.ask({})).cpuMs;
+          const turn = await loads[index].client.ask({
+            do: "load",
+            milliseconds: 5 * turnMs,
+            inFlight: item.inFlight,
+            bytes,
+          });
+          turns[index].push({ ...turn, routerCpuMs: (await router.ask({})).cpuMs - before });
+        }
       }
-    }
-    return loads.map(({ name }, index) => loadResult(item, name, turns[index]));
-  });
+      const results = loads.map(({ name }, index) => loadResult(item, name, turns[index]));
+      return rsa.length === 0 ? results : [...results, rsaResult(item, rsa)];
+    },
+  );
+}
+
+/** CPU milliseconds of the private operation alone, in each round. */
+function rsaResult({ name, kind, label, inFlight }, rounds) {
+  return {
+    ...{ case: name, kind, label, inFlight, contender: "openssl", unit: "ms" },
+    ...summarise(rounds),
+    clientCpuRounds: rounds,
+  };
 }
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);
@@ -63,6 +83,7 @@ function loadResult({ name, kind, label, inFlight }, contender, turns) {
     rounds: turns.map((turn) => summarise(turn.latencies).median),
     requestsPerSecond: requests / sum(turns.map((turn) => turn.seconds)),
     clientCpuMs: sum(turns.map((turn) => turn.cpuMs)) / requests,
+    clientCpuRounds: turns.map((turn) => turn.cpuMs / turn.requests),
     routerCpuMs: sum(turns.map((turn) => turn.routerCpuMs)) / requests,
     stall: {
       median: summarise(turns.map((turn) => turn.stall.median)).median,

@@ -27,7 +27,7 @@ async function load(
   const body = chatRequest("ascii", bytes);
   const latencies = [];
   const memory = [];
-  const delays = monitorEventLoopDelay({ resolution: 1 });
+  const delays = monitorEventLoopDelay({ resolution: 10 });
   const sampleMemory = () =>
     memory.push({ requests: latencies.length, rss: process.memoryUsage().rss, pool: client.memory() });
   const memoryEvery = Number.isFinite(requests) ? Math.max(1, Math.floor(requests / 200)) : Number.POSITIVE_INFINITY;
@@ -52,7 +52,7 @@ async function load(
   const { user, system } = process.cpuUsage(cpu);
   delays.disable();
   sampleMemory();
-  const beyond = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - 1);
+  const beyond = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - 10);
   return {
     requests: latencies.length,
     seconds,

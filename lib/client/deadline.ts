@@ -14,6 +14,7 @@ export class Deadline {
   readonly #timeoutMs: number;
   #timer: NodeJS.Timeout | undefined;
   readonly #unlisten: (() => void)[] = [];
+  #over: Promise<never> | undefined;
 
   constructor(timeoutMs: number, signals: readonly (AbortSignal | undefined)[]) {
     this.#timeoutMs = timeoutMs;
@@ -80,16 +81,18 @@ export class Deadline {
       promise.catch(() => undefined);
       throw this.error;
     }
-    let listener: (() => void) | undefined;
+    this.#over ??= this.#whenOver();
+    return await Promise.race([promise, this.#over]);
+  }
+
+  /** One for all races of this attempt: it and its reactions are gone with the attempt. */
+  #whenOver(): Promise<never> {
     const over = new Promise<never>((_resolve, reject) => {
-      listener = () => reject(this.signal.reason as Error);
-      this.signal.addEventListener("abort", listener, { once: true });
+      this.signal.addEventListener("abort", () => reject(this.signal.reason as Error), { once: true });
     });
-    try {
-      return await Promise.race([promise, over]);
-    } finally {
-      if (listener !== undefined) this.signal.removeEventListener("abort", listener);
-    }
+    // It may come to its end when nobody races any more.
+    over.catch(() => undefined);
+    return over;
   }
 
   /** Waits `ms` milliseconds, less if the deadline is over before. */

@@ -97,8 +97,11 @@ export async function traceRequest<T>(trace: RequestTrace, work: () => Promise<T
 }
 
 /** Runs one phase and publishes how long it took. */
-export async function tracePhase<T>(trace: RequestTrace, phase: Phase, work: () => T | Promise<T>): Promise<T> {
-  if (!phaseChannel.hasSubscribers) return await work();
+export function tracePhase<T>(trace: RequestTrace, phase: Phase, work: () => T | Promise<T>): T | Promise<T> {
+  return phaseChannel.hasSubscribers ? timedPhase(trace, phase, work) : work();
+}
+
+async function timedPhase<T>(trace: RequestTrace, phase: Phase, work: () => T | Promise<T>): Promise<T> {
   const started = performance.now();
   let ok = false;
   try {

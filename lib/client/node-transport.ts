@@ -83,12 +83,60 @@ function toHeaders(incoming: IncomingMessage): Headers {
   return headers;
 }
 
-async function* chunks(incoming: IncomingMessage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+/**
+ * The body's chunks. Not by the stream's own iterator: its preparations cost more than the reading of a usual answer, which is one chunk.
+ * Listens from now on: the connection may break before somebody reads.
+ */
+function chunks(incoming: IncomingMessage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const state: BodyState = { ended: false, closed: false, failure: undefined, wake: () => undefined };
+  incoming.on("readable", () => state.wake());
+  incoming.on("error", (error) => {
+    state.failure = error;
+    state.wake();
+  });
+  incoming.once("end", () => {
+    state.ended = true;
+    state.wake();
+  });
+  incoming.once("close", () => {
+    state.closed = true;
+    state.wake();
+  });
+  return read(incoming, signal, state);
+}
+
+interface BodyState {
+  ended: boolean;
+  closed: boolean;
+  failure: Error | undefined;
+  /** Called when one of these has changed, or there is more to read. */
+  wake: () => void;
+}
+
+async function* read(
+  incoming: IncomingMessage,
+  signal: AbortSignal,
+  state: Readonly<BodyState> & { wake: () => void },
+): AsyncGenerator<Uint8Array> {
   try {
-    for await (const chunk of incoming) yield chunk as Uint8Array;
-  } catch (error) {
-    if (signal.aborted) throw signal.reason;
-    const code = failureCode(error);
-    throw new ConnectionFailure(code === "ECONNRESET" ? "INCOMPLETE" : code, "yes");
+    for (;;) {
+      const chunk = incoming.read() as Uint8Array | null;
+      if (chunk !== null) {
+        yield chunk;
+        continue;
+      }
+      if (state.ended) return;
+      if (state.failure !== undefined || state.closed) {
+        if (signal.aborted) throw signal.reason;
+        const code = state.failure === undefined ? "INCOMPLETE" : failureCode(state.failure);
+        throw new ConnectionFailure(code === "ECONNRESET" ? "INCOMPLETE" : code, "yes");
+      }
+      await new Promise<void>((resolve) => {
+        state.wake = resolve;
+      });
+    }
+  } finally {
+    // Left early: what is still to come is not wanted, and the connection cannot be used again.
+    if (!state.ended) incoming.destroy();
   }
 }
