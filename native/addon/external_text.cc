@@ -28,7 +28,7 @@ constexpr std::size_t kMostUnits = (std::size_t{1} << 29) - 24;
 
 struct Text {
   BulkMemory memory;
-  std::size_t used;  // bytes
+  std::size_t written;  // bytes
 };
 
 #if !defined(_WIN32)
@@ -36,18 +36,19 @@ struct Text {
 // Also called with no environment, when that has ended before the string: nothing of Node-API is used here.
 void Wipe(napi_env, void*, void* hint) {
   const std::unique_ptr<Text> text(static_cast<Text*>(hint));
-  Cleanse(text->memory.data(), text->used);
+  Cleanse(text->memory.data(), text->written);
 }
 
 template <class Unit, class Create>
-napi_status Make(napi_env env, BulkMemory memory, std::size_t length, napi_value* result, Create create) {
+napi_status Make(napi_env env, BulkMemory memory, std::size_t length, std::size_t written, napi_value* result,
+                 Create create) {
   // Checked here, because after the call the memory belongs to Node whatever comes of it.
   if (length > kMostUnits) {
-    Cleanse(memory.data(), length * sizeof(Unit));
+    Cleanse(memory.data(), written);
     return napi_invalid_arg;
   }
   auto* const units = reinterpret_cast<Unit*>(memory.data());
-  auto text = std::make_unique<Text>(Text{std::move(memory), length * sizeof(Unit)});
+  auto text = std::make_unique<Text>(Text{std::move(memory), written});
   bool copied = false;
   return create(env, units, length, Wipe, text.release(), result, &copied);
 }
@@ -62,11 +63,11 @@ bool HasExternalText() noexcept {
   return false;
 }
 
-napi_status NewExternalLatin1(napi_env, BulkMemory, std::size_t, napi_value*) {
+napi_status NewExternalLatin1(napi_env, BulkMemory, std::size_t, std::size_t, napi_value*) {
   return napi_generic_failure;
 }
 
-napi_status NewExternalUtf16(napi_env, BulkMemory, std::size_t, napi_value*) {
+napi_status NewExternalUtf16(napi_env, BulkMemory, std::size_t, std::size_t, napi_value*) {
   return napi_generic_failure;
 }
 
@@ -76,12 +77,14 @@ bool HasExternalText() noexcept {
   return node_api_create_external_string_latin1 != nullptr && node_api_create_external_string_utf16 != nullptr;
 }
 
-napi_status NewExternalLatin1(napi_env env, BulkMemory memory, std::size_t length, napi_value* result) {
-  return Make<char>(env, std::move(memory), length, result, node_api_create_external_string_latin1);
+napi_status NewExternalLatin1(napi_env env, BulkMemory memory, std::size_t length, std::size_t written,
+                              napi_value* result) {
+  return Make<char>(env, std::move(memory), length, written, result, node_api_create_external_string_latin1);
 }
 
-napi_status NewExternalUtf16(napi_env env, BulkMemory memory, std::size_t length, napi_value* result) {
-  return Make<char16_t>(env, std::move(memory), length, result, node_api_create_external_string_utf16);
+napi_status NewExternalUtf16(napi_env env, BulkMemory memory, std::size_t length, std::size_t written,
+                             napi_value* result) {
+  return Make<char16_t>(env, std::move(memory), length, written, result, node_api_create_external_string_utf16);
 }
 
 #endif

@@ -21,9 +21,12 @@ inline constexpr std::size_t kExternalText = std::size_t{64} << 10;
 bool HasExternalText() noexcept;
 
 // NewExternalLatin1 makes a string of the first `length` bytes of `memory`, NewExternalUtf16 of as many code units.
-// Both take the memory over. Where V8 allows no external memory (Electron), Node copies it and it is freed at once.
-// Errors are Node-API's; no exception is pending. JavaScript thread.
-napi_status NewExternalLatin1(napi_env env, BulkMemory memory, std::size_t length, napi_value* result);
-napi_status NewExternalUtf16(napi_env env, BulkMemory memory, std::size_t length, napi_value* result);
+// Both take the memory over, and later wipe its first `written` bytes (decoding may write beyond the text's end). Where
+// V8 allows no external memory (Electron), Node copies it and it is freed at once. Errors are Node-API's; no exception
+// is pending. JavaScript thread.
+napi_status NewExternalLatin1(napi_env env, BulkMemory memory, std::size_t length, std::size_t written,
+                              napi_value* result);
+napi_status NewExternalUtf16(napi_env env, BulkMemory memory, std::size_t length, std::size_t written,
+                             napi_value* result);
 
 }  // namespace nomyo::addon

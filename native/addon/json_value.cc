@@ -58,15 +58,17 @@ napi_value JsonValueMaker::External(const JsonString& string) {
   napi_value made = nullptr;
   BulkMemory memory = BulkMemory::Allocate(string.raw.size());
   if (!memory.empty()) {
-    const auto length = StringDecoder(string.raw).NextLatin1({memory.data(), string.raw.size()});
-    if (length) return Check(NewExternalLatin1(env_, std::move(memory), *length, &made)) ? made : nullptr;
-    Cleanse(memory.data(), string.raw.size());
+    const std::size_t room = string.raw.size();
+    const auto length = StringDecoder(string.raw).NextLatin1({memory.data(), room});
+    if (length) return Check(NewExternalLatin1(env_, std::move(memory), *length, room, &made)) ? made : nullptr;
+    Cleanse(memory.data(), room);
     const std::size_t most = MostUtf16Units(string.raw);
     memory = BulkMemory::Allocate(most * sizeof(char16_t));
     if (!memory.empty()) {
       auto* const units = reinterpret_cast<char16_t*>(memory.data());
       const std::size_t count = StringDecoder(string.raw).Next({units, most});
-      return Check(NewExternalUtf16(env_, std::move(memory), count, &made)) ? made : nullptr;
+      const std::size_t bytes = count * sizeof(char16_t);
+      return Check(NewExternalUtf16(env_, std::move(memory), count, bytes, &made)) ? made : nullptr;
     }
   }
   Throw(env_, {Code::kOutOfMemory, "No memory was left for a string of the answer."});
