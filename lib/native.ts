@@ -318,7 +318,7 @@ function libcOfLinker(): string | undefined {
   try {
     const file = openSync(process.execPath, "r");
     try {
-      const head = Buffer.alloc(4096);
+      const head = Buffer.alloc(4 * 1024);
       readSync(file, head, 0, head.length, 0);
       const name = /\/ld-(linux|musl)-/.exec(head.toString("latin1"))?.[1];
       return name === "linux" ? "glibc" : name;
