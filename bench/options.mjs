@@ -56,7 +56,7 @@ export function readOptions(args) {
     rounds,
     soak: count("soak", values.soak) ?? (values.docs ? 100_000 : values.quick ? 0 : 10_000),
     /** Milliseconds of one contender's turn, and of its warm-up. */
-    turnMs: values.quick ? 60 : 200,
-    warmUpMs: values.quick ? 80 : 300,
+    turnMs: values.quick ? 50 : 200,
+    warmUpMs: values.quick ? 60 : 300,
   };
 }

@@ -42,8 +42,7 @@ export function routerLoad(item, contenders, { rounds, turnMs, warmUpMs, quick }
       const rsa = [];
       // Until V8 has compiled what a request needs, which takes some thousand requests.
       const milliseconds = (quick ? 6 : 30) * warmUpMs;
-      for (const { client } of loads)
-        await client.ask({ do: "load", milliseconds, inFlight: item.inFlight, bytes });
+      for (const { client } of loads) await client.ask({ do: "load", milliseconds, inFlight: item.inFlight, bytes });
       for (let round = 0; round < rounds; round++) {
         if (contenders.includes("openssl")) rsa.push(await rsaOnAllCores(Math.ceil((5 * turnMs) / 1000)));
         for (let step = 0; step < loads.length; step++) {
