@@ -23,7 +23,7 @@ std::uint8_t* MapAligned(std::size_t size) {
   const std::size_t before = (kHugePage - reinterpret_cast<std::uintptr_t>(first) % kHugePage) % kHugePage;
   if (before != 0) munmap(first, before);
   munmap(first + before + size, kHugePage - before);
-  // Refusals change nothing but the speed and what a core dump holds of ciphertext.
+  // Refusals change nothing but the speed and the size of a core dump.
   madvise(first + before, size, MADV_HUGEPAGE);
   madvise(first + before, size, MADV_DONTDUMP);
   return first + before;
