@@ -99,7 +99,7 @@ Napi::Value ParseAttestation(const Napi::CallbackInfo& info) {
 
 void InitAttestation(Napi::Env env, Napi::Object exports) {
   Export<VerifyAttestationBlock>(env, exports, "verifyAttestation");
-  Export<ParseAttestation>(env, exports, "parseAttestation");
+  Export<Prepared<ParseAttestation>>(env, exports, "parseAttestation");
   InitTpm(env, exports);
 }
 

@@ -176,9 +176,9 @@ void InitCrypto(Napi::Env env, Napi::Object exports) {
   Export<GeneratePrivateKey>(env, exports, "generatePrivateKey");
   Export<ImportPrivateKey>(env, exports, "importPrivateKey");
   Export<ExportPrivateKey>(env, exports, "exportPrivateKey");
-  Export<PrivateKeyPublic>(env, exports, "privateKeyPublic");
+  Export<Prepared<PrivateKeyPublic>>(env, exports, "privateKeyPublic");
   Export<PrivateKeyDispose>(env, exports, "privateKeyDispose");
-  Export<ImportPublicKey>(env, exports, "importPublicKey");
+  Export<Prepared<ImportPublicKey>>(env, exports, "importPublicKey");
   Export<PublicKeyInfo>(env, exports, "publicKeyInfo");
 }
 

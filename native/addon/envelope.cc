@@ -576,8 +576,8 @@ Napi::Value OpenedAesKeyForForensicTest(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void InitEnvelope(Napi::Env env, Napi::Object exports) {
-  Export<Seal>(env, exports, "seal");
-  Export<ThenWipeStack<SealBytesOnThisStack>>(env, exports, "sealBytes");
+  Export<Prepared<Seal>>(env, exports, "seal");
+  Export<Prepared<ThenWipeStack<SealBytesOnThisStack>>>(env, exports, "sealBytes");
   Export<ThenWipeStack<OpenedGetBuffer>>(env, exports, "openedGetBuffer");
   Export<ThenWipeStack<OpenedText>>(env, exports, "openedText");
   Export<OpenedProcessedAt>(env, exports, "openedProcessedAt");

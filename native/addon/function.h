@@ -1,4 +1,5 @@
-// Export: defines a native function on the addon's object, and stops C++ exceptions at the binding.
+// Export: defines a native function on the addon's object, and stops C++ exceptions at the binding. Prepared: OpenSSL is
+// ready before the function runs.
 #pragma once
 
 #include <exception>
@@ -7,6 +8,7 @@
 #include <napi.h>
 
 #include "addon/error.h"
+#include "core/memory/openssl_memory.h"
 
 namespace nomyo::addon {
 
@@ -19,6 +21,13 @@ Napi::Value Guarded(const Napi::CallbackInfo& info) {
   } catch (...) {
     return Throw(info.Env(), {Code::kCrypto, "The call failed inside the addon."});
   }
+}
+
+// Prepared is for functions that use OpenSSL on the JavaScript thread. (Worker threads prepare it when they start.)
+template <Napi::Value (*Function)(const Napi::CallbackInfo&)>
+Napi::Value Prepared(const Napi::CallbackInfo& info) {
+  if (const Status status = PrepareOpenSsl(); !status) return Throw(info.Env(), status.error());
+  return Function(info);
 }
 
 template <Napi::Value (*Function)(const Napi::CallbackInfo&)>

@@ -49,7 +49,7 @@ BENCHMARK_CAPTURE(Verify, ecc_p384, "ecc-p384-sig-sha384")->Unit(benchmark::kMic
 
 // As in the addon: OpenSSL allocates from the pool, and nothing of a quote needs to be locked.
 int main(int argc, char** argv) {
-  if (!nomyo::InstallOpenSslMemory()) return 1;
+  if (!nomyo::PrepareOpenSsl()) return 1;
   const nomyo::LockPolicyScope unlocked(nomyo::LockPolicy::kOff);
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();

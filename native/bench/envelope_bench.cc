@@ -208,7 +208,7 @@ BENCHMARK(RsaOaepEncrypt4096)->Unit(benchmark::kMicrosecond);
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (!nomyo::InstallOpenSslMemory()) return 1;
+  if (!nomyo::PrepareOpenSsl()) return 1;
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
 }

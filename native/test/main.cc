@@ -6,7 +6,7 @@
 #include "core/memory/openssl_memory.h"
 
 int main(int argc, char** argv) {
-  if (const nomyo::Status status = nomyo::InstallOpenSslMemory(); !status) {
+  if (const nomyo::Status status = nomyo::PrepareOpenSsl(); !status) {
     std::fprintf(stderr, "%s\n", status.error().message.c_str());
     return 1;
   }

@@ -16,6 +16,7 @@
 #endif
 
 #include "core/memory/lock_policy.h"
+#include "core/memory/openssl_memory.h"
 
 namespace nomyo {
 namespace {
@@ -193,6 +194,7 @@ struct TpmDevice::State : std::enable_shared_from_this<State> {
   // A connection that was fine may have died since it was last used, which only the next command shows; so work on an
   // old connection gets a second try, on a new one.
   Status Do(const Work& work, std::unique_ptr<TpmConnection>& connection) const {
+    if (Status ready = PrepareOpenSsl(); !ready) return ready;
     const bool reused = connection != nullptr;
     Status status = Try(work, connection);
     if (!status && reused && connection == nullptr) status = Try(work, connection);

@@ -177,14 +177,22 @@ Status Install() {
   in_pool = true;
   InitialisingScope scope;
   // NO_ATEXIT: threads may be at work while the process exits, and must not find OpenSSL torn down under them.
-  const bool ok =
-      OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_LOAD_CRYPTO_STRINGS |
-                              OPENSSL_INIT_ADD_ALL_CIPHERS | OPENSSL_INIT_ADD_ALL_DIGESTS,
-                          nullptr) == 1 &&
-      RAND_set_rand_method(&kKernelRandomMethod) == 1 && FetchAlgorithms() && RehearseKeys();
+  const bool ok = OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, nullptr) == 1 &&
+                  RAND_set_rand_method(&kKernelRandomMethod) == 1;
+  ReleaseOpenSslThreadState();
+  return ok ? Status::Ok() : Error{Code::kCrypto, "OpenSSL could not be initialised."};
+}
+
+Status Prepare() {
+  if (const Status installed = InstallOpenSslMemory(); !installed) return installed;
+  InitialisingScope scope;
+  const bool ok = OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_ADD_ALL_CIPHERS |
+                                          OPENSSL_INIT_ADD_ALL_DIGESTS | OPENSSL_INIT_NO_LOAD_CONFIG,
+                                      nullptr) == 1 &&
+                  FetchAlgorithms() && RehearseKeys();
   ERR_clear_error();
   // What this thread's error queue made while initialising is dropped with it; a new one is the pool's.
-  OPENSSL_thread_stop();
+  ReleaseOpenSslThreadState();
   if (!ok) return Error{Code::kCrypto, "OpenSSL could not be initialised: an algorithm that is needed is missing."};
   return Status::Ok();
 }
@@ -193,6 +201,11 @@ Status Install() {
 
 Status InstallOpenSslMemory() {
   static const Status outcome = Install();
+  return outcome;
+}
+
+Status PrepareOpenSsl() {
+  static const Status outcome = Prepare();
   return outcome;
 }
 

@@ -133,6 +133,8 @@ struct Executor::Impl {
   void Work(JobStack stack) {
     BlockSignals();
     YieldToJavaScript();
+    // Without an algorithm that it needs, a job fails by itself.
+    static_cast<void>(PrepareOpenSsl());
     std::unique_lock lock(mutex);
     for (;;) {
       if (!stack.locked() && !spare.empty()) {
