@@ -32,6 +32,27 @@ namespace nomyo::addon {
 struct OpenedObject {
   OpenedPackage package;
   bool disposed = false;
+  int readers = 0;
+
+  void Dispose() {
+    disposed = true;
+    if (readers == 0) package = {};
+  }
+};
+
+// Reading keeps the plaintext while JavaScript values are made of it. Where somebody has put a setter or a proxy in a
+// prototype's place, that code runs meanwhile, and may dispose of the package: it is wiped afterwards then.
+class Reading {
+ public:
+  explicit Reading(OpenedObject& opened) : opened_(opened) { ++opened_.readers; }
+  ~Reading() {
+    if (--opened_.readers == 0 && opened_.disposed) opened_.package = {};
+  }
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
+
+ private:
+  OpenedObject& opened_;
 };
 
 template <>
@@ -364,7 +385,7 @@ class BodyLender {
 
 // What the functions of this file keep for one environment.
 struct EnvelopeState {
-  Napi::FunctionReference join;
+  JsonValueMaker::Helpers helpers;
   std::shared_ptr<BodyLender> lender = std::make_shared<BodyLender>();
 };
 
@@ -449,18 +470,19 @@ Napi::Value ThenWipeStack(const Napi::CallbackInfo& info) {
   return value;
 }
 
-Napi::Value MakeValue(const Napi::CallbackInfo& info, std::span<const std::uint8_t> text, const JsonFacts& facts) {
-  const auto& join = static_cast<EnvelopeState*>(info.Data())->join;
+Napi::Value MakeValue(const Napi::CallbackInfo& info, OpenedObject& opened, std::span<const std::uint8_t> text) {
+  const auto& helpers = static_cast<EnvelopeState*>(info.Data())->helpers;
   // The text is in the pool already: a policy that cannot lock 32 KiB more must not lose the answer now.
   LockPolicyScope scope(LockPolicy::kPreferred);
-  const napi_value value = JsonValueMaker(info.Env(), join.Value()).Make(text, facts);
+  const Reading reading(opened);
+  const napi_value value = JsonValueMaker(info.Env(), helpers).Make(text, opened.package.facts);
   return value == nullptr ? info.Env().Undefined() : Napi::Value(info.Env(), value);
 }
 
 [[gnu::noinline]] Napi::Value OpenedValue(const Napi::CallbackInfo& info) {
   auto opened = GetOpened(info.Env(), info[0]);
   if (!opened) return info.Env().Undefined();
-  return MakeValue(info, opened->package.plaintext.bytes(), opened->package.facts);
+  return MakeValue(info, *opened, opened->package.plaintext.bytes());
 }
 
 // A JavaScript string as WTF-8, so that a key that is half a surrogate pair can be named too.
@@ -498,7 +520,7 @@ std::optional<std::span<const std::uint8_t>> FindOpened(const Napi::CallbackInfo
   if (!opened) return info.Env().Undefined();
   const auto found = FindOpened(info, *opened);
   if (!found) return info.Env().Undefined();
-  return MakeValue(info, *found, opened->package.facts);
+  return MakeValue(info, *opened, *found);
 }
 
 [[gnu::noinline]] Napi::Value OpenedGetBuffer(const Napi::CallbackInfo& info) {
@@ -525,7 +547,8 @@ std::optional<std::span<const std::uint8_t>> FindOpened(const Napi::CallbackInfo
   auto opened = GetOpened(info.Env(), info[0]);
   if (!opened) return info.Env().Undefined();
   const auto bytes = std::as_const(opened->package.plaintext).bytes();
-  const napi_value text = JsonValueMaker(info.Env(), nullptr).MakeText(bytes, AsciiPrefix(bytes) == bytes.size());
+  const auto& helpers = static_cast<EnvelopeState*>(info.Data())->helpers;
+  const napi_value text = JsonValueMaker(info.Env(), helpers).MakeText(bytes, AsciiPrefix(bytes) == bytes.size());
   return text == nullptr ? info.Env().Undefined() : Napi::Value(info.Env(), text);
 }
 
@@ -544,18 +567,17 @@ Napi::Value OpenedByteLength(const Napi::CallbackInfo& info) {
 Napi::Value OpenedTakeBuffer(const Napi::CallbackInfo& info) {
   auto opened = GetOpened(info.Env(), info[0]);
   if (!opened) return info.Env().Undefined();
+  if (opened->readers != 0) {
+    return Throw(info.Env(), {Code::kInvalidArgument, "The answer cannot be taken while values are made of it."});
+  }
   SecureBuffer plaintext = std::move(opened->package.plaintext);
-  opened->package = {};
-  opened->disposed = true;
+  opened->Dispose();
   return NewBufferHandle(info.Env(), std::move(plaintext));
 }
 
 Napi::Value OpenedDispose(const Napi::CallbackInfo& info) {
   auto opened = GetHandle<OpenedObject>(info.Env(), info[0]);
-  if (opened) {
-    opened->package = {};
-    opened->disposed = true;
-  }
+  if (opened) opened->Dispose();
   return info.Env().Undefined();
 }
 
@@ -579,20 +601,19 @@ void InitEnvelope(Napi::Env env, Napi::Object exports) {
   Export<Prepared<Seal>>(env, exports, "seal");
   Export<Prepared<ThenWipeStack<SealBytesOnThisStack>>>(env, exports, "sealBytes");
   Export<ThenWipeStack<OpenedGetBuffer>>(env, exports, "openedGetBuffer");
-  Export<ThenWipeStack<OpenedText>>(env, exports, "openedText");
   Export<OpenedProcessedAt>(env, exports, "openedProcessedAt");
   Export<OpenedByteLength>(env, exports, "openedByteLength");
   Export<OpenedTakeBuffer>(env, exports, "openedTakeBuffer");
   Export<OpenedDispose>(env, exports, "openedDispose");
   Export<OpenedAesKeyForForensicTest>(env, exports, "openedAesKeyForForensicTest");
   auto* state = new EnvelopeState;
-  // Array.prototype.join as it is now: later somebody may have put another in its place.
-  state->join = Napi::Persistent(Napi::Array::New(env).Get("join").As<Napi::Function>());
+  state->helpers = JsonValueMaker::MakeHelpers(env);
   env.AddCleanupHook([state] {
     state->lender->Close();
     delete state;
   });
   exports.Set("open", Napi::Function::New<Guarded<Open>>(env, "open", state));
+  exports.Set("openedText", Napi::Function::New<Guarded<ThenWipeStack<OpenedText>>>(env, "openedText", state));
   exports.Set("openedValue", Napi::Function::New<Guarded<ThenWipeStack<OpenedValue>>>(env, "openedValue", state));
   exports.Set("openedGet", Napi::Function::New<Guarded<ThenWipeStack<OpenedGet>>>(env, "openedGet", state));
 }

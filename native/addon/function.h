@@ -1,5 +1,5 @@
-// Export: defines a native function on the addon's object, and stops C++ exceptions at the binding. Prepared: OpenSSL is
-// ready before the function runs.
+// Export: defines a native function on the addon's object, and stops C++ exceptions at the binding. Prepared: OpenSSL
+// is ready before the function runs.
 #pragma once
 
 #include <exception>

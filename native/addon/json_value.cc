@@ -18,6 +18,8 @@ namespace {
 constexpr std::size_t kManyValues = 4096;
 // How many values one container makes before its handles are given back.
 constexpr std::uint32_t kScopeValues = 256;
+// How many keys and values a helper is given at a time; even, so that a key and its value stay together.
+constexpr std::size_t kMostPending = 64;
 // How many distinct keys are kept as ready-made JavaScript strings.
 constexpr std::size_t kMostKeys = 512;
 // Code units decoded at a time: 32 KiB of pool memory as UTF-16.
@@ -34,6 +36,39 @@ std::string_view View(std::span<const std::uint8_t> bytes) {
 }
 
 }  // namespace
+
+// JSON.parse makes own data properties whatever prototypes hold. An assignment would run a setter that a prototype has
+// under such a name (`__proto__` has one), so such a property is defined. The functions use nothing that could have
+// been replaced since they were made.
+JsonValueMaker::Helpers JsonValueMaker::MakeHelpers(Napi::Env env) {
+  const Napi::Object made = env.RunScript(R"js((() => {
+  "use strict";
+  const { defineProperty } = Object;
+  const own = (container, key, value) => {
+    defineProperty(container, key, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
+  };
+  return {
+    addMembers(object, ...members) {
+      for (let i = 0; i < members.length; i += 2) {
+        const key = members[i];
+        if (key in object) own(object, key, members[i + 1]);
+        else object[key] = members[i + 1];
+      }
+    },
+    addElements(array, ...values) {
+      for (let i = 0; i < values.length; i++) {
+        const { length } = array;
+        if (length in array) own(array, length, values[i]);
+        else array[length] = values[i];
+      }
+    },
+    join: Array.prototype.join,
+  };
+})())js")
+                                .As<Napi::Object>();
+  const auto function = [&made](const char* name) { return Napi::Persistent(made.Get(name).As<Napi::Function>()); };
+  return {function("addMembers"), function("addElements"), function("join")};
+}
 
 bool JsonValueMaker::Check(napi_status status) {
   if (status == napi_ok) return true;
@@ -130,7 +165,7 @@ napi_value JsonValueMaker::Decoded(std::span<const std::uint8_t> raw) {
   napi_value nothing = nullptr;
   napi_value joined = nullptr;
   if (!Check(napi_create_string_latin1(env_, "", 0, &nothing)) ||
-      !Check(napi_call_function(env_, pieces, join_, 1, &nothing, &joined))) {
+      !Check(napi_call_function(env_, pieces, helpers_.join.Value(), 1, &nothing, &joined))) {
     return nullptr;
   }
   return joined;
@@ -160,21 +195,12 @@ napi_value JsonValueMaker::Scalar(JsonCursor& cursor) {
   }
 }
 
-// A key that Object.prototype has, too, must be defined: setting it would run a setter there (`__proto__` has one).
-JsonValueMaker::Key JsonValueMaker::MakeKey(const JsonString& string) {
-  Key key{String(string), false};
-  if (key.name != nullptr && !Check(napi_has_property(env_, object_prototype_, key.name, &key.define))) {
-    key.name = nullptr;
-  }
-  return key;
-}
-
-JsonValueMaker::Key JsonValueMaker::FindKey(const JsonString& string) {
+napi_value JsonValueMaker::FindKey(const JsonString& string) {
   const auto found = keys_.find(View(string.raw));
   if (found != keys_.end()) return found->second;
-  const Key key = MakeKey(string);
+  napi_value key = String(string);
   // With many values this handle lives in an inner scope: it cannot be kept.
-  if (!many_ && keys_.size() < kMostKeys && key.name != nullptr) keys_.emplace(View(string.raw), key);
+  if (!many_ && keys_.size() < kMostKeys && key != nullptr) keys_.emplace(View(string.raw), key);
   return key;
 }
 
@@ -184,8 +210,8 @@ void JsonValueMaker::CollectKeys(JsonCursor cursor) {
     if (next == '"') {
       const JsonString string = cursor.String();
       if (cursor.Peek() != ':' || keys_.contains(View(string.raw))) continue;
-      const Key key = MakeKey(string);
-      if (key.name == nullptr) return;
+      napi_value key = String(string);
+      if (key == nullptr) return;
       keys_.emplace(View(string.raw), key);
     } else {
       cursor.Take();
@@ -194,18 +220,25 @@ void JsonValueMaker::CollectKeys(JsonCursor cursor) {
 }
 
 bool JsonValueMaker::Store(Frame& frame, napi_value value) {
-  napi_status status = napi_ok;
-  if (!frame.is_object) {
-    status = napi_set_element(env_, frame.container, frame.next_index++, value);
-  } else if (!frame.define) {
-    status = napi_set_property(env_, frame.container, frame.key, value);
-  } else {
-    const napi_property_descriptor property = {
-        nullptr, frame.key, nullptr, nullptr, nullptr, value, napi_default_jsproperty, nullptr};
-    status = napi_define_properties(env_, frame.container, 1, &property);
+  pending_.push_back(value);
+  ++frame.in_scope;
+  return pending_.size() - frame.first < kMostPending || Flush(frame);
+}
+
+// Gives the container what is pending for it. Its handles are not needed after that.
+bool JsonValueMaker::Flush(Frame& frame) {
+  if (pending_.size() > frame.first) {
+    napi_value* const arguments = pending_.data() + frame.first - 1;
+    // The place before belongs to the container around this one.
+    napi_value const before = std::exchange(*arguments, frame.container);
+    napi_value ignored = nullptr;
+    const napi_status status = napi_call_function(env_, frame.container, frame.is_object ? add_members_ : add_elements_,
+                                                  pending_.size() - frame.first + 1, arguments, &ignored);
+    *arguments = before;
+    pending_.resize(frame.first);
+    if (!Check(status)) return false;
   }
-  if (!Check(status)) return false;
-  if (many_ && ++frame.in_scope == kScopeValues) {
+  if (many_ && frame.in_scope >= kScopeValues) {
     frame.in_scope = 0;
     return Check(napi_close_handle_scope(env_, std::exchange(frame.scope, nullptr))) &&
            Check(napi_open_handle_scope(env_, &frame.scope));
@@ -214,11 +247,12 @@ bool JsonValueMaker::Store(Frame& frame, napi_value value) {
 }
 
 bool JsonValueMaker::OpenFrame(napi_value container, bool is_object) {
-  frames_.push_back({container, is_object, 0, 0, nullptr, nullptr, false});
+  frames_.push_back({container, is_object, pending_.size(), 0, nullptr});
   return !many_ || Check(napi_open_handle_scope(env_, &frames_.back().scope));
 }
 
 bool JsonValueMaker::CloseFrame() {
+  if (!Flush(frames_.back())) return false;
   const napi_handle_scope scope = frames_.back().scope;
   frames_.pop_back();
   return scope == nullptr || Check(napi_close_handle_scope(env_, scope));
@@ -233,10 +267,9 @@ void JsonValueMaker::CloseScopes() {
 
 napi_value JsonValueMaker::Make(std::span<const std::uint8_t> text, const JsonFacts& facts) {
   many_ = facts.values > kManyValues;
-  napi_value any = nullptr;
-  if (!Check(napi_create_object(env_, &any)) || !Check(napi_get_prototype(env_, any, &object_prototype_))) {
-    return nullptr;
-  }
+  add_members_ = helpers_.add_members.Value();
+  add_elements_ = helpers_.add_elements.Value();
+  pending_.assign(1, nullptr);
   JsonCursor cursor(text, facts.long_strings);
   if (many_) CollectKeys(cursor);
   if (env_.IsExceptionPending()) return nullptr;
@@ -246,10 +279,9 @@ napi_value JsonValueMaker::Make(std::span<const std::uint8_t> text, const JsonFa
     // A value is due; in an object, its key first.
     if (!frames_.empty() && frames_.back().is_object) {
       cursor.Peek();
-      const Key key = FindKey(cursor.String());
-      if (key.name == nullptr) break;
-      frames_.back().key = key.name;
-      frames_.back().define = key.define;
+      const napi_value key = FindKey(cursor.String());
+      if (key == nullptr) break;
+      pending_.push_back(key);
       cursor.Peek();
       cursor.Take();
     }

@@ -18,8 +18,16 @@ namespace nomyo::addon {
 
 class JsonValueMaker {
  public:
-  // `join` is Array.prototype.join as it was when the addon was loaded: long strings are made in pieces and joined.
-  JsonValueMaker(Napi::Env env, napi_value join) : env_(env), join_(join) {}
+  // Helpers are JavaScript functions that the maker calls: one call of one costs less than a Node-API call for each
+  // member. They are made once for each environment, when the addon is loaded.
+  struct Helpers {
+    Napi::FunctionReference add_members;   // (object, key, value, key, value, ...)
+    Napi::FunctionReference add_elements;  // (array, value, value, ...)
+    Napi::FunctionReference join;          // Array.prototype.join as it was then
+  };
+  static Helpers MakeHelpers(Napi::Env env);
+
+  JsonValueMaker(Napi::Env env, const Helpers& helpers) : env_(env), helpers_(helpers) {}
 
   // Make returns the value of `text`, which must have passed CheckJson or be a value inside such a text; `facts` are
   // that check's. Returns null with an exception pending when memory runs out. The nesting takes no stack. Object keys
@@ -33,15 +41,9 @@ class JsonValueMaker {
   struct Frame {
     napi_value container;
     bool is_object;
-    std::uint32_t next_index;
+    std::size_t first;  // where its part of pending_ begins
     std::uint32_t in_scope;
     napi_handle_scope scope;
-    napi_value key;
-    bool define;
-  };
-  struct Key {
-    napi_value name;
-    bool define;
   };
 
   bool Check(napi_status status);
@@ -51,20 +53,24 @@ class JsonValueMaker {
   napi_value External(const JsonString& string);
   napi_value Decoded(std::span<const std::uint8_t> raw);
   napi_value DecodedAtOnce(std::span<const std::uint8_t> raw);
-  Key MakeKey(const JsonString& string);
-  Key FindKey(const JsonString& string);
+  napi_value FindKey(const JsonString& string);
   void CollectKeys(JsonCursor cursor);
   bool Store(Frame& frame, napi_value value);
+  bool Flush(Frame& frame);
   bool OpenFrame(napi_value container, bool is_object);
   bool CloseFrame();
   void CloseScopes();
 
   Napi::Env env_;
-  napi_value join_;
-  napi_value object_prototype_ = nullptr;
+  const Helpers& helpers_;
+  napi_value add_members_ = nullptr;
+  napi_value add_elements_ = nullptr;
   bool many_ = false;  // so many values that handles must be given back on the way
   std::vector<Frame> frames_;
-  std::unordered_map<std::string_view, Key> keys_;
+  // What the open containers are still to be given, the innermost's last: its keys and values. The first place is for
+  // the container that a helper is called with.
+  std::vector<napi_value> pending_;
+  std::unordered_map<std::string_view, napi_value> keys_;
   SecureBuffer scratch_;
 };
 

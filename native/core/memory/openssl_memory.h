@@ -7,19 +7,19 @@
 
 namespace nomyo {
 
-// InstallOpenSslMemory routes all of libcrypto's allocations to LockedPool and makes the kernel its random generator. It
-// must come before every other call of OpenSSL in the process's copy of libcrypto; later calls do nothing and return the
-// first outcome. Any thread. Fails with kUnsupported when OpenSSL has allocated before and with kCrypto when it does not
-// initialise; nothing that uses OpenSSL may run then.
+// InstallOpenSslMemory routes all of libcrypto's allocations to LockedPool and makes the kernel its random generator.
+// It must come before every other call of OpenSSL in the process's copy of libcrypto; later calls do nothing and return
+// the first outcome. Any thread. Fails with kUnsupported when OpenSSL has allocated before and with kCrypto when it
+// does not initialise; nothing that uses OpenSSL may run then.
 //
 // No configuration file is read: one could load foreign providers. No random generator's state is a secret either: each
 // request for random bytes goes to the kernel, straight into the caller's memory. (RSA generation makes OpenSSL's own
 // generators, to ask for their strength; nothing is drawn from them.)
 Status InstallOpenSslMemory();
 
-// PrepareOpenSsl makes everything that OpenSSL makes once and keeps (provider tables, error strings, fetched algorithms,
-// encoders and decoders: half a megabyte that holds no secret) as ordinary memory; free and realloc tell it from the
-// pool's by address. Everything later is the pool's, under the LockPolicy of the thread that allocates.
+// PrepareOpenSsl makes everything that OpenSSL makes once and keeps (provider tables, error strings, fetched
+// algorithms, encoders and decoders: half a megabyte that holds no secret) as ordinary memory; free and realloc tell it
+// from the pool's by address. Everything later is the pool's, under the LockPolicy of the thread that allocates.
 //
 // It takes some 4 ms, which is why it is not a part of InstallOpenSslMemory: a process may load the addon and never use
 // it, and a client's first use is its key, on a thread of its own. Called before a thread's first use of OpenSSL; calls

@@ -79,6 +79,61 @@ describe("the value of an opened package is what JSON.parse gives", () => {
     expectSameValue((await openText(JSON.stringify(value))).value(), value);
   });
 
+  test("elements are own ones, too, where Array.prototype has a setter", async () => {
+    let ran = false;
+    const prototype = Object.getPrototypeOf((await openText('{"a":[]}')).get("/a")) as object;
+    Object.defineProperty(prototype, "1", { configurable: true, set: () => { ran = true; } }); // prettier-ignore
+    try {
+      const value = (await openText('{"a":[1,2,3]}')).value() as { a: number[] };
+      expect(ran).toBe(false);
+      expect(value.a.length).toBe(3);
+      expect(Object.getOwnPropertyDescriptor(value.a, "1")).toEqual({
+        value: 2,
+        writable: true,
+        enumerable: true,
+        configurable: true,
+      });
+    } finally {
+      delete (prototype as Record<string, unknown>)["1"];
+    }
+  });
+
+  test("objects and arrays longer than what is added at a time, nested at every border", async () => {
+    for (const length of [31, 32, 33, 63, 64, 65, 128, 1000, 5000]) {
+      const value = {
+        list: Array.from({ length }, (_, index) => (index % 31 === 0 ? [index, { index }] : index)),
+        map: Object.fromEntries(
+          Array.from({ length }, (_, index) => [`k${index}`, index % 31 === 0 ? { a: [index] } : index]),
+        ),
+      };
+      expectSameValue((await openText(JSON.stringify(value))).value(), value);
+    }
+  });
+
+  test("a program's proxy that disposes of the package meanwhile gets it wiped, after the value is made", async () => {
+    const opened = await openText(JSON.stringify({ a: Array.from({ length: 1000 }, (_, index) => `text ${index}`) }));
+    const prototype = Object.getPrototypeOf((await openText('{"a":[]}')).get("/a")) as object;
+    const parent = Object.getPrototypeOf(prototype) as object;
+    const inUse = native.memoryInfo().stats.bytesInUse;
+    let calls = 0;
+    const dispose = (): boolean => {
+      calls++;
+      opened.dispose();
+      return false;
+    };
+    let value: unknown;
+    Object.setPrototypeOf(prototype, new Proxy(parent, { has: dispose }));
+    try {
+      value = opened.value();
+    } finally {
+      Object.setPrototypeOf(prototype, parent);
+    }
+    expect(calls).toBeGreaterThan(1);
+    expect((value as { a: string[] }).a[999]).toBe("text 999");
+    expect(native.memoryInfo().stats.bytesInUse).toBeLessThan(inUse);
+    expect(() => opened.value()).toThrow(expect.objectContaining({ code: "DISPOSED" }) as Error);
+  });
+
   test("keys that Object.prototype has a setter for are own properties all the same", async () => {
     let ran = false;
     // The addon's values are of the main realm, jest's own are not.
