@@ -16,10 +16,14 @@ export class LineProcess {
   /**
    * @param {string} name for messages
    * @param {string[]} command
+   * @param {Record<string, string>} environment on top of this process's
    */
-  constructor(name, command) {
+  constructor(name, command, environment = {}) {
     this.#name = name;
-    this.#child = spawn(command[0], command.slice(1), { stdio: ["pipe", "pipe", "pipe"] });
+    this.#child = spawn(command[0], command.slice(1), {
+      env: { ...process.env, ...environment },
+      stdio: ["pipe", "pipe", "pipe"],
+    });
     this.#child.stderr.on("data", (data) => (this.#errors = (this.#errors + data).slice(-4000)));
     createInterface({ input: this.#child.stdout }).on("line", (line) => this.#answer(JSON.parse(line)));
     this.#child.on("error", (error) => this.#fail(error.message));

@@ -28,6 +28,7 @@ export const contenderNames = {
   idle: "nothing to do",
   openai: "openai package",
   http: "HTTP alone",
+  "http-rsa": "HTTP and RSA alone",
 };
 
 /**
@@ -86,7 +87,7 @@ export function plan() {
   add("stall", ["idle", "native", "node", "webcrypto"], { label: "private operations", quick: true });
   add("start", ["native", "openai"], { label: "import", quick: true });
   for (const inFlight of [1, 8, 32]) {
-    add("router", ["native", "node", "http", "openssl"], {
+    add("router", ["native", "node", "http", "http-rsa", "openssl"], {
       label: `${inFlight} in flight`,
       inFlight,
       quick: inFlight === 8,

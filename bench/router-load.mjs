@@ -1,9 +1,17 @@
 // Whole requests through the local router: router and client in processes of their own, on the same machine, over loopback.
+import { availableParallelism } from "node:os";
 import { LineProcess, nodeScript } from "./line-process.mjs";
 import { rsaOnAllCores } from "./openssl-speed.mjs";
 import { summarise } from "../dist/bench/statistics.js";
 
-const clients = { native: "load/native-client.mjs", node: "load/node-client.mjs", http: "load/http-client.mjs" };
+const clients = {
+  native: ["load/native-client.mjs"],
+  node: ["load/node-client.mjs"],
+  http: ["load/http-client.mjs"],
+  "http-rsa": ["load/http-client.mjs", "rsa"],
+};
+/** As many threads for private operations as this package has by default. */
+const environment = { UV_THREADPOOL_SIZE: String(availableParallelism()) };
 /** Bytes of a request: a short prompt, so that what is measured is the way and not the size. */
 const bytes = 1024;
 
@@ -11,7 +19,7 @@ const bytes = 1024;
 async function withClients(names, work) {
   const processes = [];
   const start = (name, command) => {
-    const started = new LineProcess(name, command);
+    const started = new LineProcess(name, command, environment);
     processes.unshift(started);
     return started;
   };
@@ -20,7 +28,8 @@ async function withClients(names, work) {
     const { url } = await router.next();
     const loads = [];
     for (const name of names) {
-      const client = start(`${name} client`, nodeScript(clients[name], url));
+      const [script, ...options] = clients[name];
+      const client = start(`${name} client`, nodeScript(script, url, ...options));
       await client.next();
       loads.push({ name, client });
     }
@@ -40,21 +49,22 @@ export function routerLoad(item, contenders, { rounds, turnMs, warmUpMs, quick }
     async (loads, router) => {
       const turns = loads.map(() => []);
       const rsa = [];
-      // Until V8 has compiled what a request needs, which takes some thousand requests.
-      const milliseconds = (quick ? 6 : 30) * warmUpMs;
+      // Until V8 has compiled what a request needs, which takes some thousand requests: a server is measured that has run for a while.
+      const milliseconds = (quick ? 6 : 40) * warmUpMs;
+      const turn = (quick ? 5 : 15) * turnMs;
       for (const { client } of loads) await client.ask({ do: "load", milliseconds, inFlight: item.inFlight, bytes });
       for (let round = 0; round < rounds; round++) {
-        if (contenders.includes("openssl")) rsa.push(await rsaOnAllCores(Math.ceil((5 * turnMs) / 1000)));
+        if (contenders.includes("openssl")) rsa.push(await rsaOnAllCores(Math.ceil(turn / 1000)));
         for (let step = 0; step < loads.length; step++) {
           const index = (round + step) % loads.length;
           const before = (await router.ask({})).cpuMs;
-          const turn = await loads[index].client.ask({
+          const measured = await loads[index].client.ask({
             do: "load",
-            milliseconds: 5 * turnMs,
+            milliseconds: turn,
             inFlight: item.inFlight,
             bytes,
           });
-          turns[index].push({ ...turn, routerCpuMs: (await router.ask({})).cpuMs - before });
+          turns[index].push({ ...measured, routerCpuMs: (await router.ask({})).cpuMs - before });
         }
       }
       const results = loads.map(({ name }, index) => loadResult(item, name, turns[index]));

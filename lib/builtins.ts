@@ -1,16 +1,21 @@
 /**
  * Node's own modules that take long to load, loaded where they are first used and not by `import "nomyo-native"`: `node:crypto` takes
- * 2 to 3 ms, `node:https` as much again. Some who import this package make no client, or one with a `fetch` of their own. Asking again costs a
- * quarter of a microsecond.
+ * 2 to 3 ms, `node:https` as much again. Some who import this package make no client, or one with a `fetch` of their own.
  */
-import type crypto from "node:crypto";
-import type http from "node:http";
-import type https from "node:https";
-import type workerThreads from "node:worker_threads";
+import type Crypto from "node:crypto";
+import type Http from "node:http";
+import type Https from "node:https";
+import type WorkerThreads from "node:worker_threads";
+
+let crypto: typeof Crypto | undefined;
+let http: typeof Http | undefined;
+let https: typeof Https | undefined;
+let workerThreads: typeof WorkerThreads | undefined;
 
 /* eslint-disable @typescript-eslint/no-require-imports */
-export const nodeCrypto = (): typeof crypto => require("node:crypto") as typeof crypto;
-export const nodeHttp = (): typeof http => require("node:http") as typeof http;
-export const nodeHttps = (): typeof https => require("node:https") as typeof https;
-export const nodeWorkerThreads = (): typeof workerThreads => require("node:worker_threads") as typeof workerThreads;
+export const nodeCrypto = (): typeof Crypto => (crypto ??= require("node:crypto") as typeof Crypto);
+export const nodeHttp = (): typeof Http => (http ??= require("node:http") as typeof Http);
+export const nodeHttps = (): typeof Https => (https ??= require("node:https") as typeof Https);
+export const nodeWorkerThreads = (): typeof WorkerThreads =>
+  (workerThreads ??= require("node:worker_threads") as typeof WorkerThreads);
 /* eslint-enable @typescript-eslint/no-require-imports */

@@ -172,6 +172,8 @@ export interface NativeAddon {
 
   // -- memory (native/addon/memory.cc)
   memoryInfo(): MemoryInfo;
+  /** `memoryInfo().degraded`, without reading the rest from the system. */
+  memoryDegraded(): boolean;
   /** Turns core dumps off and makes the process not dumpable; throws `UNSUPPORTED` where there is no such thing. */
   hardenProcess(): void;
   /** Chooses the way of locking before the first use of the pool; `INVALID_ARGUMENT` afterwards, `UNSUPPORTED` if there is none such. */

@@ -6,7 +6,7 @@ import { exitCode } from "./exit-code.js";
 import type { Streams } from "./streams.js";
 
 /**
- * What `secureMemory: "required"` needs to lock for one request at a time: two job stacks (256 KiB each), keys, and the buffers of sealing
+ * What `secureMemory: "required"` needs to lock for one request at a time: two job stacks (128 KiB each), keys, and the buffers of sealing
  * and of a short answer. An answer's plaintext comes on top.
  */
 const REQUIRED_BYTES = 1024 * 1024;

@@ -30,6 +30,8 @@ export interface KeyLease {
   readonly key: PrivateKeyHandle;
   /** The public half as PEM SubjectPublicKeyInfo. */
   readonly publicPem: string;
+  /** The same as the value of the header `X-Public-Key` (PROTOCOL section 1). */
+  readonly publicKeyHeader: string;
   release(): void;
 }
 
@@ -37,6 +39,7 @@ export interface KeyLease {
 class SharedKey {
   readonly key: PrivateKeyHandle;
   readonly publicPem: string;
+  readonly #publicKeyHeader: string;
   /** When it is due to be replaced, on the monotonic clock. */
   readonly dueAt: number;
   #users = 0;
@@ -45,6 +48,7 @@ class SharedKey {
   constructor(key: PrivateKeyHandle, dueAt: number) {
     this.key = key;
     this.publicPem = publicPem(key);
+    this.#publicKeyHeader = encodeURIComponent(this.publicPem);
     this.dueAt = dueAt;
   }
 
@@ -54,6 +58,7 @@ class SharedKey {
     return {
       key: this.key,
       publicPem: this.publicPem,
+      publicKeyHeader: this.#publicKeyHeader,
       release: () => {
         if (released) return;
         released = true;

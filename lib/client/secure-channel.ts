@@ -75,6 +75,8 @@ export class SecureChannel {
   readonly keys: ClientKeys;
   readonly #transport: Transport;
   readonly #serverKeys = new Map<string, ServerKeyCache>();
+  /** By base URL. */
+  readonly #completionUrls = new Map<string, URL>();
   /** By base URL, policy and tier: what was attested for one says nothing of another. */
   readonly #preflights = new Map<string, Preflight>();
   readonly #limiter: RateLimiter | undefined;
@@ -311,13 +313,13 @@ export class SecureChannel {
       const response = await tracePhase(trace, "exchange", () =>
         this.#transport.send({
           method: "POST",
-          url: new URL(`${baseUrl}/v1/chat/secure_completion`),
+          url: this.#completionUrl(baseUrl),
           headers: {
             "Content-Type": "application/octet-stream",
             // Compressed answers gain nothing (base64 of ciphertext), and their size would have to be limited twice.
             "Accept-Encoding": "identity",
             "X-Payload-ID": payloadId,
-            "X-Public-Key": encodeURIComponent(held.publicPem),
+            "X-Public-Key": held.publicKeyHeader,
             ...(credential === undefined ? {} : { Authorization: credential }),
             ...(options.securityTier === undefined ? {} : { "X-Security-Tier": options.securityTier }),
           },
@@ -379,6 +381,12 @@ export class SecureChannel {
       padding: this.options.padding,
       policy: this.options.policy,
     });
+  }
+
+  #completionUrl(baseUrl: string): URL {
+    let url = this.#completionUrls.get(baseUrl);
+    if (url === undefined) this.#completionUrls.set(baseUrl, (url = new URL(`${baseUrl}/v1/chat/secure_completion`)));
+    return url;
   }
 
   #serverKeyCache(baseUrl: string): ServerKeyCache {

@@ -224,6 +224,16 @@ class SkeletonWriter {
   TextReader reader_{env_};
 };
 
+// An ArrayBuffer of V8's own with `bytes` in it. By way of a Buffer, whose memory Node does not fill with zeros first.
+napi_status CopyToArrayBuffer(napi_env env, std::span<const std::uint8_t> bytes, napi_value* array_buffer) {
+  void* copy = nullptr;
+  napi_value buffer = nullptr;
+  const napi_status status = napi_create_buffer(env, bytes.size(), &copy, &buffer);
+  if (status != napi_ok) return status;
+  std::memcpy(copy, bytes.data(), bytes.size());
+  return napi_get_typedarray_info(env, buffer, nullptr, nullptr, nullptr, array_buffer, nullptr);
+}
+
 Napi::Value PackageValue(Napi::Env env, PackageBytes package) {
   const std::size_t size = package.size();
   napi_value buffer = nullptr;
@@ -239,14 +249,10 @@ Napi::Value PackageValue(Napi::Env env, PackageBytes package) {
       memory.Release();
     } else {
       // Electron allows no external memory: copy.
-      void* copy = nullptr;
-      status = napi_create_arraybuffer(env, size, &copy, &buffer);
-      if (status == napi_ok) std::memcpy(copy, memory.data(), size);
+      status = CopyToArrayBuffer(env, {memory.data(), size}, &buffer);
     }
   } else {
-    void* copy = nullptr;
-    status = napi_create_arraybuffer(env, size, &copy, &buffer);
-    if (status == napi_ok) std::memcpy(copy, package.data(), size);
+    status = CopyToArrayBuffer(env, {package.data(), size}, &buffer);
   }
   napi_value array = nullptr;
   if (status != napi_ok || napi_create_typedarray(env, napi_uint8_array, size, buffer, 0, &array) != napi_ok) {

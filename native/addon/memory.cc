@@ -130,6 +130,10 @@ Napi::Value MemoryInfo(const Napi::CallbackInfo& info) {
   return result;
 }
 
+Napi::Value MemoryDegraded(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), LockedPool::Instance().degraded());
+}
+
 Napi::Value SetMemoryMechanism(const Napi::CallbackInfo& info) {
   if (!info[0].IsString()) {
     Napi::TypeError::New(info.Env(), "expected the name of a mechanism").ThrowAsJavaScriptException();
@@ -299,6 +303,7 @@ void InitMemory(Napi::Env env, Napi::Object exports) {
     return;
   }
   Export<MemoryInfo>(env, exports, "memoryInfo");
+  Export<MemoryDegraded>(env, exports, "memoryDegraded");
   Export<SetMemoryMechanism>(env, exports, "setMemoryMechanism");
   Export<Harden>(env, exports, "hardenProcess");
   Export<MemoryProbe>(env, exports, "memoryProbe");

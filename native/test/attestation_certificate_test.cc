@@ -1,6 +1,7 @@
 // Certified AIKs: chains of a CA that is made here.
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <memory>
 
 #include <openssl/bio.h>
@@ -9,6 +10,7 @@
 
 #include "attestation_forge.h"
 #include "attestation_judge.h"
+#include "stack_use.h"
 
 namespace nomyo {
 namespace {
@@ -157,6 +159,21 @@ TEST(AikCertificate, AChainToARootOfThePolicyCertifies) {
   EXPECT_EQ(CodeOf(VerifyWith(ChainJson({Der(Issue(AikOrder())), Der(Root()), Der(Intermediate())}))), "ok")
       << "issuers in any order";
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // whose frames are larger, or elsewhere
+TEST(AikCertificate, ItsVerificationLeavesMostOfAJobsStackUnused) {
+  const std::string chain = ChainJson({Der(Issue(AikOrder())), Der(Intermediate())});
+  const std::string policy = RootsPolicy(Root());
+  const std::size_t used = test::StackUseOf([&] {
+    Forgery forgery;
+    forgery.fields["aik_cert_chain_b64"] = chain;
+    EXPECT_EQ(CodeOf(Verify(forgery.Json(), policy)), "ok");
+  });
+  std::printf("stack used: a quote with a certified AIK %zu bytes\n", used);
+  EXPECT_GT(used, 1000u);
+  EXPECT_LT(used, kJobStackBytes / 4);
+}
+#endif
 
 TEST(AikCertificate, IsDemandedByRootsOnly) {
   Forgery none;

@@ -23,6 +23,7 @@
 #include "core/memory/secure_buffer.h"
 #include "core/memory/stack_wipe.h"
 #include "core/threads/job_stack.h"
+#include "stack_use.h"
 
 namespace nomyo {
 namespace {
@@ -310,30 +311,10 @@ TEST(JobStackDeathTest, AStackThatOverflowsKillsTheProcessInsteadOfCorruptingThe
       testing::KilledBySignal(SIGSEGV), "");
 }
 
-// How much of the stack the heaviest OpenSSL work uses: the reason for kJobStackBytes and kWipedStackBytes.
-std::size_t StackUseOf(void (*work)()) {
-  auto stack = JobStack::Allocate(LockPolicy::kRequired);
-  EXPECT_TRUE(stack.ok());
-  struct Measure {
-    const JobStack* stack;
-    void (*work)();
-    std::size_t used;
-  } measure{&*stack, work, 0};
-  stack->Run(
-      [](void* data) {
-        auto& given = *static_cast<Measure*>(data);
-        given.work();
-        const auto bytes = given.stack->bytes();
-        const auto first = std::find_if(bytes.begin(), bytes.end(), [](auto byte) { return byte != 0; });
-        given.used = static_cast<std::size_t>(bytes.end() - first);
-      },
-      &measure);
-  return measure.used;
-}
-
+// The reason for kJobStackBytes and kWipedStackBytes; attestation_certificate_test.cc measures a verification.
 TEST(JobStack, HasRoomForTheHeaviestWorkManyTimesOver) {
-  const std::size_t generation = StackUseOf([] { EVP_PKEY_free(EVP_RSA_gen(2048)); });
-  const std::size_t pem = StackUseOf([] {
+  const std::size_t generation = test::StackUseOf([] { EVP_PKEY_free(EVP_RSA_gen(2048)); });
+  const std::size_t pem = test::StackUseOf([] {
     EVP_PKEY* key = EVP_RSA_gen(2048);
     BIO* file = BIO_new(BIO_s_mem());
     char password[] = "a password";
@@ -344,7 +325,7 @@ TEST(JobStack, HasRoomForTheHeaviestWorkManyTimesOver) {
     EVP_PKEY_free(key);
     BIO_free(file);
   });
-  const std::size_t oaep = StackUseOf([] {
+  const std::size_t oaep = test::StackUseOf([] {
     EVP_PKEY* key = EVP_RSA_gen(2048);
     EVP_PKEY_CTX* context = EVP_PKEY_CTX_new(key, nullptr);
     unsigned char in[32] = {1};
@@ -426,7 +407,7 @@ TEST(ExecutorDeathTest, ARequiredJobAfterUnlockedOnesGetsALockedStackAsTheThread
 TEST(ExecutorDeathTest, StacksTakeAtMostAQuarterOfTheLockLimit) {
   EXPECT_EXIT(
       {
-        BecomeOrdinaryWith(1 << 20);
+        BecomeOrdinaryWith(4 * kJobStackBytes);
         std::vector<std::shared_ptr<TestJob>> jobs;
         for (int i = 0; i < 200; ++i) {
           jobs.push_back(Make([] { usleep(100); }));

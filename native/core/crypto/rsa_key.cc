@@ -11,6 +11,7 @@
 #include "core/crypto/algorithms.h"
 #include "core/crypto/crypto_error.h"
 #include "core/crypto/pem.h"
+#include "core/crypto/rsa_oaep.h"
 #include "core/crypto/sha256.h"
 #include "core/memory/openssl_memory.h"
 
@@ -169,7 +170,7 @@ Result<RsaPrivateKey> RsaPrivateKey::Generate(int bits) {
       EVP_PKEY_CTX_set_rsa_keygen_bits(context.get(), bits) != 1 || EVP_PKEY_generate(context.get(), &key) != 1) {
     return CryptoError("RSA key generation");
   }
-  return RsaPrivateKey(EvpPkey(key));
+  return Make(EvpPkey(key));
 }
 
 Result<RsaPrivateKey> RsaPrivateKey::Import(std::span<const std::uint8_t> pem,
@@ -203,7 +204,13 @@ Result<RsaPrivateKey> RsaPrivateKey::Import(std::span<const std::uint8_t> pem,
   Status status = CheckPublicNumbers(key.get(), kRsaLeastBits);
   if (status) status = CheckPrivateNumbers(key.get());
   if (!status) return status.error();
-  return RsaPrivateKey(std::move(key));
+  return Make(std::move(key));
+}
+
+Result<RsaPrivateKey> RsaPrivateKey::Make(EvpPkey key) {
+  auto context = PrepareOaepDecryption(key.get());
+  if (!context) return context.error();
+  return RsaPrivateKey(std::move(key), std::move(*context));
 }
 
 Result<SecureBuffer> RsaPrivateKey::Export(std::optional<std::span<const std::uint8_t>> password) const {

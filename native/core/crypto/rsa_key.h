@@ -70,10 +70,16 @@ class RsaPrivateKey {
   int bits() const noexcept { return EVP_PKEY_get_bits(key_.get()); }
   std::size_t size() const noexcept { return static_cast<std::size_t>(EVP_PKEY_get_size(key_.get())); }
   EVP_PKEY* get() const noexcept { return key_.get(); }
+  // oaep_decryption is a context with every parameter of OaepDecrypt set, to be duplicated for each use: OpenSSL looks
+  // algorithms up by their names while it sets them.
+  const EVP_PKEY_CTX* oaep_decryption() const noexcept { return oaep_decryption_.get(); }
 
  private:
-  explicit RsaPrivateKey(EvpPkey key) : key_(std::move(key)) {}
+  static Result<RsaPrivateKey> Make(EvpPkey key);
+  RsaPrivateKey(EvpPkey key, EvpPkeyCtx oaep_decryption)
+      : key_(std::move(key)), oaep_decryption_(std::move(oaep_decryption)) {}
   EvpPkey key_;
+  EvpPkeyCtx oaep_decryption_;
 };
 
 }  // namespace nomyo

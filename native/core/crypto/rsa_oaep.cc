@@ -38,12 +38,19 @@ Status OaepEncryptor::Encrypt(std::span<const std::uint8_t> message, std::span<s
   return Status::Ok();
 }
 
-Result<SecureBuffer> OaepDecrypt(const RsaPrivateKey& key, std::span<const std::uint8_t> ciphertext) {
+Result<EvpPkeyCtx> PrepareOaepDecryption(EVP_PKEY* key) {
   ClearOpenSslError();
-  const EvpPkeyCtx context(EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr));
+  EvpPkeyCtx context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
   if (!context || EVP_PKEY_decrypt_init(context.get()) != 1 || !UseOaepSha256(context.get())) {
     return CryptoError("RSA-OAEP decryption");
   }
+  return context;
+}
+
+Result<SecureBuffer> OaepDecrypt(const RsaPrivateKey& key, std::span<const std::uint8_t> ciphertext) {
+  ClearOpenSslError();
+  const EvpPkeyCtx context(EVP_PKEY_CTX_dup(key.oaep_decryption()));
+  if (!context) return CryptoError("RSA-OAEP decryption");
   // OpenSSL wants room for a whole modulus, though a message is shorter.
   auto message = SecureBuffer::Allocate(key.size());
   if (!message) return message.error();

@@ -25,6 +25,10 @@ class OaepEncryptor {
   EvpPkeyCtx context_;
 };
 
+// PrepareOaepDecryption makes the context that RsaPrivateKey keeps for OaepDecrypt; it keeps `key` alive itself.
+// Errors: kCrypto, kMemoryLock, kOutOfMemory. Any thread.
+Result<EvpPkeyCtx> PrepareOaepDecryption(EVP_PKEY* key);
+
 // OaepDecrypt unwraps `ciphertext`. Worker threads only: a private-key operation takes milliseconds.
 // Every refusal is the same kDecrypt (RFC 8017 7.1.2 step 3 note: no hint at which check failed).
 Result<SecureBuffer> OaepDecrypt(const RsaPrivateKey& key, std::span<const std::uint8_t> ciphertext);

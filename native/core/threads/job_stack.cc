@@ -116,7 +116,7 @@ void JobStack::Run(void (*function)(void*), void* argument) noexcept {
   ASAN_UNPOISON_MEMORY_REGION(memory_.data(), memory_.size());
 #endif
   ClearVectorRegisters();
-  // All of it, every time: where a job's frames were cannot be told for certain, and 256 KiB cost a few microseconds.
+  // All of it, every time: where a job's frames were cannot be told for certain, and 128 KiB cost a few microseconds.
   Cleanse(memory_.data(), memory_.size());
 }
 

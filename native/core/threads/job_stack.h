@@ -22,7 +22,7 @@ namespace nomyo {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr std::size_t kJobStackBytes = 1024 * 1024;
 #else
-inline constexpr std::size_t kJobStackBytes = 256 * 1024;
+inline constexpr std::size_t kJobStackBytes = 128 * 1024;
 #endif
 
 class JobStack {

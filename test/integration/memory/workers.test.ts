@@ -11,7 +11,7 @@ interface Settled {
 }
 
 /** kJobStackBytes of native/core/threads/job_stack.h. */
-const stackBytes = 256 * 1024;
+const stackBytes = 128 * 1024;
 
 jest.setTimeout(240_000); // on a busy machine
 

@@ -7,10 +7,12 @@ import type { MemoryInfo } from "../../../lib/native.js";
 const logger = { debug: jest.fn(), info: jest.fn(), warn: jest.fn(), error: jest.fn() };
 const probe = jest.spyOn(native, "memoryProbe");
 const info = jest.spyOn(native, "memoryInfo");
+const degraded = jest.spyOn(native, "memoryDegraded");
 const real = native.memoryInfo();
 
 function machine(state: Partial<MemoryInfo>, bytesInUse = 0): void {
   info.mockReturnValue({ ...real, ...state, stats: { ...real.stats, bytesInUse } });
+  degraded.mockReturnValue(state.degraded === true);
 }
 beforeEach(() => {
   jest.clearAllMocks();
@@ -22,12 +24,12 @@ afterAll(() => jest.restoreAllMocks());
 test.each(["required", "preferred"] as const)("%s tries what a client needs beyond what is in use", (policy) => {
   machine({ degraded: false }, 100 * 1024);
   new MemoryCheck(policy, logger);
-  expect(probe.mock.calls).toEqual([[800 * 1024, policy]]);
+  expect(probe.mock.calls).toEqual([[700 * 1024, policy]]);
   expect(logger.warn).not.toHaveBeenCalled();
 });
 
 test("nothing is tried where the process has more in use already, or under off", () => {
-  machine({ degraded: true }, 900 * 1024);
+  machine({ degraded: true }, 800 * 1024);
   new MemoryCheck("required", logger);
   machine({ degraded: true });
   new MemoryCheck("off", logger).report();
