@@ -12,13 +12,14 @@ namespace nomyo::addon {
 namespace {
 
 // What a 4096-bit key takes in the pool, about; tells the collector that a handle is not as light as it looks.
-constexpr std::int64_t kKeyBytes = 8 * 1024;
+constexpr std::int64_t kKeyBytes = std::int64_t{8} * 1024;
 
 Napi::Value NewPublicKey(Napi::Env env, Result<RsaPublicKey> key) {
   if (!key) return Throw(env, key.error());
   auto encryptor = OaepEncryptor::For(*key);
   if (!encryptor) return Throw(env, encryptor.error());
-  return NewHandle(env, std::make_shared<PublicKeyObject>(std::move(*key), std::move(*encryptor)), kKeyBytes);
+  return NewHandle(env, std::make_shared<PublicKeyObject>(PublicKeyObject{std::move(*key), std::move(*encryptor)}),
+                   kKeyBytes);
 }
 
 // The optional password argument: null or a SecureBuffer. False with an exception pending.
@@ -44,7 +45,7 @@ class PrivateKeyJob : public PromiseJob {
   }
 
   Napi::Value Resolve(Napi::Env env) final {
-    return NewHandle(env, std::make_shared<PrivateKeyObject>(std::move(key_)), kKeyBytes);
+    return NewHandle(env, std::make_shared<PrivateKeyObject>(PrivateKeyObject{std::move(key_)}), kKeyBytes);
   }
 
  private:

@@ -66,9 +66,9 @@ namespace {
 // ---- sealing --------------------------------------------------------------------------------------------------------
 
 // The longest piece of text that is read from V8 at once, in UTF-16 code units (lib/envelope/seal.ts cuts to this).
-constexpr std::size_t kPieceUnits = 16 * 1024;
+constexpr std::size_t kPieceUnits = std::size_t{16} * 1024;
 // Smaller packages are copied into memory of V8's own: cheaper than telling the collector about ours.
-constexpr std::size_t kCopiedPackage = 64 * 1024;
+constexpr std::size_t kCopiedPackage = std::size_t{64} * 1024;
 
 Napi::Value ThrowType(Napi::Env env, const char* message) {
   Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
@@ -94,7 +94,7 @@ class TextReader {
     const std::uint32_t count = pieces.As<Napi::Array>().Length();
     for (std::uint32_t i = 0; i < count; ++i) {
       Napi::HandleScope scope(env_);
-      const Status status = ReadPiece(pieces.As<Napi::Array>().Get(i), wide, latin1, utf16);
+      Status status = ReadPiece(pieces.As<Napi::Array>().Get(i), wide, latin1, utf16);
       if (!status) return status;
     }
     return Status::Ok();
@@ -174,7 +174,7 @@ class SkeletonWriter {
     while (!text.empty()) {
       if (matched_ == 0) {
         const std::size_t start = std::min(text.find(marker[0]), text.size());
-        const Status status = raw(text.substr(0, start));
+        Status status = raw(text.substr(0, start));
         if (!status) return status;
         text.remove_prefix(start);
       }
@@ -184,10 +184,10 @@ class SkeletonWriter {
       }
       if (matched_ == marker.size()) {
         matched_ = 0;
-        const Status status = Slot();
+        Status status = Slot();
         if (!status) return status;
       } else if (!text.empty() && matched_ != 0) {
-        const Status status = raw(View(marker).substr(0, matched_));
+        Status status = raw(View(marker).substr(0, matched_));
         if (!status) return status;
         matched_ = 0;
       }
@@ -244,7 +244,8 @@ Napi::Value PackageValue(Napi::Env env, PackageBytes package) {
     status = napi_create_external_arraybuffer(
         env, memory.data(), size,
         [](napi_env, void* bytes, void* hint) { BulkMemory::Free(bytes, reinterpret_cast<std::uintptr_t>(hint)); },
-        reinterpret_cast<void*>(memory.size()), &buffer);
+        reinterpret_cast<void*>(memory.size()),  // NOLINT(performance-no-int-to-ptr): a number, never a pointer
+        &buffer);
     if (status == napi_ok) {
       memory.Release();
     } else {

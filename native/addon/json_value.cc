@@ -23,7 +23,7 @@ constexpr std::size_t kMostPending = 64;
 // How many distinct keys are kept as ready-made JavaScript strings.
 constexpr std::size_t kMostKeys = 512;
 // Code units decoded at a time: 32 KiB of pool memory as UTF-16.
-constexpr std::size_t kPieceUnits = 16 * 1024;
+constexpr std::size_t kPieceUnits = std::size_t{16} * 1024;
 // The longest text that is decoded at one go: no more than the pool keeps mapped beside the answer itself.
 constexpr std::size_t kMostAtOnce = std::size_t{16} << 20;
 
@@ -291,7 +291,8 @@ napi_value JsonValueMaker::Make(std::span<const std::uint8_t> text, const JsonFa
       cursor.Take();
       const bool is_object = first == '{';
       if (!Check(is_object ? napi_create_object(env_, &value) : napi_create_array(env_, &value))) break;
-      if (cursor.Peek() != (is_object ? '}' : ']')) {
+      const std::uint8_t end = is_object ? '}' : ']';
+      if (cursor.Peek() != end) {
         if (frames_.empty()) root = value;
         if (!OpenFrame(value, is_object)) break;
         continue;

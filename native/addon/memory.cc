@@ -216,7 +216,7 @@ Napi::Value BufferView(const Napi::CallbackInfo& info) {
         env, bytes->data(), bytes->size(),
         [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<SecureBuffer>*>(hint); }, keep.get(),
         &array_buffer);
-    if (status == napi_ok) keep.release();
+    if (status == napi_ok) static_cast<void>(keep.release());  // the finalizer owns it
   }
   if (status != napi_ok) {
     // Electron, for one. A copy in the JavaScript heap would be just what this buffer is there to avoid.

@@ -200,7 +200,7 @@ Napi::Value TssInfo(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-Napi::Value StartOnTpm(Napi::Env env, std::shared_ptr<TpmDevice> device, std::shared_ptr<TpmJob> job) {
+Napi::Value StartOnTpm(Napi::Env env, std::shared_ptr<TpmDevice> device, const std::shared_ptr<TpmJob>& job) {
   napi_deferred deferred = nullptr;
   napi_value promise = nullptr;
   if (napi_create_promise(env, &deferred, &promise) != napi_ok) {

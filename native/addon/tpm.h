@@ -23,7 +23,7 @@ class TpmJob {
 };
 
 // StartOnTpm queues `job` on `device` and returns its promise; the device lives until the job is through.
-Napi::Value StartOnTpm(Napi::Env env, std::shared_ptr<TpmDevice> device, std::shared_ptr<TpmJob> job);
+Napi::Value StartOnTpm(Napi::Env env, std::shared_ptr<TpmDevice> device, const std::shared_ptr<TpmJob>& job);
 
 // SharedTpm returns the process's device for a TCTI string, which lives as long as someone holds it: jobs that come
 // while others are under way share its connection. Error: kOutOfMemory.

@@ -42,10 +42,12 @@ Status TssEsys::Bind() {
   };
   if (Status s = open(esys_, kEsys); !s) return s;
   if (Status s = open(tctildr_, kTctiLdr); !s) return s;
+// NOLINTBEGIN(bugprone-macro-parentheses): a member's name cannot be in parentheses
 #define NOMYO_TSS_BIND(library, name) \
   if (Status s = library.Bind(#name, name); !s) return Missing(s.error().message);
   NOMYO_TSS_FUNCTIONS(NOMYO_TSS_BIND)
 #undef NOMYO_TSS_BIND
+  // NOLINTEND(bugprone-macro-parentheses)
   // ESAPI brings the shared libcrypto, which frees its state in exit(), while a thread of ours may be inside it.
   // Nothing needs to be freed then. (Absent when tpm2-tss was built with another library; when someone else has started
   // that libcrypto before us this comes too late, and TpmDevice's exit gate is what helps.)
@@ -69,7 +71,7 @@ Result<const TssEsys*> TssEsys::Load() {
 
 std::string ExplainTss(TSS2_RC rc) {
   char hex[16];
-  std::snprintf(hex, sizeof hex, "0x%x", static_cast<unsigned>(rc));
+  static_cast<void>(std::snprintf(hex, sizeof hex, "0x%x", static_cast<unsigned>(rc)));
   const auto with = [&hex](const char* text) { return std::string(text) + " (" + hex + ")"; };
   const TSS2_RC layer = rc & TSS2_RC_LAYER_MASK;
   if (layer == TSS2_TCTI_RC_LAYER) {

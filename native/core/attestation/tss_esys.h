@@ -38,6 +38,7 @@ class TssEsys {
   F(tctildr_, Tss2_TctiLdr_Initialize) \
   F(tctildr_, Tss2_TctiLdr_Finalize)
 
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a declared name
 #define NOMYO_TSS_MEMBER(library, function) decltype(::function)* function = nullptr;
   NOMYO_TSS_FUNCTIONS(NOMYO_TSS_MEMBER)
 #undef NOMYO_TSS_MEMBER

@@ -14,7 +14,7 @@ constexpr std::string_view kEnd = "-----END ";
 constexpr std::string_view kDashes = "-----";
 constexpr std::string_view kSpace = " \t\r\n";
 // A 16 384-bit RSA key in PEM has about 13 000 bytes.
-constexpr std::size_t kLongestPem = 64 * 1024;
+constexpr std::size_t kLongestPem = std::size_t{64} * 1024;
 
 Error Bad(const char* message) {
   return {Code::kKeyFormat, message};

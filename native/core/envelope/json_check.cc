@@ -10,6 +10,10 @@
 namespace nomyo {
 namespace {
 
+constexpr std::uint8_t Closing(bool object) {
+  return object ? '}' : ']';
+}
+
 class Checker {
  public:
   // `long_strings` has room for text.size() / kLongString.
@@ -31,7 +35,7 @@ class Checker {
         const bool object = *at_++ == '{';
         SetBit(is_object, depth++, object);
         SkipSpace();
-        if (at_ != end_ && *at_ == (object ? '}' : ']')) {
+        if (at_ != end_ && *at_ == Closing(object)) {
           ++at_;
           --depth;
         } else {
@@ -52,7 +56,7 @@ class Checker {
           if (object && !Key()) return false;
           break;
         }
-        if (c != (object ? '}' : ']')) return false;
+        if (c != Closing(object)) return false;
         --depth;
       }
     }

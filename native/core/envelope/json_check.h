@@ -12,7 +12,7 @@
 namespace nomyo {
 
 // Strings from this many bytes on are listed: scanning shorter ones again costs little, they are still in the cache.
-inline constexpr std::size_t kLongString = 16 * 1024;
+inline constexpr std::size_t kLongString = std::size_t{16} * 1024;
 
 struct JsonFacts {
   std::size_t values = 0;  // in the text, containers included

@@ -40,7 +40,7 @@ Status JsonWriter::Escaped(std::span<const std::uint8_t> text, EscapeFunction es
 Status JsonWriter::StringUtf16(std::span<const char16_t> text) {
   // `while`: the first unit may be a high surrogate itself, and wait in its turn.
   while (high_surrogate_ != 0 && !text.empty()) {
-    const Status status = CodeUnit(text[0]);
+    Status status = CodeUnit(text[0]);
     if (!status) return status;
     text = text.subspan(1);
   }
@@ -63,7 +63,7 @@ Status JsonWriter::StringUtf16(std::span<const char16_t> text) {
           to = PutEscape(to, c);
         } else if (c < 0xD800 || c > 0xDFFF) {
           to = PutUtf8(to, c);
-        } else if (c >= 0xDC00) {
+        } else if (c >= 0xDC00) {  // NOLINT(bugprone-branch-clone): a second half without a first
           to = PutUnicodeEscape(to, c);
         } else if (taken + 1 == text.size()) {
           high_surrogate_ = static_cast<char16_t>(c);
@@ -96,7 +96,7 @@ Status JsonWriter::CodeUnit(char16_t unit) {
     out_->Wrote(static_cast<std::size_t>(end - room->data()));
     return Status::Ok();
   }
-  const Status status = EndString();
+  Status status = EndString();
   if (!status) return status;
   return StringUtf16({&unit, 1});
 }
@@ -116,7 +116,7 @@ Status JsonWriter::EndString() {
 Status JsonWriter::RawLatin1(std::span<const std::uint8_t> text) {
   while (!text.empty()) {
     const std::size_t ascii = AsciiPrefix(text);
-    const Status status = out_->Append(text.first(ascii));
+    Status status = out_->Append(text.first(ascii));
     if (!status) return status;
     text = text.subspan(ascii);
     while (!text.empty() && text[0] >= 0x80) {

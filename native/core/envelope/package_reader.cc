@@ -63,7 +63,7 @@ class Reader {
       if (!names.insert(name).second) return BadFormat("The package has a field twice.");
       cursor_.Peek();
       cursor_.Take();
-      const Status status = field(name);
+      Status status = field(name);
       if (!status) return status;
     }
     cursor_.Take();

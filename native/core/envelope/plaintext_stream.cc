@@ -29,7 +29,7 @@ Status PlaintextStream::Flush(std::size_t count) {
     return Error{Code::kTooLarge, "The request is too large: its JSON may have " + std::to_string(limit_) +
                                       " bytes at most. Send less."};
   }
-  const Status status = encryptor_.Encrypt(block_.bytes().first(count));
+  Status status = encryptor_.Encrypt(block_.bytes().first(count));
   if (!status) return status;
   const std::size_t characters = Base64EncodedSize(count);
   if (!package_->Reserve(characters)) return Error{Code::kOutOfMemory, "No memory was left for the package."};
@@ -72,7 +72,7 @@ Status PlaintextStream::Fill(std::uint8_t byte, std::size_t count) {
 }
 
 Status PlaintextStream::Finish(std::span<std::uint8_t, kGcmTagBytes> tag) {
-  const Status status = Flush(used_);
+  Status status = Flush(used_);
   if (!status) return status;
   return encryptor_.Finish(tag);
 }

@@ -19,7 +19,7 @@ class PlaintextStream {
  public:
   // The block's size: below 64 KiB so that it stays in the second-level cache beside what it is copied from; a multiple
   // of 48, so that AES blocks (16) and base64 groups (3) both come out even.
-  static constexpr std::size_t kBlockBytes = 48 * 1024;
+  static constexpr std::size_t kBlockBytes = std::size_t{48} * 1024;
 
   // Start sizes the block for `expected` bytes of plaintext; the stream appends to `package`, which must outlive it.
   // More than `limit` bytes are refused.

@@ -50,6 +50,7 @@ ChosenTarget& GetChosenTarget() {
   return chosen;
 }
 
+// NOLINTBEGIN(cert-dcl50-cpp, cert-err33-c, clang-analyzer-valist.Uninitialized): Highway declares it as it is
 // Highway calls this when one of its own preconditions does not hold (only checked in builds with sanitizers).
 void Abort(const char* file, int line, const char* format, ...) {
   std::fprintf(stderr, "%s:%d: ", file, line);
@@ -59,5 +60,6 @@ void Abort(const char* file, int line, const char* format, ...) {
   va_end(arguments);
   std::abort();
 }
+// NOLINTEND(cert-dcl50-cpp, cert-err33-c, clang-analyzer-valist.Uninitialized)
 
 }  // namespace hwy

@@ -50,8 +50,10 @@ struct Geometry {
   std::size_t largest_class;
   std::size_t bytes;
 };
-constexpr Geometry kGeometry[] = {
-    {512, 16 * 1024}, {8192, 64 * 1024}, {32768, 4 * (32768 + kOverhead)}, {65536, 4 * (65536 + kOverhead)}};
+constexpr Geometry kGeometry[] = {{512, std::size_t{16} * 1024},
+                                  {8192, std::size_t{64} * 1024},
+                                  {32768, 4 * (32768 + kOverhead)},
+                                  {65536, 4 * (65536 + kOverhead)}};
 
 constexpr std::size_t RoundUp(std::size_t value, std::size_t to) {
   return (value + to - 1) / to * to;
@@ -71,8 +73,9 @@ std::size_t GeometryOf(std::size_t size_class) {
 }
 
 [[noreturn]] void Die(const char* what) {
-  std::fprintf(stderr, "nomyo-native: aborting, because memory that holds keys is corrupt: %s\n", what);
-  std::fflush(stderr);
+  static_cast<void>(
+      std::fprintf(stderr, "nomyo-native: aborting, because memory that holds keys is corrupt: %s\n", what));
+  static_cast<void>(std::fflush(stderr));
   std::abort();
 }
 
@@ -136,7 +139,7 @@ LockedPool::LockedPool(std::unique_ptr<PageAllocator> pages, Options options)
   static_assert(std::size(kClassBytes) == kClasses && std::size(kGeometry) == kGeometries);
   page_ = pages_->PageSize();
   // A frame has room for the smallest chunk between two guard pages, also where pages are 64 KiB.
-  frame_bytes_ = std::max<std::size_t>(64 * 1024, 4 * page_);
+  frame_bytes_ = std::max(std::size_t{64} * 1024, 4 * page_);
   retain_bytes_ = options.retain_bytes;
   if (const auto budget = LockBudget()) retain_bytes_ = std::min(retain_bytes_, *budget / 4);
   for (reserved_ = options.reserve_bytes; reserved_ >= 16 * frame_bytes_; reserved_ /= 2) {
@@ -144,6 +147,7 @@ LockedPool::LockedPool(std::unique_ptr<PageAllocator> pages, Options options)
     if (base_ != nullptr) break;
   }
   const std::size_t frames = base_ == nullptr ? 0 : reserved_ / frame_bytes_;
+  // NOLINTNEXTLINE(bugprone-sizeof-expression): a table of pointers
   frames_.reset(static_cast<Chunk**>(std::calloc(std::max<std::size_t>(frames, 1), sizeof(Chunk*))));
   std::uint8_t key[sizeof canary_key_];
   if (base_ == nullptr || !frames_ || !KernelRandom(key)) {
@@ -393,6 +397,7 @@ void* LockedPool::TakeLarge(std::size_t size, bool locked, Refusal* refusal) {
   best->large_size = size;
   std::byte* slot = best->LargeSlot();
   Seal(slot, size);
+  // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks): the pool's table of frames has the chunk
   return slot + kCanaryBytes;
 }
 

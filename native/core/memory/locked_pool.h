@@ -37,7 +37,7 @@ namespace nomyo {
 class LockedPool {
  public:
   // The largest allocation that shares a chunk with others.
-  static constexpr std::size_t kSmallLimit = 64 * 1024;
+  static constexpr std::size_t kSmallLimit = std::size_t{64} * 1024;
 
   struct Options {
     // Address space to reserve; halved until the system agrees (an address-space limit may be in force).

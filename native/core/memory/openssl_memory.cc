@@ -184,7 +184,7 @@ Status Install() {
 }
 
 Status Prepare() {
-  if (const Status installed = InstallOpenSslMemory(); !installed) return installed;
+  if (Status installed = InstallOpenSslMemory(); !installed) return installed;
   InitialisingScope scope;
   const bool ok = OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_ADD_ALL_CIPHERS |
                                           OPENSSL_INIT_ADD_ALL_DIGESTS | OPENSSL_INIT_NO_LOAD_CONFIG,

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "core/memory/page_allocator.h"
@@ -34,9 +35,11 @@ std::size_t LockedBytesOfProcess() {
   if (std::FILE* status = std::fopen("/proc/self/status", "re")) {
     char line[256];
     while (std::fgets(line, sizeof line, status) != nullptr) {
-      if (std::sscanf(line, "VmLck: %zu kB", &kib) == 1) break;
+      if (std::strncmp(line, "VmLck:", 6) != 0) continue;
+      kib = std::strtoull(line + 6, nullptr, 10);
+      break;
     }
-    std::fclose(status);
+    static_cast<void>(std::fclose(status));
   }
   return kib * 1024;
 }

@@ -1,6 +1,9 @@
 #include "core/memory/process_protection.h"
 
+#include <charconv>
 #include <cstdio>
+#include <cstring>
+#include <system_error>
 
 #if defined(__linux__)
 #include <sys/prctl.h>
@@ -35,7 +38,7 @@ std::optional<bool> SwapEnabled() {
   if (swaps == nullptr) return std::nullopt;
   int lines = 0;  // a heading, and a line for each swap device
   for (int character = std::fgetc(swaps); character != EOF; character = std::fgetc(swaps)) lines += character == '\n';
-  std::fclose(swaps);
+  static_cast<void>(std::fclose(swaps));
   return lines > 1;
 #elif defined(__APPLE__)
   xsw_usage usage{};
@@ -59,7 +62,7 @@ std::optional<bool> CoreDumpsEnabled() {
   // The kernel does not apply the limit to a dump that goes to a program.
   if (std::FILE* pattern = std::fopen("/proc/sys/kernel/core_pattern", "re")) {
     enabled = enabled || std::fgetc(pattern) == '|';
-    std::fclose(pattern);
+    static_cast<void>(std::fclose(pattern));
   }
 #endif
   return enabled;
@@ -70,10 +73,11 @@ std::optional<int> PtraceScope() {
 #if defined(__linux__)
   std::FILE* file = std::fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
   if (file == nullptr) return std::nullopt;
+  char text[16] = {};
+  const bool read = std::fgets(text, sizeof text, file) != nullptr;
+  static_cast<void>(std::fclose(file));
   int scope = 0;
-  const bool read = std::fscanf(file, "%d", &scope) == 1;
-  std::fclose(file);
-  if (read) return scope;
+  if (read && std::from_chars(text, text + std::strlen(text), scope).ec == std::errc()) return scope;
 #endif
   return std::nullopt;
 }
