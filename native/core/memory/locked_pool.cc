@@ -395,9 +395,9 @@ void* LockedPool::TakeLarge(std::size_t size, bool locked, Refusal* refusal) {
     best->geometry = kGeometries;
   }
   best->large_size = size;
+  // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks): the pool's table of frames has the chunk
   std::byte* slot = best->LargeSlot();
   Seal(slot, size);
-  // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks): the pool's table of frames has the chunk
   return slot + kCanaryBytes;
 }
 
