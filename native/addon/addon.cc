@@ -22,6 +22,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitJob(env, exports);
   InitCrypto(env, exports);
   InitEnvelope(env, exports);
+  if (env.IsExceptionPending()) return exports;
   InitAttestation(env, exports);
   return exports;
 }

@@ -613,8 +613,10 @@ void InitEnvelope(Napi::Env env, Napi::Object exports) {
   Export<OpenedTakeBuffer>(env, exports, "openedTakeBuffer");
   Export<OpenedDispose>(env, exports, "openedDispose");
   Export<OpenedAesKeyForForensicTest>(env, exports, "openedAesKeyForForensicTest");
+  auto helpers = JsonValueMaker::MakeHelpers(env);
+  if (!helpers) return;
   auto* state = new EnvelopeState;
-  state->helpers = JsonValueMaker::MakeHelpers(env);
+  state->helpers = std::move(*helpers);
   env.AddCleanupHook([state] {
     state->lender->Close();
     delete state;

@@ -1,6 +1,7 @@
 #include "addon/json_value.h"
 
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "addon/error.h"
@@ -40,8 +41,7 @@ std::string_view View(std::span<const std::uint8_t> bytes) {
 // JSON.parse makes own data properties whatever prototypes hold. An assignment would run a setter that a prototype has
 // under such a name (`__proto__` has one), so such a property is defined. The functions use nothing that could have
 // been replaced since they were made.
-JsonValueMaker::Helpers JsonValueMaker::MakeHelpers(Napi::Env env) {
-  const Napi::Object made = env.RunScript(R"js((() => {
+constexpr std::string_view kHelpers = R"js((() => {
   "use strict";
   const { defineProperty } = Object;
   const own = (container, key, value) => {
@@ -64,10 +64,27 @@ JsonValueMaker::Helpers JsonValueMaker::MakeHelpers(Napi::Env env) {
     },
     join: Array.prototype.join,
   };
-})())js")
-                                .As<Napi::Object>();
-  const auto function = [&made](const char* name) { return Napi::Persistent(made.Get(name).As<Napi::Function>()); };
-  return {function("addMembers"), function("addElements"), function("join")};
+})())js";
+
+std::optional<JsonValueMaker::Helpers> JsonValueMaker::MakeHelpers(Napi::Env env) {
+  napi_value script = nullptr;
+  napi_value made = nullptr;
+  if (napi_create_string_utf8(env, kHelpers.data(), kHelpers.size(), &script) != napi_ok ||
+      napi_run_script(env, script, &made) != napi_ok) {
+    return std::nullopt;
+  }
+  const auto function = [&](const char* name, Napi::FunctionReference& reference) {
+    napi_value value = nullptr;
+    if (napi_get_named_property(env, made, name, &value) != napi_ok) return false;
+    reference = Napi::Persistent(Napi::Function(env, value));
+    return true;
+  };
+  Helpers helpers;
+  if (!function("addMembers", helpers.add_members) || !function("addElements", helpers.add_elements) ||
+      !function("join", helpers.join)) {
+    return std::nullopt;
+  }
+  return helpers;
 }
 
 bool JsonValueMaker::Check(napi_status status) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <unordered_map>
@@ -25,7 +26,9 @@ class JsonValueMaker {
     Napi::FunctionReference add_elements;  // (array, value, value, ...)
     Napi::FunctionReference join;          // Array.prototype.join as it was then
   };
-  static Helpers MakeHelpers(Napi::Env env);
+  // MakeHelpers gives nothing when no JavaScript can run any more (a worker that is terminated while it loads the
+  // addon), or with an exception pending.
+  static std::optional<Helpers> MakeHelpers(Napi::Env env);
 
   JsonValueMaker(Napi::Env env, const Helpers& helpers) : env_(env), helpers_(helpers) {}
 
