@@ -97,7 +97,7 @@ export function sections(report) {
     },
     {
       title: "Whole requests through the local router",
-      text: "1 KB requests; client and router are processes of their own that share this machine's cores, so the router's private operation is in the latency too. HTTP alone posts a package made beforehand and does not open the answer; HTTP and RSA alone adds one bare private operation of Node's, off the JavaScript thread: under this load that takes longer than `openssl speed` tells, because each core changes between two processes and their JavaScript.",
+      text: "1 KB requests; client and router are processes of their own that share this machine's cores, so the router's private operation is in the latency too. HTTP alone posts a package made beforehand and does not open the answer; HTTP and RSA alone adds one bare private operation of Node's, off the JavaScript thread: under this load that takes longer than `openssl speed` tells.",
       columns: [
         "in flight",
         "client",
