@@ -62,11 +62,19 @@ async function terminateInTheMiddle({ delays, ...work }) {
   }
 }
 
-/** The pool's numbers when no job is left: a job of a terminated worker may still have to finish. */
+/**
+ * The pool's numbers when no job is left: a job of a terminated worker may still have to finish, and gives its memory back just after it
+ * is counted no more. So they are those that stayed for a tenth of a second.
+ */
 async function settled() {
+  let last;
+  let same = 0;
   for (;;) {
     const { stats, threads } = native.memoryInfo();
-    if (threads.running === 0 && threads.queued === 0) return { stats, threads };
+    const now = JSON.stringify([stats, threads]);
+    same = threads.running === 0 && threads.queued === 0 && now === last ? same + 1 : 0;
+    last = now;
+    if (same === 20) return { stats, threads };
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
