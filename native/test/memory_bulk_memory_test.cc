@@ -3,9 +3,17 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstring>
+#include <thread>
 #include <utility>
+#include <vector>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 namespace nomyo {
 namespace {
@@ -44,6 +52,71 @@ TEST(BulkMemory, IsMovedAndGivenAway) {
     BulkMemory::Free(released, held);
   }
 }
+
+#if defined(__linux__)
+
+bool IsMapped(const void* data) {
+  unsigned char resident = 0;
+  return mincore(const_cast<void*>(data), 4096, &resident) == 0;
+}
+
+TEST(BulkMemory, IsKeptForTheNextBlockOfItsSize) {
+  BulkMemory first = BulkMemory::Allocate(std::size_t{12} << 20);
+  std::uint8_t* const data = first.data();
+  const std::size_t size = first.size();
+  first = {};
+  EXPECT_TRUE(IsMapped(data));
+  // Less than half of it would waste more than it uses, and it is too small for more.
+  const BulkMemory smaller = BulkMemory::Allocate(size / 2 - (std::size_t{3} << 20));
+  const BulkMemory larger = BulkMemory::Allocate(size + 1);
+  EXPECT_NE(smaller.data(), data);
+  EXPECT_NE(larger.data(), data);
+  BulkMemory again = BulkMemory::Allocate(size - (std::size_t{1} << 20));
+  ASSERT_EQ(again.data(), data);
+  EXPECT_EQ(again.size(), size);
+  std::memset(again.data(), 0xA5, again.size());
+}
+
+TEST(BulkMemory, IsKeptUpToALimitTheOldestGoingFirst) {
+  constexpr std::size_t kSize = std::size_t{8} << 20;
+  constexpr std::size_t kBlocks = BulkMemory::kKept / kSize + 2;
+  std::vector<BulkMemory> blocks;
+  std::vector<const std::uint8_t*> freed;
+  for (std::size_t i = 0; i < kBlocks; ++i) blocks.push_back(BulkMemory::Allocate(kSize));
+  for (BulkMemory& block : blocks) {
+    freed.push_back(block.data());
+    block = {};
+  }
+  EXPECT_FALSE(IsMapped(freed[0]));
+  EXPECT_FALSE(IsMapped(freed[1]));
+  EXPECT_TRUE(std::all_of(freed.begin() + 2, freed.end(), IsMapped));
+  EXPECT_EQ(BulkMemory::Allocate(kSize).data(), freed.back());
+
+  BulkMemory huge = BulkMemory::Allocate(BulkMemory::kKept + 1);
+  const std::uint8_t* const data = huge.data();
+  huge = {};
+  EXPECT_FALSE(IsMapped(data));
+}
+
+TEST(BulkMemory, IsTakenByOneThreadAtATime) {
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong = 0;
+  for (std::uint8_t mark = 1; mark <= 4; ++mark) {
+    threads.emplace_back([mark, &wrong] {
+      for (int i = 0; i < 200; ++i) {
+        BulkMemory memory = BulkMemory::Allocate(BulkMemory::kMapped << (i % 3));
+        memory.data()[0] = mark;
+        memory.data()[memory.size() - 1] = mark;
+        std::this_thread::yield();
+        if (memory.data()[0] != mark || memory.data()[memory.size() - 1] != mark) ++wrong;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+#endif
 
 }  // namespace
 }  // namespace nomyo
