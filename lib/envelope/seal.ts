@@ -1,9 +1,9 @@
 import { nodeCrypto } from "../builtins.js";
 import { ConfigurationError } from "../errors.js";
-import { SecureBuffer } from "../memory/secure-buffer.js";
 import { native } from "../native.js";
 import type { BufferHandle, LockPolicy, PublicKeyHandle, SealText } from "../native.js";
 import { sealError } from "./envelope-error.js";
+import { skeletonOf } from "./skeleton.js";
 
 export interface SealOptions {
   /** Largest plaintext in bytes of UTF-8, padding included. */
@@ -15,15 +15,10 @@ export interface SealOptions {
   readonly policy: LockPolicy;
 }
 
-/** The longest string that stays in the skeleton. Taking a string out costs about as much as V8 copying so many characters. */
-const LONGEST_INLINE = 64;
 /** The longest piece that the addon reads at once, in UTF-16 code units (native/addon/envelope.cc). */
 const PIECE = 16_384;
 /** For strings that V8 keeps one byte a character it knows without looking that this cannot match. */
 const ABOVE_LATIN1 = /[^\x00-\xff]/; // eslint-disable-line no-control-regex
-
-/** What a `SecureBuffer` shows of itself. JSON.stringify asks it for that before the replacer sees anything. */
-const REDACTED = SecureBuffer.prototype.toJSON();
 
 const MARKER_BYTES = 16;
 let markers = "";
@@ -66,33 +61,25 @@ function sealText(text: string): SealText {
  */
 export function sealJson(recipient: PublicKeyHandle, value: unknown, options: SealOptions): Uint8Array<ArrayBuffer> {
   const marker = freshMarker();
+  const { json, taken } = skeletonOf(value, marker);
+  if (json?.[0] !== "{") throw new ConfigurationError("request", "The request must be an object.");
   const slots: (SealText | BufferHandle)[] = [];
   let slotBytes = 0;
-  const skeleton = JSON.stringify(value, function (this: Readonly<Record<string, unknown>>, key, item: unknown) {
-    let secret: unknown;
+  for (const item of taken) {
     if (typeof item === "string") {
-      if (item.length > LONGEST_INLINE) {
-        const text = sealText(item);
-        slots.push(text);
-        slotBytes += typeof text === "string" || !text.wide ? item.length : 3 * item.length;
-        return marker;
-      }
-      if (item !== REDACTED) return item;
-      secret = this[key];
+      const text = sealText(item);
+      slots.push(text);
+      slotBytes += typeof text === "string" || !text.wide ? item.length : 3 * item.length;
     } else {
-      secret = item;
+      slots.push(item.handle);
+      slotBytes += item.disposed ? 0 : item.length;
     }
-    if (!(secret instanceof SecureBuffer)) return item;
-    slots.push(secret.handle);
-    slotBytes += secret.disposed ? 0 : secret.length;
-    return marker;
-  }) as string | undefined;
-  if (skeleton?.[0] !== "{") throw new ConfigurationError("request", "The request must be an object.");
+  }
   try {
-    return native.seal(recipient, sealText(skeleton), marker, slots, {
+    return native.seal(recipient, sealText(json), marker, slots, {
       maxPlaintextBytes: options.maxPlaintextBytes,
       // A few characters to escape are usual.
-      expectedBytes: skeleton.length + slotBytes + (slotBytes >> 5),
+      expectedBytes: json.length + slotBytes + (slotBytes >> 5),
       padding: options.padding ?? "none",
       policy: options.policy,
       ...(options.processedAt === undefined ? {} : { processedAt: options.processedAt }),
