@@ -16,9 +16,9 @@ constexpr std::int64_t kKeyBytes = std::int64_t{8} * 1024;
 
 Napi::Value NewPublicKey(Napi::Env env, Result<RsaPublicKey> key) {
   if (!key) return Throw(env, key.error());
-  auto encryptor = OaepEncryptor::For(*key);
-  if (!encryptor) return Throw(env, encryptor.error());
-  return NewHandle(env, std::make_shared<PublicKeyObject>(PublicKeyObject{std::move(*key), std::move(*encryptor)}),
+  auto wrapper = KeyWrapper::For(*key);
+  if (!wrapper) return Throw(env, wrapper.error());
+  return NewHandle(env, std::make_shared<PublicKeyObject>(PublicKeyObject{std::move(*key), std::move(*wrapper)}),
                    kKeyBytes);
 }
 

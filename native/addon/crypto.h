@@ -8,14 +8,14 @@
 
 #include "addon/handle.h"
 #include "core/crypto/rsa_key.h"
-#include "core/crypto/rsa_oaep.h"
+#include "core/envelope/key_wrapper.h"
 
 namespace nomyo::addon {
 
-// PublicKeyObject is what a public key handle owns: the key, and the context that wraps for it. JavaScript thread only.
+// PublicKeyObject is what a public key handle owns: the key, and what wraps for it. JavaScript thread only.
 struct PublicKeyObject {
   RsaPublicKey key;
-  OaepEncryptor encryptor;
+  KeyWrapper wrapper;
 };
 
 // PrivateKeyObject is what a private key handle owns. Jobs share `key`, so that disposal frees it when the last ends.

@@ -305,7 +305,7 @@ std::optional<GivenSealOptions> ReadSealOptions(Napi::Env env, const Napi::Value
   if (marker.empty()) return ThrowType(env, "expected a marker");
 
   LockPolicyScope scope(options->policy);
-  auto sealer = Sealer::Start(recipient->encryptor, recipient->key.size(), options->seal);
+  auto sealer = Sealer::Start(recipient->wrapper, options->seal);
   if (!sealer) return Throw(env, sealer.error());
   SkeletonWriter writer(env, (*sealer)->writer(), std::move(marker), info[3].As<Napi::Array>());
   const Status status = writer.Write(info[1]);
@@ -336,7 +336,7 @@ Napi::Value Seal(const Napi::CallbackInfo& info) {
   options->seal.expected = std::min(json.ByteLength(), options->seal.limit);
 
   LockPolicyScope scope(options->policy);
-  auto sealer = Sealer::Start(recipient->encryptor, recipient->key.size(), options->seal);
+  auto sealer = Sealer::Start(recipient->wrapper, options->seal);
   if (!sealer) return Throw(env, sealer.error());
   if (const Status status = (*sealer)->writer().RawUtf8({json.Data(), json.ByteLength()}); !status) {
     return Throw(env, status.error());

@@ -115,6 +115,7 @@ struct Keys {
   nomyo::RsaPrivateKey key;
   nomyo::RsaPublicKey public_key;
   nomyo::OaepEncryptor encryptor;
+  nomyo::KeyWrapper wrapper;
 };
 
 Keys& RsaKeys() {
@@ -122,14 +123,15 @@ Keys& RsaKeys() {
     auto key = nomyo::RsaPrivateKey::Generate(4096);
     auto public_key = key->PublicKey();
     auto encryptor = nomyo::OaepEncryptor::For(*public_key);
-    return Keys{std::move(*key), std::move(*public_key), std::move(*encryptor)};
+    auto wrapper = nomyo::KeyWrapper::For(*public_key);
+    return Keys{std::move(*key), std::move(*public_key), std::move(*encryptor), std::move(*wrapper)};
   }();
   return keys;
 }
 
 nomyo::PackageBytes SealText(const std::string& text) {
   Keys& keys = RsaKeys();
-  auto sealer = nomyo::Sealer::Start(keys.encryptor, keys.public_key.size(),
+  auto sealer = nomyo::Sealer::Start(keys.wrapper,
                                      {64 << 20, text.size() + text.size() / 32, nomyo::Padding::kNone, std::nullopt});
   nomyo::JsonWriter& writer = (*sealer)->writer();
   // As the addon hands text over: in pieces of 16 Ki characters.

@@ -64,8 +64,8 @@ std::string Decoded(std::string_view json, std::string_view pointer) {
 Result<PackageBytes> SealText(std::string_view json,
                               SealOptions options = {10 << 20, 100, Padding::kNone, std::nullopt}) {
   static auto public_key = ClientKey().PublicKey();
-  static auto encryptor = OaepEncryptor::For(*public_key);
-  auto sealer = Sealer::Start(*encryptor, public_key->size(), options);
+  static auto wrapper = KeyWrapper::For(*public_key);
+  auto sealer = Sealer::Start(*wrapper, options);
   if (!sealer) return sealer.error();
   const Status status = (*sealer)->writer().RawLatin1(Bytes(json));
   if (!status) return status.error();

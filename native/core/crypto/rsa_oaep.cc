@@ -28,6 +28,13 @@ Result<OaepEncryptor> OaepEncryptor::For(const RsaPublicKey& key) {
   return OaepEncryptor(std::move(context));
 }
 
+Result<OaepEncryptor> OaepEncryptor::Copy() const {
+  ClearOpenSslError();
+  EvpPkeyCtx context(EVP_PKEY_CTX_dup(context_.get()));
+  if (!context) return CryptoError("RSA-OAEP encryption");
+  return OaepEncryptor(std::move(context));
+}
+
 Status OaepEncryptor::Encrypt(std::span<const std::uint8_t> message, std::span<std::uint8_t> out) {
   ClearOpenSslError();
   std::size_t length = out.size();

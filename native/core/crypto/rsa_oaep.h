@@ -17,6 +17,9 @@ class OaepEncryptor {
   // For prepares a context; it keeps the key alive itself. Errors: kCrypto, kMemoryLock, kOutOfMemory.
   static Result<OaepEncryptor> For(const RsaPublicKey& key);
 
+  // Copy returns another for the same receiver, for another thread. Errors: kCrypto.
+  Result<OaepEncryptor> Copy() const;
+
   // Encrypt wraps `message` into `out`, which has the modulus's length. A public operation: tens of microseconds.
   Status Encrypt(std::span<const std::uint8_t> message, std::span<std::uint8_t> out);
 

@@ -34,27 +34,24 @@ std::size_t PaddedSize(std::size_t size, std::size_t limit) noexcept {
   return size > limit ? size : bucket < size ? limit : std::min(bucket, limit);
 }
 
-Result<std::unique_ptr<Sealer>> Sealer::Start(OaepEncryptor& recipient, std::size_t recipient_bytes,
-                                              const SealOptions& options) {
+Result<std::unique_ptr<Sealer>> Sealer::Start(KeyWrapper& recipient, const SealOptions& options) {
   const std::size_t expected =
       std::min(options.padding == Padding::kBucket ? PaddedSize(options.expected, options.limit) : options.expected,
                options.limit);
   PackageBytes package;
-  if (!package.Reserve(Base64EncodedSize(expected) + Base64EncodedSize(recipient_bytes) + kFrameBytes)) {
+  if (!package.Reserve(Base64EncodedSize(expected) + Base64EncodedSize(recipient.wrapped_bytes()) + kFrameBytes)) {
     return Error{Code::kOutOfMemory, "No memory was left for the package."};
   }
   std::unique_ptr<Sealer> sealer(new Sealer(options, std::move(package)));
   auto key = SecureBuffer::Allocate(kAesKeyBytes);
   if (!key) return key.error();
-  if (!KernelRandom(key->bytes()) || !KernelRandom(sealer->nonce_)) {
-    return Error{Code::kCrypto, "The operating system gave no random bytes."};
-  }
-  sealer->wrapped_key_bytes_ = recipient_bytes;
-  sealer->wrapped_key_ = std::make_unique<std::uint8_t[]>(recipient_bytes);
-  const Status status = recipient.Encrypt(key->bytes(), {sealer->wrapped_key_.get(), recipient_bytes});
+  const std::span<std::uint8_t, kAesKeyBytes> key_bytes(key->data(), kAesKeyBytes);
+  sealer->wrapped_key_bytes_ = recipient.wrapped_bytes();
+  sealer->wrapped_key_ = std::make_unique<std::uint8_t[]>(recipient.wrapped_bytes());
+  const Status status = recipient.Take(key_bytes, {sealer->wrapped_key_.get(), recipient.wrapped_bytes()});
   if (!status) return status.error();
-  auto encryptor =
-      AesGcmEncryptor::Start(std::span<const std::uint8_t, kAesKeyBytes>(key->data(), kAesKeyBytes), sealer->nonce_);
+  if (!KernelRandom(sealer->nonce_)) return Error{Code::kCrypto, "The operating system gave no random bytes."};
+  auto encryptor = AesGcmEncryptor::Start(key_bytes, sealer->nonce_);
   if (!encryptor) return encryptor.error();
   auto stream = PlaintextStream::Start(std::move(*encryptor), sealer->package_, expected, options.limit);
   if (!stream) return stream.error();

@@ -6,8 +6,8 @@
 #include <memory>
 #include <optional>
 
-#include "core/crypto/rsa_oaep.h"
 #include "core/envelope/json_writer.h"
+#include "core/envelope/key_wrapper.h"
 #include "core/envelope/package_bytes.h"
 #include "core/envelope/plaintext_stream.h"
 #include "core/result.h"
@@ -33,10 +33,9 @@ struct SealOptions {
 
 class Sealer {
  public:
-  // Start draws a fresh AES key and nonce and wraps the key for `recipient`. One thread at a time; any thread, since
-  // wrapping is a public operation. Errors: kCrypto, kMemoryLock, kOutOfMemory.
-  static Result<std::unique_ptr<Sealer>> Start(OaepEncryptor& recipient, std::size_t recipient_bytes,
-                                               const SealOptions& options);
+  // Start takes a fresh AES key from `recipient` and draws a nonce. One thread at a time; any thread, since wrapping is
+  // a public operation. Errors: kCrypto, kMemoryLock, kOutOfMemory.
+  static Result<std::unique_ptr<Sealer>> Start(KeyWrapper& recipient, const SealOptions& options);
 
   JsonWriter& writer() noexcept { return *writer_; }
 
