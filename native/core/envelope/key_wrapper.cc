@@ -98,8 +98,7 @@ Result<KeyWrapper> KeyWrapper::For(const RsaPublicKey& key) {
 
 Status KeyWrapper::Take(std::span<std::uint8_t, kAesKeyBytes> key, std::span<std::uint8_t> wrapped) {
   if (ahead_ == nullptr || !ahead_->Take(CurrentLockPolicy(), key, wrapped)) {
-    const Status status = MakeKey(encryptor_, key, wrapped);
-    if (!status) return status;
+    if (Status status = MakeKey(encryptor_, key, wrapped); !status) return status;
   }
   // A router seals once to most keys that it sees.
   if (std::exchange(used_, true)) MakeAhead();
