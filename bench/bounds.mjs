@@ -76,10 +76,14 @@ export function bounds({ results, growth }) {
       "RSA-4096 private operation",
       "within 5 % of `openssl speed`'s",
       () => [find("rsa", "native"), find("rsa", "openssl")],
-      (own, limit) => ({
-        measured: `${milliseconds(own.median)} with its way to the thread and back, against ${milliseconds(limit.median)} (${percentLess(own.median, limit.median)})`,
-        met: own.median <= 1.05 * limit.median,
-      }),
+      (own, limit) => {
+        // Round by round: the machine's speed changes between them.
+        const share = summarise(own.rounds.map((median, round) => median / limit.rounds[round])).median;
+        return {
+          measured: `${milliseconds(own.median)} with its way to the thread and back, against ${milliseconds(limit.median)} (${percentLess(share, 1)} within a round)`,
+          met: share <= 1.05,
+        };
+      },
     ),
     row(
       "JavaScript thread meanwhile",

@@ -1,5 +1,5 @@
 // contender.mjs NAME: one contender in a process of its own. Reads commands, one JSON text per line, answers each with one line:
-//   {do: "prepare", kind, variant?, content?, size?, label?, folder}  → {evidence}: what the measuring side checks before it times
+//   {do: "prepare", kind, variant?, content?, size?, label?, pauseMs?, folder}  → {evidence}: what the measuring side checks before it times
 //   {do: "warm", milliseconds} → {}
 //   {do: "round", milliseconds, samples?} → {samples, baseline}: milliseconds of single runs; baseline: of the same on a 2-byte request
 //   {do: "measure", …} → what the kind measures by itself
@@ -15,7 +15,7 @@ const commands = {
     const make = kinds[command.kind];
     if (make === undefined) throw new Error(`does not do ${command.kind}`);
     job = await make(command);
-    samplers = [job.operation, job.baseline].map((operation) => operation && new Sampler(operation));
+    samplers = [job.operation, job.baseline].map((operation) => operation && new Sampler(operation, command.pauseMs));
     return { evidence: await job.evidence() };
   },
   async warm({ milliseconds }) {

@@ -1,4 +1,5 @@
-// The C++ core alone, without Node: the google-benchmark programs of native/bench, where they have been built:
+// The C++ core alone, without Node: the google-benchmark programs of native/bench, where they have been built (scripts/setup bench installs
+// what they need):
 //   cmake -S . -B build/bench -G Ninja -DNOMYO_BUILD_ADDON=OFF -DNOMYO_BUILD_BENCHMARKS=ON && cmake --build build/bench
 import { execFile } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";

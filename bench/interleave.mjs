@@ -8,7 +8,7 @@ import { summarise } from "../dist/bench/statistics.js";
 /**
  * @param {import("./plan.mjs").Case} item
  * @param {string[]} contenders those of the case that are there
- * @param {{folder: string, rounds: number, turnMs: number, warmUpMs: number}} run
+ * @param {{folder: string, quick: boolean, rounds: number, turnMs: number, warmUpMs: number}} run
  * @returns {Promise<object[]>} one result per contender, in the case's order
  */
 export async function interleave(item, contenders, run) {
@@ -22,7 +22,8 @@ export async function interleave(item, contenders, run) {
       for (const contender of processes) await contender.ask({ do: "warm", milliseconds: run.warmUpMs });
     }
     const turns = processes.map(() => []);
-    for (let round = 0; round < run.rounds; round++) {
+    const rounds = run.rounds * (run.quick ? 1 : (item.moreRounds ?? 1));
+    for (let round = 0; round < rounds; round++) {
       for (let step = 0; step < processes.length; step++) {
         const index = (round + step) % processes.length;
         turns[index].push(await processes[index].ask({ do: "round", milliseconds: run.turnMs, samples: item.samples }));
@@ -35,10 +36,10 @@ export async function interleave(item, contenders, run) {
 }
 
 /** Gives a process its case, and checks what it makes of it. */
-export async function prepare(contender, { name, kind, content, size, label }, folder) {
+export async function prepare(contender, { name, kind, content, size, label, pauseMs }, folder) {
   const { evidence } = await contender.ask({
     do: "prepare",
-    ...{ kind, content, size, label, folder, variant: contender.variant },
+    ...{ kind, content, size, label, pauseMs, folder, variant: contender.variant },
   });
   if (evidence !== undefined) await check({ name, kind, content, size }, contender.contender, evidence, folder);
 }

@@ -41,11 +41,14 @@ export const contenderNames = {
  * @property {boolean} [quick] also with --quick
  * @property {string[]} [quickContenders] the only ones with --quick
  * @property {number} [samples] at most so many in one turn
+ * @property {number} [pauseMs] milliseconds before each run; otherwise one follows the other
+ * @property {number} [moreRounds] so many times the rounds of the other cases
  */
 
 /** @returns {Case[]} */
 export function plan() {
   const cases = [];
+  const pauseMs = 1;
   const add = (kind, contenders, more = {}) => {
     const { content, size, label } = more;
     const name = [kind, label, content, size === undefined ? undefined : sizeText(size)].filter(Boolean).join(" ");
@@ -66,11 +69,17 @@ export function plan() {
     add("seal", sealers, { content: "ascii", size, label: "variants" });
     add("open", openers, { content: "ascii", size, label: "variants" });
   }
-  for (const kind of ["seal", "open"]) {
-    for (const size of growthSizes)
-      add(kind, ["native", "node"], { content: "ascii", size, label: "growth", growth: true });
+  for (const size of [KiB, 32 * KiB]) {
+    for (const content of contents) add("seal", ["native", "node"], { content, size, label: "paced", pauseMs });
   }
-  add("rsa", ["native", "node", "webcrypto", "python", "openssl"], { label: "4096 private", quick: true });
+  for (const kind of ["seal", "open"]) {
+    for (const size of growthSizes) add(kind, ["native", "node"], { content: "ascii", size, label: "growth", pauseMs });
+  }
+  add("rsa", ["native", "node", "webcrypto", "python", "openssl"], {
+    label: "4096 private",
+    moreRounds: 3,
+    quick: true,
+  });
   add("keygen", ["native", "node", "webcrypto", "python", "openssl"], {
     label: "4096",
     samples: 1,

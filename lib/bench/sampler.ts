@@ -1,6 +1,6 @@
 /** Timing of one operation: warmed up, in batches where a single run is too short for the clock. */
 
-import { setImmediate as turnOfTheLoop } from "node:timers/promises";
+import { setImmediate as turnOfTheLoop, setTimeout as sleep } from "node:timers/promises";
 import { summarise } from "./statistics.js";
 
 /** One run of what is measured. A promise is awaited within the time that counts. */
@@ -11,10 +11,13 @@ const shortestSampleMs = 0.05;
 
 export class Sampler {
   readonly #operation: Operation;
+  readonly #pauseMs: number;
   #batch = 1;
 
-  constructor(operation: Operation) {
+  /** With a pause of over 0 ms before each run: what a program does that has something else to do meanwhile. Never in batches then. */
+  constructor(operation: Operation, pauseMs = 0) {
     this.#operation = operation;
+    this.#pauseMs = pauseMs;
   }
 
   /** Runs for about `milliseconds`, at least once, so that code is compiled and caches and pools are filled; then sizes the batches. */
@@ -23,8 +26,9 @@ export class Sampler {
     const end = performance.now() + milliseconds;
     do {
       times.push(await this.#time(1));
-      await turnOfTheLoop();
+      await this.#pause();
     } while (performance.now() < end);
+    if (this.#pauseMs > 0) return;
     const typical = summarise(times).median;
     this.#batch = Math.max(1, Math.ceil(shortestSampleMs / Math.max(typical, 1e-5)));
   }
@@ -35,10 +39,15 @@ export class Sampler {
     const end = performance.now() + milliseconds;
     do {
       samples.push((await this.#time(this.#batch)) / this.#batch);
-      // Outside of what is timed. Without it memory whose release waits for the event loop would pile up, as in no program.
-      await turnOfTheLoop();
+      await this.#pause();
     } while (samples.length < maximum && performance.now() < end);
     return samples;
+  }
+
+  /** Outside of what is timed. Without it memory whose release waits for the event loop would pile up, as in no program. */
+  async #pause(): Promise<void> {
+    if (this.#pauseMs > 0) await sleep(this.#pauseMs);
+    else await turnOfTheLoop();
   }
 
   async #time(batch: number): Promise<number> {
