@@ -9,6 +9,7 @@ import { readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rollup } from "rollup";
+import ts from "typescript";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 // As in tsconfig.build.json.
@@ -17,6 +18,13 @@ const modules = join(work, "modules");
 const result = join(work, "dist");
 
 const entry = (name) => join(modules, `${name}.js`);
+
+/** Comments stay in lib/ and in the declarations: reading them was a twentieth of what `import "nomyo-native"` takes. */
+function withoutComments(code) {
+  const { ScriptTarget, ModuleKind } = ts;
+  const compilerOptions = { removeComments: true, target: ScriptTarget.ESNext, module: ModuleKind.ESNext };
+  return ts.transpileModule(code, { compilerOptions }).outputText;
+}
 
 const source = (id) => `lib/${relative(modules, id).replaceAll("\\", "/").replace(/js$/, "ts")}`;
 
@@ -54,7 +62,12 @@ const bundle = await rollup({
   treeshake: false,
   // At a module's top level; what tsc writes for `using` begins with it.
   context: "this",
-  plugins: [{ name: "source-names", transform: (code, id) => code.replace(/^(#!.*\n)?/, `$&// ---- ${source(id)}\n`) }],
+  plugins: [
+    {
+      name: "source-names",
+      transform: (code, id) => withoutComments(code).replace(/^(#!.*\n)?/, `$&// ---- ${source(id)}\n`),
+    },
+  ],
   onLog(level, log, handle) {
     // Sources with nothing but types.
     if (log.code !== "EMPTY_BUNDLE") handle("error", log);
