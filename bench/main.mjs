@@ -1,5 +1,5 @@
 // `npm run bench`: measures, reports, checks the promised bounds. `--help` tells the options.
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { help, readOptions, UsageError } from "./options.mjs";
 
 async function main(args) {
@@ -18,9 +18,8 @@ async function main(args) {
     return 0;
   }
   if (cases.length === 0) throw new UsageError("No case matches --only; --list names them.");
-  const { measure } = await import("./measure.mjs");
   const { tables } = await import("./report/tables.mjs");
-  const report = await measure(cases, options, (line) => process.stderr.write(`${line}\n`));
+  const report = options.from === undefined ? await measured(cases, options) : await reread(options.from);
   process.stdout.write(tables(report));
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, null, 1)}\n`);
   if (options.svg !== undefined || options.docs) {
@@ -34,6 +33,26 @@ async function main(args) {
     }
   }
   return options.strict && report.bounds.some(({ met }) => met === false) ? 3 : 0;
+}
+
+async function measured(cases, options) {
+  const { measure } = await import("./measure.mjs");
+  return measure(cases, options, (line) => process.stderr.write(`${line}\n`));
+}
+
+/** A report as `--json` wrote it, judged anew. */
+async function reread(file) {
+  const { bounds } = await import("./bounds.mjs");
+  let report;
+  try {
+    report = JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw new UsageError(`--from takes a file that --json has written: ${error.message}.`);
+  }
+  if (report?.schema !== 1 || !Array.isArray(report.results)) {
+    throw new UsageError(`--from takes a file that --json has written; ${file} is none.`);
+  }
+  return { ...report, bounds: bounds(report) };
 }
 
 try {

@@ -11,6 +11,7 @@ Measures sealing, opening, keys, attestation and whole requests on this machine,
   --rounds N       rounds for each case (9, quick: 2); contenders take turns in each
   --soak N         requests of the memory test through the local router (10 000; quick: none; with --docs 100 000)
   --json FILE      write everything that was measured
+  --from FILE      measure nothing: report what an earlier --json FILE holds
   --svg FILE       draw it
   --docs           write docs/benchmarks.md and docs/benchmarks.svg
   --strict         exit with 3 when a bound is not met (otherwise it is only reported)
@@ -39,6 +40,7 @@ export function readOptions(args) {
         rounds: { type: "string" },
         soak: { type: "string" },
         json: { type: "string" },
+        from: { type: "string" },
         svg: { type: "string" },
         docs: { type: "boolean", default: false },
         strict: { type: "boolean", default: false },

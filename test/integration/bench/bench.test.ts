@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -86,7 +86,23 @@ test("a case is measured for each contender, and told as table, JSON and picture
   expect(stdout).toContain("nomyo-native");
   expect(stdout).toMatch(/seal 1 KB +not slower than the pure-Node pipeline +[\d.]+ ×/);
   expect(readFileSync(svg, "utf8")).toMatch(/^<svg [^>]*>[^]*Web Crypto, as nomyo-js[^]*<\/svg>\s*$/);
+
+  // The same report from the file, judged anew: an old verdict is not believed.
+  const { bounds } = report;
+  writeFileSync(
+    json,
+    JSON.stringify({ ...report, bounds: bounds.map((one) => ({ ...one, met: true, measured: "forged" })) }),
+  );
+  expect(await bench("--from", json)).toEqual({ code: 0, stdout, stderr: "" });
 }, 180_000);
+
+test("--from refuses what is no report", async () => {
+  for (const file of ["package.json", "README.md", "no-such-file.json"]) {
+    const { code, stdout, stderr } = await bench("--from", file);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toContain("--from takes a file that --json has written");
+  }
+});
 
 test.each([
   ["seal", { content: "ascii", size: 1024 }, "{ file: `${folder.path}/package-cjk-1024.json` }"],
