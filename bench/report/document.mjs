@@ -29,8 +29,8 @@ const method = `- Each contender of a case runs in a process of its own. Before 
   ([bench/contenders/escaped-json.mjs](../bench/contenders/escaped-json.mjs)). Neither protects keys or plaintext in memory.
 - "Web Crypto, as nomyo-js" has that client's steps: keys imported for each request, base64 a byte at a time.
 - \`openssl speed\` and Python's \`cryptography\` are the system's.
-- The private operation is judged by what the package's thread does (\`RsaOaepDecrypt4096\` of the C++ core), where that was measured; what it
-  takes from JavaScript stands beside it. With one operation at a time, waking an idle thread twice on a virtual machine is in that.
+- The private operation is judged by the medians, from JavaScript to the package's thread and back. Beside it stand the median of the
+  rounds' ratios, and what the thread itself does (\`RsaOaepDecrypt4096\` of the C++ core), where that was measured.
 - A bound that is "not shown" was not measured in this run, or the run was too short to show it.`;
 
 function table(columns, rows) {
