@@ -71,7 +71,7 @@ class Outline {
       default:
         return item;
     }
-    const toJSON = (item as { toJSON?: unknown } | bigint as { toJSON?: unknown }).toJSON;
+    const toJSON = (item as { toJSON?: unknown }).toJSON;
     if (typeof toJSON !== "function") return this.#ofShown(item, false);
     if (item instanceof SecureBuffer) return this.#take(item);
     return this.#ofShown(Reflect.apply(toJSON, item, [String(key)]), true);
