@@ -183,10 +183,12 @@ TEST(KeyWrapper, LeavesNothingInThePoolHoweverItEnds) {
     if (i % 3 == 0) Take(moved);
     // The wrapper goes, its job may be queued, running or done.
   }
-  const auto after = Quiet();
-  EXPECT_GT(after.total_allocations, before.total_allocations);
-  EXPECT_EQ(after.allocations, before.allocations);
-  EXPECT_EQ(after.bytes_in_use, before.bytes_in_use);
+  // A job that was not given the processor for a while may be late with what it gives back, before and after.
+  EXPECT_TRUE(ComesTrue([&] {
+    const auto after = LockedPool::Instance().stats();
+    return after.allocations <= before.allocations && after.bytes_in_use <= before.bytes_in_use;
+  }));
+  EXPECT_GT(LockedPool::Instance().stats().total_allocations, before.total_allocations);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startCommand, runCommand, type CommandProcess } from "../../support/command-line.js";
+import { startModel } from "../../support/model-server.js";
 import { chat, fetchRaw, postPackage, type Target } from "../../support/node-client.js";
 import { nodeKeyPair, nodeSeal, type NodePackage } from "../../support/node-package.js";
 import { routerKeyFile } from "../../support/router-key.js";
@@ -18,6 +19,26 @@ afterAll(() => {
   keyFile.remove();
   rmSync(folder, { recursive: true, force: true });
 });
+
+/** Something that happens once. */
+class Gate {
+  open!: () => void;
+  readonly opened = new Promise<void>((resolve) => (this.open = resolve));
+}
+
+/** Waits until the router has a request to answer. */
+async function underWay(target: Target): Promise<void> {
+  for (;;) {
+    const health = JSON.parse((await fetchRaw(`${target.url}/healthz`)).body.toString()) as Record<string, unknown>;
+    if (health["requests_under_way"] === 1) return;
+    await sleep(10);
+  }
+}
+
+/** Waits until the router has said that it has heard the signal. */
+async function stopping(router: CommandProcess): Promise<void> {
+  while (!router.output.stderr.includes("stopping")) await sleep(10);
+}
 
 async function withRouter(
   args: readonly string[],
@@ -67,18 +88,31 @@ test("says where it listens in plain words without --json", async () => {
 });
 
 test("lets a request under way finish after SIGTERM; a second signal ends at once", async () => {
-  await withRouter(["--echo-delay", "500"], async (target, router) => {
-    const answer = chat(target, client, request);
-    await sleep(200);
-    router.child.kill("SIGTERM");
-    expect((await answer).answer.choices[0]!.message.content).toContain("QUOKKA");
-    expect(await router.ended).toBe(0);
+  const asked = new Gate();
+  const mayAnswer = new Gate();
+  const model = await startModel(async () => {
+    asked.open();
+    await mayAnswer.opened;
+    return "QUOKKA";
   });
+  try {
+    await withRouter(["--upstream", model.url], async (target, router) => {
+      const answer = chat(target, client, request);
+      await asked.opened;
+      router.child.kill("SIGTERM");
+      await stopping(router);
+      mayAnswer.open();
+      expect((await answer).answer.choices[0]!.message.content).toContain("QUOKKA");
+      expect(await router.ended).toBe(0);
+    });
+  } finally {
+    await model.stop();
+  }
   await withRouter(["--echo-delay", "60000"], async (target, router) => {
     const answer = chat(target, client, request).catch((error: unknown) => error);
-    await sleep(200);
+    await underWay(target);
     router.child.kill("SIGTERM");
-    await sleep(100);
+    await stopping(router);
     router.child.kill("SIGTERM");
     expect(await router.ended).toBe(130);
     expect(await answer).toMatchObject({ code: "ECONNRESET" });

@@ -71,11 +71,10 @@ describe("close", () => {
     // A private key of 4096 bits with its factors takes over 2 KiB; a public key that waits for the collector takes less.
     expect(during - after).toBeGreaterThan(2000);
     expect(during).toBeGreaterThan(before);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    const open = await new Promise<number>((resolve) =>
-      server.server.getConnections((_error, count) => resolve(count)),
-    );
-    expect(open).toBe(0);
+    // The server hears of it when its loop comes to it; a connection that stays open ends in the test's time-out.
+    const open = (): Promise<number> =>
+      new Promise((resolve) => server.server.getConnections((_error, count) => resolve(count)));
+    while ((await open()) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
   });
 
   it("of a client whose key is still being made: its key is wiped when it is there", async () => {
@@ -93,8 +92,7 @@ describe("a process", () => {
       `${connect()} const a = await client.create(request); console.log(a.choices[0].message.content);`,
     );
     expect(used).toMatchObject({ code: 0, stdout: "x\n", stderr: "" });
-    // Kept-alive connections and the rotation timer (24 hours) did not hold it.
-    expect(used.milliseconds).toBeLessThan(60_000);
+    // Kept-alive connections and the rotation timer (24 hours) did not hold it: it has ended.
   });
 
   it("may exit in the middle of everything", async () => {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startRouter, type AccessEntry, type Router } from "../../../lib/router/index.js";
 import { native } from "../../../lib/native.js";
+import { startModel } from "../../support/model-server.js";
 import { chat, fetchRaw, postPackage, secureHeaders } from "../../support/node-client.js";
 import { nodeKeyPair, nodeSeal } from "../../support/node-package.js";
 import { routerKeyFile } from "../../support/router-key.js";
@@ -21,23 +22,25 @@ async function underWay(router: Router): Promise<number> {
 }
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (let waited = 0; !(await condition()); waited += 10) {
-    if (waited > 10_000) throw new Error("waited in vain");
-    await sleep(10);
-  }
+  while (!(await condition())) await sleep(10);
 }
 
 test("stopping lets requests under way finish, and takes no new ones", async () => {
-  const router = await startRouter({ keyFile: keyFile.path, echoDelayMs: 500 });
+  let mayAnswer: () => void = () => undefined;
+  const answer = new Promise<string>((resolve) => (mayAnswer = () => resolve("QUOKKA")));
+  const model = await startModel(() => answer);
+  const router = await startRouter({ keyFile: keyFile.path, upstream: { url: model.url } });
   const agent = new http.Agent({ keepAlive: true });
   const first = chat(router, client, request);
   await until(async () => (await underWay(router)) === 1);
   const closing = router.close();
   expect(router.close()).toBe(closing);
   await expect(fetchRaw(`${router.url}/healthz`)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  mayAnswer();
   expect((await first).answer.choices[0]!.message.content).toContain("QUOKKA");
   await closing;
   agent.destroy();
+  await model.stop();
 });
 
 test("stopping cuts what is not finished in time", async () => {

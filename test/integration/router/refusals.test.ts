@@ -204,9 +204,7 @@ describe("what is not a good request", () => {
 });
 
 async function waitFor(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000;
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error("waited in vain");
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

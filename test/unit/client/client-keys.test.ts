@@ -73,9 +73,8 @@ test("a key that is made for a ring that has closed is wiped, and not used", asy
 
 test("the next key takes over at its time; the former is wiped when its request has ended", async () => {
   const former = await ring(200).lease(patient);
-  const begin = performance.now();
   let current = former;
-  while (current.key === former.key && performance.now() - begin < 10_000) {
+  while (current.key === former.key) {
     await new Promise((resolve) => setTimeout(resolve, 20));
     current = await keys.lease(patient);
     current.release();
@@ -91,7 +90,7 @@ test("a rotation that fails is logged with its code alone, and the present key s
   const former = await ring(100).lease(patient);
   former.release();
   generation.mockRejectedValue(ofAddon("OUT_OF_MEMORY"));
-  for (let i = 0; i < 500 && logger.error.mock.calls.length === 0; i++) await new Promise((r) => setTimeout(r, 20));
+  while (logger.error.mock.calls.length === 0) await new Promise((r) => setTimeout(r, 20));
   expect(logger.error.mock.calls).toEqual([[expect.stringContaining("stays in use"), { code: "OUT_OF_MEMORY" }]]);
   expect((await keys.lease(patient)).key).toBe(former.key);
   expect(dispose).not.toHaveBeenCalled();
