@@ -286,6 +286,13 @@ export interface NativeAddon {
    */
   openedAesKeyForForensicTest(opened: OpenedHandle): string;
 
+  // -- files (native/addon/file_lock.cc)
+  /**
+   * Locks an open file for this descriptor alone, without waiting: false when somebody else has it locked, in this process too. The lock
+   * ends when the descriptor is closed, or its process ends. `UNSUPPORTED` where the file system has no locks.
+   */
+  tryLockFile(fd: number): boolean;
+
   // -- attestation (native/addon/attestation.cc)
   /**
    * Verifies a block. `block` is a JSON text of whatever the server sent; `qualifyingData` the expected 16 bytes (or other, for quotes

@@ -79,7 +79,7 @@ async function generate({ folder, password }: Request): Promise<Result> {
   try {
     const info = native.publicKeyInfo(native.privateKeyPublic(key));
     try {
-      await savePrivateKey(folder, key, password, "required", false);
+      await savePrivateKey(folder, key, password, "required");
     } catch (error) {
       const { code, syscall } = error as NodeJS.ErrnoException;
       if (syscall === undefined) throw error;

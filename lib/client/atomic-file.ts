@@ -1,14 +1,27 @@
-import { closeSync, fsyncSync, linkSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { nodeCrypto } from "../builtins.js";
 
 /**
  * Writes a file so that it is there whole or not at all, and has its final mode from its first moment: a new file (`O_EXCL`) beside it
- * is written, flushed, and takes its name. The content never passes through memory of this function's own.
+ * is written, flushed, and takes its name. A symbolic link stays, and what it points to is replaced. The content never passes through
+ * memory of this function's own. A crash may leave the new file beside: see {@link removeLeftovers}.
  *
  * @param replace - `false`: an existing file stays and the error has the code `EEXIST`.
  */
 export function writeFileAtomically(path: string, content: Uint8Array, mode: number, replace: boolean): void {
+  if (replace && lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) path = realpathSync(path);
   const temporary = join(dirname(path), `.${basename(path)}.${nodeCrypto().randomBytes(8).toString("hex")}`);
   const file = openSync(temporary, "wx", mode);
   try {
@@ -27,6 +40,18 @@ export function writeFileAtomically(path: string, content: Uint8Array, mode: num
   }
   if (!replace) unlinkSync(temporary);
   syncFolder(dirname(path));
+}
+
+/**
+ * Removes what {@link writeFileAtomically} left beside `path` when it did not come to its end. Only for whoever knows that no other process
+ * is writing this file: under its lock.
+ */
+export function removeLeftovers(path: string): void {
+  const beginning = `.${basename(path)}.`;
+  for (const name of readdirSync(dirname(path))) {
+    if (name.length !== beginning.length + 16 || !name.startsWith(beginning)) continue;
+    if (/^[0-9a-f]+$/.test(name.slice(beginning.length))) unlinkSync(join(dirname(path), name));
+  }
 }
 
 /** The new name is on the disk only when its folder is. Windows cannot open folders and does this itself. */

@@ -1,10 +1,8 @@
-import { existsSync } from "node:fs";
-
 import { ConfigurationError } from "../errors.js";
 import { native } from "../native.js";
 import type { CancelToken, LockPolicy, PrivateKeyHandle } from "../native.js";
 import type { KeyPassword } from "./key-password.js";
-import { hasKey, keyFiles, loadPrivateKey, publicPem, savePrivateKey, writePublicKey } from "./key-store.js";
+import { hasKey, loadKeyPair, publicPem, savePrivateKey } from "./key-store.js";
 import type { StoredKey } from "./key-store.js";
 import type { Logger } from "./logger.js";
 import { fromNative } from "./native-error.js";
@@ -42,14 +40,17 @@ class SharedKey {
   readonly #publicKeyHeader: string;
   /** When it is due to be replaced, on the monotonic clock. */
   readonly dueAt: number;
+  /** Which file of the key folder it is. */
+  readonly version: string | undefined;
   #users = 0;
   #retired = false;
 
-  constructor(key: PrivateKeyHandle, dueAt: number) {
+  constructor({ key, version }: StoredKey, dueAt: number) {
     this.key = key;
     this.publicPem = publicPem(key);
     this.#publicKeyHeader = encodeURIComponent(this.publicPem);
     this.dueAt = dueAt;
+    this.version = version;
   }
 
   lease(): KeyLease {
@@ -123,6 +124,9 @@ export class ClientKeys {
       throw closed();
     }
     this.#current?.retire();
+    // Made to follow the former one.
+    this.#next?.retire();
+    this.#next = undefined;
     this.#current = this.#share(stored);
     this.#schedule();
   }
@@ -153,34 +157,32 @@ export class ClientKeys {
   async #loadOrGenerate(): Promise<StoredKey> {
     const { keyDir, keyPassword, policy } = this.#options;
     if (keyDir === undefined) return generate(policy, this.#token, true);
-    const files = keyFiles(keyDir);
     if (!hasKey(keyDir)) {
       const made = await generate(policy, this.#token, true);
       try {
-        await savePrivateKey(keyDir, made.key, keyPassword, policy, false);
-        return made;
+        return { ...made, version: await savePrivateKey(keyDir, made.key, keyPassword, policy) };
       } catch (error) {
         native.privateKeyDispose(made.key);
         // Another process was faster: its key is the folder's.
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw storeError(keyDir, error);
       }
     }
-    const publicKey = existsSync(files.publicKey) ? files.publicKey : undefined;
-    const stored = await loadPrivateKey(files.privateKey, publicKey, keyPassword, policy);
+    return this.#loadStored(keyDir);
+  }
+
+  async #loadStored(keyDir: string): Promise<StoredKey> {
     try {
-      if (publicKey === undefined) writePublicKey(files.publicKey, stored.key);
+      return await loadKeyPair(keyDir, this.#options.keyPassword, this.#options.policy);
     } catch (error) {
-      native.privateKeyDispose(stored.key);
       throw storeError(keyDir, error);
     }
-    return stored;
   }
 
   #share(stored: StoredKey): SharedKey {
     const interval = this.#options.keyRotationInterval;
     // A key from a file is as old as the file; one with a date in the future as young as can be.
     const age = Math.max(0, Date.now() - stored.writtenAt);
-    return new SharedKey(stored.key, interval === 0 ? Infinity : performance.now() + interval - age);
+    return new SharedKey(stored, interval === 0 ? Infinity : performance.now() + interval - age);
   }
 
   #schedule(): void {
@@ -204,13 +206,10 @@ export class ClientKeys {
       this.#schedule();
       return;
     }
-    const { keyDir, keyPassword, policy } = this.#options;
-    let made: StoredKey | undefined;
+    let made: StoredKey;
     try {
-      made = await generate(policy, this.#token, true);
-      if (keyDir !== undefined && !this.#closed) await savePrivateKey(keyDir, made.key, keyPassword, policy, true);
+      made = await this.#successor();
     } catch (error) {
-      if (made !== undefined) native.privateKeyDispose(made.key);
       if (this.#closed) return;
       const { code } = error as { code?: string };
       this.#logger.error("The client's key could not be replaced in time; the present one stays in use.", { code });
@@ -221,9 +220,32 @@ export class ClientKeys {
       native.privateKeyDispose(made.key);
       return;
     }
+    this.#next?.retire();
     this.#next = this.#share(made);
     // A little late rather than early: a timer may fire a fraction of a millisecond before its time.
     this.#after(due - performance.now() + 2, () => this.#swapIfDue());
+  }
+
+  /**
+   * The key that comes after the current one: a new one, or, of a folder that other processes use too, the one that the first of them has
+   * made.
+   */
+  async #successor(): Promise<StoredKey> {
+    const { keyDir, keyPassword, policy } = this.#options;
+    const former = this.#current?.version;
+    const made = await generate(policy, this.#token, true);
+    if (keyDir === undefined || this.#closed) return made;
+    let version: string | undefined;
+    try {
+      // A key that came from elsewhere (`use`) is in no file: the folder's own takes over from it.
+      version = await savePrivateKey(keyDir, made.key, keyPassword, policy, former ?? "none");
+      if (version !== undefined) return { ...made, version };
+    } catch (error) {
+      native.privateKeyDispose(made.key);
+      throw error;
+    }
+    native.privateKeyDispose(made.key);
+    return this.#loadStored(keyDir);
   }
 
   #swapIfDue(): void {

@@ -1,10 +1,21 @@
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, readSync, unlinkSync } from "node:fs";
-import { join } from "node:path";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  unlinkSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 
 import { ConfigurationError, SecurityError } from "../errors.js";
 import { native } from "../native.js";
 import type { BufferHandle, LockPolicy, PrivateKeyHandle } from "../native.js";
-import { writeFileAtomically } from "./atomic-file.js";
+import { removeLeftovers, writeFileAtomically } from "./atomic-file.js";
+import { withFileLock } from "./file-lock.js";
 import { MIN_PASSWORD_BYTES, withPassword } from "./key-password.js";
 import type { KeyPassword } from "./key-password.js";
 import { fromNative } from "./native-error.js";
@@ -12,10 +23,12 @@ import { fromNative } from "./native-error.js";
 /** A PEM file of a key is a few KiB. */
 const MAX_FILE_BYTES = 65_536;
 
-/** A private key read from a file, and when that file was written (milliseconds since 1970). */
+/** A private key, when it was made (milliseconds since 1970; a file's: when that was written), and which file it is, if it is one. */
 export interface StoredKey {
   readonly key: PrivateKeyHandle;
   readonly writtenAt: number;
+  /** Tells this content of the file from another one, of whichever process. */
+  readonly version?: string | undefined;
 }
 
 /** The two files of PROTOCOL section 6 in one folder. */
@@ -37,10 +50,42 @@ export function hasKey(folder: string): boolean {
 }
 
 /**
+ * Runs `work` while no other process of this package changes the pair in `folder`. The two files cannot be replaced in one step: only under
+ * this lock do they belong together for certain.
+ */
+async function withFolderLock<T>(folder: string, work: () => T | Promise<T>): Promise<T> {
+  return withFileLock(join(folder, ".lock"), "keyDir", work);
+}
+
+/**
+ * Loads the pair in a folder as {@link loadPrivateKey} does, and makes a public key file that is missing anew. Another process may replace
+ * the pair meanwhile: what comes is the former or the latter.
+ */
+export async function loadKeyPair(
+  folder: string,
+  password: KeyPassword | undefined,
+  policy: LockPolicy,
+): Promise<StoredKey> {
+  const { privateKey, publicKey } = keyFiles(folder);
+  if (existsSync(publicKey)) return loadPrivateKey(privateKey, publicKey, password, policy);
+  return withFolderLock(folder, async () => {
+    const beside = existsSync(publicKey);
+    const stored = await loadOnce(privateKey, beside ? publicKey : undefined, password, policy);
+    try {
+      if (!beside) writePublicKey(publicKey, stored.key);
+    } catch (error) {
+      native.privateKeyDispose(stored.key);
+      throw error;
+    }
+    return stored;
+  });
+}
+
+/**
  * Reads a private key (PKCS#8 or PKCS#1 PEM, RSA of 2048 bits or more) straight into locked memory.
  *
- * Refused, each with a `SecurityError` that says what to do: a file that others may read, one that is not such a key, a wrong password,
- * a public key file that does not belong to it.
+ * Refused, each with a `SecurityError` that says what to do: a file that others may read or that is another account's, one in a folder that
+ * others may write to, one that is not such a key, a wrong password, a public key file that does not belong to it.
  *
  * @param publicKeyPath - Checked when given; must exist then.
  */
@@ -50,7 +95,23 @@ export async function loadPrivateKey(
   password: KeyPassword | undefined,
   policy: LockPolicy,
 ): Promise<StoredKey> {
-  const { pem, writtenAt } = readIntoPool(privateKeyPath, policy);
+  try {
+    return await loadOnce(privateKeyPath, publicKeyPath, password, policy);
+  } catch (error) {
+    // Perhaps the one file was read before another process replaced the pair, and the other one after it.
+    if (publicKeyPath === undefined || dirname(publicKeyPath) !== dirname(privateKeyPath)) throw error;
+    if ((error as { code?: unknown }).code !== "KEY_MISMATCH" && existsSync(publicKeyPath)) throw error;
+    return withFolderLock(dirname(privateKeyPath), () => loadOnce(privateKeyPath, publicKeyPath, password, policy));
+  }
+}
+
+async function loadOnce(
+  privateKeyPath: string,
+  publicKeyPath: string | undefined,
+  password: KeyPassword | undefined,
+  policy: LockPolicy,
+): Promise<StoredKey> {
+  const { pem, writtenAt, version } = readIntoPool(privateKeyPath, policy);
   let key: PrivateKeyHandle;
   try {
     const foreign = isForeignForm(pem);
@@ -70,22 +131,24 @@ export async function loadPrivateKey(
     native.privateKeyDispose(key);
     throw error;
   }
-  return { key, writtenAt };
+  return { key, writtenAt, version };
 }
 
 /**
  * Writes a key pair into a folder, which is made with mode 0700 if need be: `private_key.pem` with mode 0600 (encrypted under the
  * password if there is one, PBES2 with AES-256-CBC), `public_key.pem` with mode 0644.
  *
- * @param replace - `false`: when there is a private key already, nothing is changed and the error has the code `EEXIST`.
+ * @param replaces - The `version` of the key that this one takes the place of. Undefined: when there is a private key already, nothing is
+ *   changed and the error has the code `EEXIST`.
+ * @returns the `version` of the written file, or undefined when the folder holds another key than `replaces` by now, which stays.
  */
 export async function savePrivateKey(
   folder: string,
   key: PrivateKeyHandle,
   password: KeyPassword | undefined,
   policy: LockPolicy,
-  replace: boolean,
-): Promise<void> {
+  replaces?: string,
+): Promise<string | undefined> {
   const pem = await withPassword(password, policy, async (secret) => {
     if (secret !== null && secret.length < MIN_PASSWORD_BYTES) {
       throw new ConfigurationError(
@@ -102,19 +165,54 @@ export async function savePrivateKey(
   const files = keyFiles(folder);
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    // A public key that is missing is made again from the private one; one that does not fit is refused. So a crash between the
-    // steps must leave none rather than a wrong one.
-    if (replace && existsSync(files.publicKey)) unlinkSync(files.publicKey);
-    const view = native.bufferView(pem);
-    try {
-      writeFileAtomically(files.privateKey, view, 0o600, replace);
-    } finally {
-      native.bufferReleaseView(pem, view);
-    }
-    writePublicKey(files.publicKey, key);
+    checkFolder(folder);
+    return await withFolderLock(folder, () => {
+      const present = versionOf(files.privateKey);
+      if (replaces !== undefined && present !== undefined && present !== replaces) return undefined;
+      removeLeftovers(files.privateKey);
+      removeLeftovers(files.publicKey);
+      // A public key that is missing is made again from the private one; one that does not fit is refused. So a crash between the
+      // steps must leave none rather than a wrong one.
+      if (replaces !== undefined && existsSync(files.publicKey)) unlinkSync(files.publicKey);
+      const view = native.bufferView(pem);
+      try {
+        writeFileAtomically(files.privateKey, view, 0o600, replaces !== undefined);
+      } finally {
+        native.bufferReleaseView(pem, view);
+      }
+      writePublicKey(files.publicKey, key);
+      return versionOf(files.privateKey);
+    });
   } finally {
     native.bufferDispose(pem);
   }
+}
+
+/** A rename gives the name another inode, and the time of writing tells it from one that is used again. */
+function versionOf(path: string): string | undefined {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat === undefined ? undefined : `${stat.dev}:${stat.ino}:${stat.mtimeNs}`;
+}
+
+/** Whoever may write to a folder can put his own key in the place of the one in it. (In a sticky one, like /tmp, he cannot.) */
+function checkFolder(folder: string): void {
+  if (process.platform === "win32") return;
+  const { mode, uid } = statSync(folder);
+  if ((mode & 0o022) !== 0 && (mode & 0o1000) === 0) {
+    throw new SecurityError(
+      `Others than its owner may replace files in ${folder}, which holds a private key. Run: chmod go-w ${folder}`,
+      "KEY_PERMISSIONS",
+    );
+  }
+  checkOwner(folder, uid);
+}
+
+function checkOwner(path: string, uid: number): void {
+  if (uid === 0 || uid === process.geteuid?.()) return;
+  throw new SecurityError(
+    `${path} belongs to another account (uid ${uid}), which can change it. Run as that account, or: chown ${process.geteuid?.()} ${path}`,
+    "KEY_PERMISSIONS",
+  );
 }
 
 /** Writes the public half beside a private key that is there. */
@@ -127,26 +225,30 @@ export function publicPem(key: PrivateKeyHandle): string {
   return native.publicKeyInfo(native.privateKeyPublic(key)).pem;
 }
 
-function readIntoPool(path: string, policy: LockPolicy): { pem: BufferHandle; writtenAt: number } {
+function readIntoPool(path: string, policy: LockPolicy): { pem: BufferHandle; writtenAt: number; version: string } {
   let file: number;
   try {
+    checkFolder(dirname(path));
     file = openSync(path, "r");
   } catch (error) {
+    if (error instanceof SecurityError) throw error;
     throw unreadable(path, error);
   }
   try {
     // Asked of the open file, not of its name: the name could mean another file a moment later.
-    const { mode, size, mtimeMs } = fstatSync(file);
+    const { mode, size, mtimeMs, uid } = fstatSync(file);
+    const { dev, ino, mtimeNs } = fstatSync(file, { bigint: true });
     if (process.platform !== "win32" && (mode & 0o077) !== 0) {
       throw new SecurityError(
         `${path} holds a private key, and others than its owner may read it. Run: chmod 600 ${path}`,
         "KEY_PERMISSIONS",
       );
     }
+    if (process.platform !== "win32") checkOwner(path, uid);
     if (size === 0 || size > MAX_FILE_BYTES) {
       throw new SecurityError(`${path} is not a PEM file of a private key: it has ${size} bytes.`, "KEY_FORMAT");
     }
-    return { pem: readAll(file, size, path, policy), writtenAt: mtimeMs };
+    return { pem: readAll(file, size, path, policy), writtenAt: mtimeMs, version: `${dev}:${ino}:${mtimeNs}` };
   } finally {
     closeSync(file);
   }

@@ -1,14 +1,26 @@
-import { mkdirSync, readFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { mkdirSync, readFileSync, realpathSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 
 import { ConfigurationError } from "../errors.js";
-import { writeFileAtomically } from "./atomic-file.js";
+import { removeLeftovers, writeFileAtomically } from "./atomic-file.js";
+import { withFileLock } from "./file-lock.js";
 
 const header = "# Keys of servers, one a line: base URL, SHA-256 of the key's SubjectPublicKeyInfo in hex.\n";
+const option = "serverKey.knownServersFile";
+
+/** What the file says of one server. */
+export interface KnownServer {
+  readonly base: string;
+  /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex. */
+  readonly fingerprint: string;
+  /** The number of its line, from 1. */
+  readonly line: number;
+}
 
 /**
- * The keys of servers seen before, in a file, like OpenSSH's `known_hosts`. One line for each base URL. Written whole and atomically,
- * mode 0600; read anew each time, so that what another process has learned counts too.
+ * The keys of servers seen before, in a file, like OpenSSH's `known_hosts`. One line for each base URL. Read anew each time, so that what
+ * another process has learned counts too. Changed under a lock, whole and atomically, mode 0600: no process loses what another one
+ * wrote, comments and symbolic links stay.
  */
 export class KnownServersFile {
   readonly path: string;
@@ -17,42 +29,74 @@ export class KnownServersFile {
     this.path = resolve(path);
   }
 
-  /** The fingerprint remembered for `base` and the number of its line, or undefined. */
-  find(base: string): { readonly fingerprint: string; readonly line: number } | undefined {
-    return this.#read().find((entry) => entry.base === base);
+  /** What is remembered for `base`, or undefined. */
+  find(base: string): KnownServer | undefined {
+    return entriesOf(this.#read(), this.path).find((entry) => entry.base === base);
   }
 
-  /** Remembers a key. There must be none for this server yet: a known key is only ever replaced by a person. */
-  add(base: string, fingerprint: string): void {
-    const entries = this.#read();
-    if (entries.some((entry) => entry.base === base)) throw new Error("This server is already known.");
-    const lines = [...entries, { base, fingerprint }].map((entry) => `${entry.base} sha256:${entry.fingerprint}\n`);
-    mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
-    writeFileAtomically(this.path, Buffer.from(header + lines.join("")), 0o600, true);
-  }
-
-  #read(): { base: string; fingerprint: string; line: number }[] {
-    let text: string;
+  /**
+   * Remembers a key, unless there is one for this server already: a known key is only ever replaced by a person.
+   *
+   * @returns what is remembered afterwards: another fingerprint when another process was faster with another key.
+   */
+  async remember(base: string, fingerprint: string): Promise<KnownServer> {
     try {
-      text = readFileSync(this.path, "utf8");
+      mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
+      const target = this.#target();
+      const lock = join(dirname(target), `.${basename(target)}.lock`);
+      return await withFileLock(lock, option, () => {
+        const text = this.#read();
+        const known = entriesOf(text, this.path).find((entry) => entry.base === base);
+        if (known !== undefined) return known;
+        removeLeftovers(target);
+        const before = text === "" ? header : text.endsWith("\n") ? text : `${text}\n`;
+        writeFileAtomically(target, Buffer.from(`${before}${base} sha256:${fingerprint}\n`), 0o600, true);
+        return { base, fingerprint, line: before.split("\n").length };
+      });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+      const { code, syscall } = error as NodeJS.ErrnoException;
+      if (syscall === undefined) throw error;
       throw new ConfigurationError(
-        "serverKey.knownServersFile",
+        option,
+        `${this.path} cannot be written (${code ?? "unknown"}). Without it the server's key would be trusted anew each time.`,
+      );
+    }
+  }
+
+  /** The file itself, where the path is a symbolic link to it. */
+  #target(): string {
+    try {
+      return realpathSync(this.path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return this.path;
+      throw error;
+    }
+  }
+
+  #read(): string {
+    try {
+      return readFileSync(this.path, "utf8");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+      throw new ConfigurationError(
+        option,
         `${this.path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"}). Without it a changed server key would go unnoticed.`,
       );
     }
-    return text.split("\n").flatMap((content, index) => {
-      if (content.trim() === "" || content.startsWith("#")) return [];
-      const match = /^(\S+) sha256:([0-9a-f]{64})$/.exec(content.trimEnd());
-      // A line that is not understood might be the one that should have protected this server.
-      if (match?.[1] === undefined || match[2] === undefined) {
-        throw new ConfigurationError(
-          "serverKey.knownServersFile",
-          `Line ${index + 1} of ${this.path} is not "URL sha256:HEX". Correct or remove it.`,
-        );
-      }
-      return [{ base: match[1], fingerprint: match[2], line: index + 1 }];
-    });
   }
+}
+
+function entriesOf(text: string, path: string): KnownServer[] {
+  return text.split("\n").flatMap((content, index) => {
+    if (content.trim() === "" || content.startsWith("#")) return [];
+    const match = /^(\S+) sha256:([0-9a-f]{64})$/.exec(content.trimEnd());
+    // A line that is not understood might be the one that should have protected this server.
+    if (match?.[1] === undefined || match[2] === undefined) {
+      throw new ConfigurationError(
+        option,
+        `Line ${index + 1} of ${path} is not "URL sha256:HEX". Correct or remove it.`,
+      );
+    }
+    return [{ base: match[1], fingerprint: match[2], line: index + 1 }];
+  });
 }

@@ -44,7 +44,7 @@ export class SecureCompletionClient implements AsyncDisposable {
     const { policy } = this.#channel.options;
     const made = await generate(policy);
     try {
-      if (saveToFile) await savePrivateKey(keyDir, made.key, password, policy, false);
+      if (saveToFile) await savePrivateKey(keyDir, made.key, password, policy);
     } catch (error) {
       native.privateKeyDispose(made.key);
       const { code, syscall } = error as NodeJS.ErrnoException;

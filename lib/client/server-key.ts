@@ -88,8 +88,8 @@ export class ServerKeyCache {
 
   #start(): Flight {
     const controller = new AbortController();
-    const promise = this.#fetchPem(controller.signal).then((pem) => {
-      const key = this.#accept(pem);
+    const promise = this.#fetchPem(controller.signal).then(async (pem) => {
+      const key = await this.#accept(pem);
       this.#cached = { key, until: performance.now() + this.#policy.cacheTtl };
       return key;
     });
@@ -99,7 +99,7 @@ export class ServerKeyCache {
   }
 
   /** Every check of PROTOCOL section 5, in the order: is it a key, is it a pinned one, is it the known one. */
-  #accept(pem: string): ServerKey {
+  async #accept(pem: string): Promise<ServerKey> {
     let key: ServerKey;
     try {
       const handle = native.importPublicKey(pem, this.#policy.minBits);
@@ -120,7 +120,7 @@ export class ServerKeyCache {
         );
       }
     } else if (knownServers !== undefined) {
-      this.#checkKnown(knownServers, fingerprint);
+      await this.#checkKnown(knownServers, fingerprint);
     } else if (this.#remembered !== undefined && this.#remembered !== fingerprint) {
       this.#logger.warn("The server's key has changed; no fingerprint is pinned, so the new one is used.", {
         server: this.#base,
@@ -134,15 +134,16 @@ export class ServerKeyCache {
     return key;
   }
 
-  #checkKnown(file: KnownServersFile, fingerprint: string): void {
-    const known = file.find(this.#base);
+  async #checkKnown(file: KnownServersFile, fingerprint: string): Promise<void> {
+    let known = file.find(this.#base);
     if (known === undefined) {
-      file.add(this.#base, fingerprint);
+      known = await file.remember(this.#base, fingerprint);
       this.#logger.info("The server's key was not known and is remembered now.", {
         server: this.#base,
-        key: fingerprint,
+        key: known.fingerprint,
       });
-    } else if (known.fingerprint !== fingerprint) {
+    }
+    if (known.fingerprint !== fingerprint) {
       this.#publish("known-mismatch", fingerprint, known.fingerprint);
       throw new SecurityError(
         `The key of ${this.#base} has changed from ${known.fingerprint} to ${fingerprint}. Nothing was sent. ` +

@@ -6,6 +6,7 @@
 #include "addon/crypto.h"
 #include "addon/envelope.h"
 #include "addon/environment.h"
+#include "addon/file_lock.h"
 #include "addon/job.h"
 #include "addon/memory.h"
 
@@ -21,6 +22,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Environment::Attach(env);
   InitJob(env, exports);
   InitCrypto(env, exports);
+  InitFileLock(env, exports);
   InitEnvelope(env, exports);
   if (env.IsExceptionPending()) return exports;
   InitAttestation(env, exports);

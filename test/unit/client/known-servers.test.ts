@@ -1,8 +1,20 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { writeFileAtomically } from "../../../lib/client/atomic-file.js";
+import { withFileLock } from "../../../lib/client/file-lock.js";
 import { KnownServersFile } from "../../../lib/client/known-servers.js";
 import { ConfigurationError } from "../../../lib/errors.js";
 
@@ -16,27 +28,28 @@ const a = "a".repeat(64);
 const b = "b".repeat(64);
 
 describe("KnownServersFile", () => {
-  it("remembers one key for each server, across objects, in a file of mode 0600", () => {
+  it("remembers one key for each server, across objects, in a file of mode 0600", async () => {
     const path = join(folder, "new", "known_servers");
     const file = new KnownServersFile(path);
     expect(file.find("https://one.example")).toBeUndefined();
-    file.add("https://one.example", a);
-    file.add("https://two.example", b);
-    expect(new KnownServersFile(path).find("https://one.example")).toEqual({
-      base: "https://one.example",
-      fingerprint: a,
-      line: 2,
-    });
+    const entry = { base: "https://one.example", fingerprint: a, line: 2 };
+    expect(await file.remember("https://one.example", a)).toEqual(entry);
+    await file.remember("https://two.example", b);
+    expect(new KnownServersFile(path).find("https://one.example")).toEqual(entry);
     expect(new KnownServersFile(path).find("https://two.example")).toMatchObject({ fingerprint: b, line: 3 });
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(statSync(join(folder, "new")).mode & 0o777).toBe(0o700);
     expect(readdirSync(join(folder, "new"))).toEqual(["known_servers"]);
   });
 
-  it("never replaces a known key", () => {
+  it("never replaces a known key, and says which it is", async () => {
     const file = new KnownServersFile(join(folder, "k"));
-    file.add("https://one.example", a);
-    expect(() => file.add("https://one.example", b)).toThrow(/already known/);
+    await file.remember("https://one.example", a);
+    expect(await file.remember("https://one.example", b)).toEqual({
+      base: "https://one.example",
+      fingerprint: a,
+      line: 2,
+    });
     expect(file.find("https://one.example")?.fingerprint).toBe(a);
   });
 
@@ -49,6 +62,69 @@ describe("KnownServersFile", () => {
 
   it("refuses a file that cannot be read", () => {
     expect(() => new KnownServersFile(folder).find("https://one.example")).toThrow(/EISDIR/);
+  });
+});
+
+describe("KnownServersFile keeps", () => {
+  it("comments, blank lines, and a last line without its end", async () => {
+    const path = join(folder, "k");
+    writeFileSync(path, `# of the ward\n\nhttps://one.example sha256:${a}\n# the laboratory`);
+    expect(await new KnownServersFile(path).remember("https://two.example", b)).toMatchObject({ line: 5 });
+    expect(readFileSync(path, "utf8")).toBe(
+      `# of the ward\n\nhttps://one.example sha256:${a}\n# the laboratory\nhttps://two.example sha256:${b}\n`,
+    );
+  });
+
+  it("a symbolic link, and removes what a crash has left beside the file", async () => {
+    mkdirSync(join(folder, "etc"));
+    writeFileSync(join(folder, "etc", "servers"), "");
+    writeFileSync(join(folder, "etc", ".servers.0123456789abcdef"), "half");
+    writeFileSync(join(folder, "etc", ".servers.lock"), "");
+    symlinkSync(join(folder, "etc", "servers"), join(folder, "k"));
+    await new KnownServersFile(join(folder, "k")).remember("https://one.example", a);
+    expect(lstatSync(join(folder, "k")).isSymbolicLink()).toBe(true);
+    expect(readdirSync(join(folder, "etc"))).toEqual(["servers"]);
+    expect(readFileSync(join(folder, "etc", "servers"), "utf8")).toContain(`https://one.example sha256:${a}\n`);
+  });
+});
+
+describe("withFileLock", () => {
+  it("lets one after the other in, and leaves no file", async () => {
+    const lock = join(folder, "lock");
+    let inside = 0;
+    const visits = Array.from({ length: 5 }, () =>
+      withFileLock(lock, "keyDir", async () => {
+        expect(++inside).toBe(1);
+        await new Promise(setImmediate);
+        inside--;
+      }),
+    );
+    await Promise.all(visits);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it("gives up with an error that names the file when it stays held", async () => {
+    const lock = join(folder, "lock");
+    let leave: () => void = () => undefined;
+    const held = withFileLock(lock, "keyDir", () => new Promise<void>((resolve) => (leave = resolve)));
+    const late = withFileLock(lock, "keyDir", () => undefined, 50);
+    await expect(late).rejects.toThrow(ConfigurationError);
+    await expect(late).rejects.toThrow(`has held ${lock}`);
+    leave();
+    await held;
+    await withFileLock(lock, "keyDir", () => undefined, 0);
+  });
+
+  it("ends with its work, also with one that fails", async () => {
+    const lock = join(folder, "lock");
+    await expect(withFileLock(lock, "keyDir", () => Promise.reject(new Error("no")))).rejects.toThrow("no");
+    await withFileLock(lock, "keyDir", () => undefined, 0);
+  });
+
+  it("is never taken through a symbolic link", async () => {
+    symlinkSync(join(folder, "elsewhere"), join(folder, "lock"));
+    await expect(withFileLock(join(folder, "lock"), "keyDir", () => undefined)).rejects.toThrow(/ELOOP/);
+    expect(readdirSync(folder)).toEqual(["lock"]);
   });
 });
 
