@@ -26,7 +26,7 @@ export interface AttestorSettings {
   readonly timeoutMs: number;
   /** Milliseconds between attempts to open a TPM that is gone. */
   readonly reopenMs: number;
-  /** Told when the TPM goes away and when it comes back: one sentence for the operator. */
+  /** Told when the TPM goes away, when it comes back, and of a persistent AIK without noDA: one sentence for the operator. */
   readonly log: (message: string) => void;
 }
 
@@ -57,15 +57,23 @@ export class Attestor {
 
   /**
    * Makes a trial quote, so that a wrong `tcti` or key is found at start; rejects with the addon's error, or with a `ConfigurationError`
-   * when the first certificate is not the AIK's: every client would refuse such a chain.
+   * when the first certificate is not the AIK's: every client would refuse such a chain. A persistent AIK under dictionary-attack
+   * protection is used, with a word to the log.
    */
   async start(): Promise<void> {
     const block = await this.#inTime(this.#make(qualifyingDataOf("start")));
-    const [certificate] = this.#settings.certificateChain;
+    const { certificateChain, quote, log } = this.#settings;
+    const [certificate] = certificateChain;
     if (certificate !== undefined && !isOf(certificate, parseTpmAttestation(block).aik.pem)) {
       throw new ConfigurationError(
         "tpm.certificateChain",
         "The first certificate of the AIK's chain (--aik-cert-chain) is not for the key at the persistent handle.",
+      );
+    }
+    if (quote.persistentHandle !== undefined && !parseTpmAttestation(block).aik.attributes.includes("noDA")) {
+      log(
+        "the persistent AIK lacks noDA: each power cut after a quote counts against the TPM's dictionary-attack limit, and a lockout " +
+          "hits every other user of the TPM, disk encryption included; make the AIK anew with noDA",
       );
     }
     this.#working = true;

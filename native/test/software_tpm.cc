@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
@@ -57,12 +58,36 @@ void SoftwareTpm::Thaw() {
 }
 
 void SoftwareTpm::Stop() {
+  End(SIGTERM);
+}
+
+void SoftwareTpm::CutPower() {
+  End(SIGKILL);
+}
+
+void SoftwareTpm::End(int signal) {
   if (pid_ <= 0) return;
-  kill(pid_, SIGTERM);
+  kill(pid_, signal);
   waitpid(pid_, nullptr, 0);
   pid_ = -1;
   std::filesystem::remove(folder_ + "/sock");
   std::filesystem::remove(folder_ + "/sock.ctrl");
+}
+
+std::pair<int, bool> SoftwareTpm::Lockout() const {
+  const std::string command = "TPM2TOOLS_TCTI=" + tcti() + " tpm2_getcap properties-variable";
+  FILE* tool = popen(command.c_str(), "r");
+  if (tool == nullptr) throw std::runtime_error("tpm2_getcap cannot be started");
+  unsigned counter = 0;
+  int locked = 0;
+  int found = 0;
+  char line[200];
+  while (std::fgets(line, sizeof line, tool) != nullptr) {
+    found += std::sscanf(line, " TPM2_PT_LOCKOUT_COUNTER: %x", &counter) == 1 ? 1 : 0;
+    found += std::sscanf(line, " inLockout: %d", &locked) == 1 ? 1 : 0;
+  }
+  if (pclose(tool) != 0 || found != 2) throw std::runtime_error("tpm2_getcap does not say what it should");
+  return {static_cast<int>(counter), locked == 1};
 }
 
 }  // namespace nomyo::test

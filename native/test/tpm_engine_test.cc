@@ -73,6 +73,21 @@ TEST_F(TpmEngine, LeavesNoKeyInTheTpm) {
   for (int i = 0; i < 10; ++i) EXPECT_EQ(CodeOnTpm(Forgery()), "ok");
 }
 
+TEST_F(TpmEngine, IsNoReasonForALockoutWhenThePowerIsCut) {
+  // The server's key has its own attributes, noDA or not: checking a signature uses no authorization of it.
+  for (const std::uint32_t no_da : {0U, test::kNoDa}) {
+    Forgery forgery;
+    forgery.attributes |= no_da;
+    EXPECT_EQ(CodeOnTpm(forgery), "ok");
+    EXPECT_EQ(engine_->count(EngineVerdict::kValid), 1u);
+    connection_.reset();
+    tpm_.CutPower();
+    tpm_.Start();
+    EXPECT_EQ(tpm_.Lockout(), std::pair(0, false));
+    SetUp();
+  }
+}
+
 TEST_F(TpmEngine, AgreesOnBlocksWithAFlippedBit) {
   // A TPM takes milliseconds, so of the many bits of RSA's structures one in `stride`, which divides no field's length.
   const struct {

@@ -98,6 +98,42 @@ TEST_F(TpmQuote, LeavesNoKeyInTheTpm) {
   EXPECT_TRUE(Make({}));
 }
 
+// In a TPM that forgives nothing meanwhile: four tries, then a lockout.
+void SetFourTries(const test::SoftwareTpm& tpm) {
+  const std::string command =
+      "TPM2TOOLS_TCTI=" + tpm.tcti() + " tpm2_dictionarylockout -s -n 4 -t 100000 -l 100000 >/dev/null";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+}
+
+TEST_F(TpmQuote, IsNoReasonForALockoutWhenThePowerIsCut) {
+  connection_.reset();  // swtpm serves one at a time
+  SetFourTries(tpm_);
+  for (const AikAlgorithm aik : {AikAlgorithm::kEccP256, AikAlgorithm::kRsa2048Rsassa, AikAlgorithm::kRsa2048Rsapss}) {
+    SetUp();
+    const auto quote = Make({.aik = aik});
+    ASSERT_TRUE(quote) << quote.error().message;
+    connection_.reset();
+    tpm_.CutPower();
+    tpm_.Start();
+    EXPECT_EQ(tpm_.Lockout(), std::pair(0, false));
+  }
+}
+
+TEST_F(TpmQuote, IsMadeByATpmThatOthersHaveLockedOut) {
+  connection_.reset();
+  SetFourTries(tpm_);
+  const std::string tools = "TPM2TOOLS_TCTI=" + tpm_.tcti() + " ";
+  const std::string at = tpm_.folder();
+  const std::string guess = tools + "tpm2_createprimary -Q -C o -p right -c " + at +
+                            "/key.ctx && for i in 1 2 3 4; do " + tools + "tpm2_create -Q -C " + at +
+                            "/key.ctx -P wrong 2>/dev/null; " + tools + "tpm2_flushcontext -t; done";
+  ASSERT_EQ(std::system(guess.c_str()), 0);
+  ASSERT_TRUE(tpm_.Lockout().second);
+  SetUp();
+  const auto quote = Make({});
+  EXPECT_TRUE(quote) << quote.error().message;
+}
+
 TEST_F(TpmQuote, ReadsAllPcrsOfSeveralBanksInOrder) {
   const auto quote = Make({.pcrs = "sha384:23,0+sha256:0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23"});
   ASSERT_TRUE(quote) << quote.error().message;

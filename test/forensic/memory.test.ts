@@ -1,6 +1,7 @@
 /**
  * The proof that no secret stands in memory which is not the pool's: a client is stopped at three moments of a request, and everything that
- * root can read of it is searched for its secrets; then it is made to dump core, and the dump is searched.
+ * root can read of it is searched for its secrets, and so are the diagnostic report and the heap snapshot that it is made to write; then it
+ * is made to dump core, and the dump is searched, with the registers of all its threads.
  *
  * The secrets are known from elsewhere: the router says which AES key it unwrapped, the answer's is unwrapped here with the client's key
  * file, whose numbers and password are known, and the texts are random.
@@ -12,15 +13,25 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { dumpCore, dumpsCore } from "../support/core-dump.js";
 import { HeldExchange, type SealedPackage } from "../support/held-exchange.js";
-import { scanCore, scanProcess, whyNotReadable, type Patterns, type ProcessScan } from "../support/memory-scan.js";
+import {
+  outsidePool,
+  scanCore,
+  scanFiles,
+  scanProcess,
+  whyNotReadable,
+  type Patterns,
+  type Scan,
+} from "../support/memory-scan.js";
 import {
   aesKeyPatterns,
   keyFileKey,
   keystreamPatterns,
   rsaKeyPatterns,
+  secretText,
   textPatterns,
 } from "../support/secret-patterns.js";
 import { Subject, withoutMemfdSecret, type Circumstances } from "../support/subject.js";
+import { askForReports, writesReports } from "../support/watched-process.js";
 
 // Some seconds each on an idle machine; more where gdb has to make the core dump.
 jest.setTimeout(240_000);
@@ -31,9 +42,8 @@ type Phase = (typeof phases)[number];
 const keyFile = join(__dirname, "../vectors/keys/client_private.pem");
 /** 32 characters that occur nowhere else. */
 const marker = () => randomBytes(24).toString("base64url");
-/** Hundreds of KB with the marker at both ends and inside: several of the sealer's buffers, and what JSON must escape. */
-const textWith = (mark: string) =>
-  [mark, 'a "quoted"\nline → and on\n'.repeat(9000), mark, "plain text ".repeat(9000), mark].join("");
+/** Hundreds of KB, several of the sealer's buffers: one half with what JSON must escape and what Latin-1 lacks, the other plain. */
+const longText = () => secretText(200_000, "unicode") + secretText(100_000);
 
 /** What must not be found of a package whose AES key is known. */
 function packagePatterns(name: string, key: Buffer, { encrypted_payload: sealed }: SealedPackage): Patterns {
@@ -49,12 +59,13 @@ function packagePatterns(name: string, key: Buffer, { encrypted_payload: sealed 
 class Run {
   readonly folder = mkdtempSync(join(tmpdir(), "nomyo-forensic-"));
   readonly password = marker();
-  readonly prompt = marker();
-  readonly answer = marker();
+  readonly prompt = longText();
+  readonly answer = longText();
   /** No secret: put on the JavaScript heap on purpose. A scan that does not find it has not looked. */
   readonly beacon = marker();
   readonly keyDir = join(this.folder, "keys");
   readonly coreDir = join(this.folder, "core");
+  readonly reportDir = join(this.folder, "reports");
   #subject: Subject | undefined;
   #requestKey: Buffer | undefined;
 
@@ -75,6 +86,7 @@ class Run {
   /** Starts the client, which loads a key file, or makes one. */
   async start(script: string, circumstances: Circumstances, key: "loaded" | "generated"): Promise<void> {
     mkdirSync(this.coreDir);
+    mkdirSync(this.reportDir);
     mkdirSync(this.keyDir, { mode: 0o700 });
     if (key === "loaded") {
       const loaded = createPrivateKey(readFileSync(keyFile));
@@ -84,6 +96,7 @@ class Run {
     this.#subject = await Subject.start(join(__dirname, script), {
       circumstances: [...dumpsCore, ...circumstances],
       cwd: this.coreDir,
+      env: writesReports(this.reportDir),
     });
     await this.subject.call("leak", { file: this.file("beacon", this.beacon) });
     await this.subject.call("connect", {
@@ -96,15 +109,14 @@ class Run {
 
   async enter(phase: Phase): Promise<void> {
     if (phase === "held") {
-      await this.subject.call("ask", { promptFile: this.file("prompt", textWith(this.prompt)) });
+      await this.subject.call("ask", { promptFile: this.file("prompt", this.prompt) });
       const request = JSON.parse(await this.exchange.held) as { messages: { content: string }[] };
-      expect(request.messages.at(-1)!.content === textWith(this.prompt)).toBe(true);
+      expect(request.messages.at(-1)!.content === this.prompt).toBe(true);
       this.#requestKey = await this.exchange.requestAesKey();
     } else if (phase === "answered") {
-      const answer = textWith(this.answer);
-      this.exchange.release(answer);
-      const received = await this.subject.call("receive", { answerFile: this.file("answer", answer) });
-      expect(received).toBe(Buffer.byteLength(answer));
+      this.exchange.release(this.answer);
+      const received = await this.subject.call("receive", { answerFile: this.file("answer", this.answer) });
+      expect(received).toBe(Buffer.byteLength(this.answer));
     } else {
       await this.subject.call("close");
     }
@@ -130,13 +142,20 @@ class Run {
   }
 
   /** With the beacon, whose finding is checked here, and which is left out of the result. */
-  async search<Scan extends { hits: ProcessScan["hits"] }>(scan: (patterns: Patterns) => Promise<Scan>): Promise<Scan> {
+  async search<S extends Scan>(scan: (patterns: Patterns) => Promise<S>): Promise<S> {
     const found = await scan({ ...this.secrets(), beacon: textPatterns("beacon", this.beacon)["beacon (UTF-8)"]! });
     expect(found.hits.map(({ name }) => name)).toContain("beacon");
     return { ...found, hits: found.hits.filter(({ name }) => name !== "beacon") };
   }
 
   readonly searchMemory = () => this.search((patterns) => scanProcess(this.subject.pid, patterns));
+  /** A diagnostic report and a heap snapshot. */
+  readonly searchReports = async () => {
+    const files = await askForReports(this.subject.pid, this.reportDir);
+    const found = await this.search((patterns) => scanFiles(files, patterns));
+    for (const file of files) rmSync(file);
+    return found;
+  };
   readonly searchCore = async () => {
     const core = await dumpCore(this.subject, this.coreDir);
     return this.search((patterns) => scanCore(core, patterns));
@@ -159,7 +178,7 @@ beforeEach(() => {
 });
 afterEach(() => run.end());
 
-const namesOf = ({ hits }: Pick<ProcessScan, "hits">) => [...new Set(hits.map(({ name }) => name))].sort();
+const namesOf = ({ hits }: Pick<Scan, "hits">) => [...new Set(hits.map(({ name }) => name))].sort();
 
 /** What stands in the way of each mechanism here; `undefined`: nothing. */
 const unreadable = whyNotReadable();
@@ -186,7 +205,7 @@ for (const { mechanism, circumstances, reason } of mechanisms) {
       const info = await run.subject.call<{ mechanism: string; stats: { bytesLocked: number } }>("memory");
       expect(info.mechanism).toBe(mechanism);
       const scan = await run.searchMemory();
-      expect(scan.hits.filter(({ inPool }) => !inPool)).toEqual([]);
+      expect(outsidePool(scan)).toEqual([]);
       // Everything was read but what cannot be: the pool, where it is secret, and the kernel's own page of clock values.
       expect(scan.unreadable.filter(({ inPool, place }) => !inPool && !place.includes("[vvar"))).toEqual([]);
       // What counts as the pool is no more than what the package says it has locked.
@@ -209,9 +228,13 @@ for (const { mechanism, circumstances, reason } of mechanisms) {
       for (const phase of phases.slice(0, phases.indexOf(last) + 1)) {
         await run.enter(phase);
         await searchMemoryIn(phase);
+        expect((await run.searchReports()).hits).toEqual([]);
       }
       const core = await run.searchCore();
       expect(core.hits).toEqual([]);
+      // Node's own threads and the package's, each with general and vector registers.
+      expect(core.registers.general).toBeGreaterThan(4);
+      expect(core.registers.vector).toBeGreaterThanOrEqual(core.registers.general);
     });
   });
 }
@@ -235,12 +258,13 @@ describeUnless(unreadable)(named("the same search on Node's own crypto", unreada
       "request's AES key's keystream",
       "request's AES key's schedule",
     ];
-    const missingIn = ({ hits }: Pick<ProcessScan, "hits">) =>
-      kinds.filter((kind) => !hits.some(({ name }) => name === kind));
+    const missingIn = ({ hits }: Pick<Scan, "hits">) => kinds.filter((kind) => !hits.some(({ name }) => name === kind));
     expect(missingIn(await run.searchMemory())).toEqual([]);
     await run.enter("answered");
     kinds.push("answer (UTF-16)", "answer (UTF-8)", "answer's AES key", "answer's AES key's schedule");
     expect(missingIn(await run.searchMemory())).toEqual([]);
+    // A heap snapshot has the strings, and not what is in buffers.
+    expect(namesOf(await run.searchReports())).toEqual(expect.arrayContaining(["answer (UTF-8)", "password (UTF-8)"]));
     expect(missingIn(await run.searchCore())).toEqual([]);
   });
 });

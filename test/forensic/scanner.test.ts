@@ -5,11 +5,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { aesKeySchedule } from "../support/aes-key-schedule.js";
-import { scanProcess, whyNotReadable } from "../support/memory-scan.js";
-import { rsaKeyPatterns, textPatterns } from "../support/secret-patterns.js";
+import { scanFiles, scanProcess, whyNotReadable, type Pattern } from "../support/memory-scan.js";
+import { rsaKeyPatterns, secretText, textPatterns } from "../support/secret-patterns.js";
+import { WatchedProcess } from "../support/watched-process.js";
 
 const unreadable = whyNotReadable();
 const whenReadable = unreadable === undefined ? describe : describe.skip;
+
+const pattern = (bytes: Buffer): Pattern => ({ bytes, fragment: 12 });
 
 describe("patterns", () => {
   test("the key expansion gives the words of FIPS 197, A.3, and of A.1", () => {
@@ -33,11 +36,11 @@ describe("patterns", () => {
       ["p", "q", "d", "dP", "dQ", "qInv"].flatMap((n) => [`key's ${n} (bytes)`, `key's ${n} (limbs)`]),
     );
     for (const number of numbers) {
-      const pieces = patterns[number]!;
-      expect(pieces).toHaveLength(number.includes(" d ") ? 32 : 16);
-      const bytes = pieces.join("");
-      const asWritten = number.endsWith("(bytes)") ? bytes : Buffer.from(bytes, "hex").reverse().toString("hex");
-      expect(der).toContain(asWritten);
+      const [pattern, ...others] = patterns[number]!;
+      expect(others).toEqual([]);
+      const bytes = Buffer.from(pattern!.bytes);
+      expect(bytes).toHaveLength(number.includes(" d ") ? 512 : 256);
+      expect(der).toContain((number.endsWith("(bytes)") ? bytes : bytes.reverse()).toString("hex"));
     }
   });
 });
@@ -69,19 +72,34 @@ whenReadable(`the scanner${unreadable === undefined ? "" : ` (skipped: ${unreada
     }
   }
 
-  test("finds a piece at every alignment, across its own block boundaries, and says where", async () => {
-    const marks = Array.from({ length: 64 }, () => randomBytes(16));
-    // Over 16 MiB, so that the scanner's blocks end inside; the pieces lie 131 071 bytes apart, at every offset modulo 64.
+  test("finds any 12 bytes at every alignment, across its own block boundaries, and says where", async () => {
+    const marks = Array.from({ length: 64 }, () => randomBytes(40));
+    // Over 16 MiB, so that the scanner's blocks end inside; what is left of the marks lies at every offset modulo 64, and is another part of each.
     const content = Buffer.alloc(64 * 262_147 + 64);
-    marks.forEach((mark, i) => mark.copy(content, i * 262_147));
+    marks.forEach((mark, i) => mark.copy(content, i * 262_147, i % 29, (i % 29) + 12));
     const scan = await holding(content, "globalThis.kept = bytes", (pid) =>
-      scanProcess(pid, Object.fromEntries(marks.map((mark, i) => [`mark ${i}`, [mark.toString("hex")]]))),
+      scanProcess(pid, Object.fromEntries(marks.map((mark, i) => [`mark ${i}`, [pattern(mark)]]))),
     );
     expect(new Set(scan.hits.map(({ name }) => name)).size).toBe(marks.length);
-    for (const { place, inPool } of scan.hits) {
+    for (const { place, inPool, bytes } of scan.hits) {
       expect(place).toMatch(/^[0-9a-f]+-[0-9a-f]+ rw-p/);
       expect(inPool).toBe(false);
+      // More where what lies next to it is the next byte of the mark by chance.
+      expect(bytes).toBeGreaterThanOrEqual(12);
     }
+  });
+
+  test("tells once of what stands together, however long, and not of 11 bytes", async () => {
+    const secret = Buffer.from(secretText(1_500_000, "ascii"));
+    const content = join(folder, "file");
+    const other = randomBytes(64);
+    // The 11 bytes end where others begin.
+    writeFileSync(
+      content,
+      Buffer.concat([randomBytes(5), secret.subarray(3), randomBytes(9), other.subarray(7, 18), randomBytes(9)]),
+    );
+    const { hits } = await scanFiles([content], { secret: [pattern(secret)], other: [pattern(other)] });
+    expect(hits).toEqual([{ name: "secret", bytes: secret.length - 3, place: content, address: "5", inPool: false }]);
   });
 
   test("finds a JavaScript string as UTF-8 and as UTF-16, and nothing that is not there", async () => {
@@ -107,7 +125,111 @@ whenReadable(`the scanner${unreadable === undefined ? "" : ` (skipped: ${unreada
     expect(names).not.toContain("absent (UTF-16)");
   });
 
-  test("refuses a piece so short that it would be found by chance", async () => {
-    await expect(scanProcess(process.ppid, { short: ["00112233"] })).rejects.toThrow("fewer than 16 bytes");
+  test("refuses what would be found by chance, and what repeats itself", async () => {
+    const look = (bytes: Buffer, fragment: number) => scanProcess(process.ppid, { it: [{ bytes, fragment }] });
+    await expect(look(randomBytes(40), 11)).rejects.toThrow("fewer than 12 bytes");
+    await expect(look(randomBytes(11), 12)).rejects.toThrow("shorter than one fragment");
+    await expect(look(Buffer.from("some text, ".repeat(100)), 12)).rejects.toThrow("repeats itself");
+  });
+});
+
+whenReadable("a watched process", () => {
+  let watched: WatchedProcess;
+  afterEach(() => watched.end());
+
+  test("is searched in its memory, its heap snapshot and its diagnostic report", async () => {
+    const [heap, buffer, environment] = [secretText(40), secretText(40), secretText(40)];
+    const script = `process.stdin.once("data", (bytes) => {
+      globalThis.kept = [bytes.toString("latin1", 0, 43), Buffer.from(bytes.subarray(43))];
+      bytes.fill(0);
+      console.log("ready");
+    })`;
+    watched = await WatchedProcess.start(["-e", script], { env: { NOT_FOR_YOU: environment } });
+    watched.child.stdin.write(heap + buffer);
+    await watched.until(/ready/);
+    const { hits } = await watched.scan({
+      ...textPatterns("heap", heap),
+      ...textPatterns("buffer", buffer),
+      ...textPatterns("environment", environment),
+    });
+    const at = (what: string) =>
+      new Set(
+        hits
+          .filter(({ name }) => name === `${what} (UTF-8)`)
+          .map(({ place }) => /\.(json|heapsnapshot)$/.exec(place)?.[1] ?? "memory"),
+      );
+    expect(at("heap")).toEqual(new Set(["memory", "heapsnapshot"]));
+    expect(at("buffer")).toEqual(new Set(["memory"]));
+    expect(at("environment")).toEqual(new Set(["memory", "json"]));
+  });
+
+  test("has its registers searched, those of every thread", async () => {
+    // Each thread runs a loop of WebAssembly that stores its parameters again and again, so they never leave their registers: a general one
+    // of 8 bytes, and a vector of 16. In memory, the module splits them with what it stores between.
+    const script = `
+      const { Worker, isMainThread, workerData } = require("node:worker_threads");
+      // (module (import "e" "m" (memory 1 1 shared)) (func (export "f") (param i64 i64 i64) (local v128)
+      //   local.get 1; i64x2.splat; local.get 2; i64x2.replace_lane 1; local.set 3
+      //   loop  i32.const 0; local.get 0; i64.const 0; ...store  br 0 end))
+      const body = [
+        1, 1, 0x7b, 0x20, 1, 0xfd, 18, 0x20, 2, 0xfd, 30, 1, 0x21, 3,
+        0x03, 0x40,
+        0x41, 0, 0x20, 0, 0x37, 3, 0,
+        0x41, 16, 0x20, 3, 0xfd, 11, 4, 0,
+        0x0c, 0, 0x0b, 0x0b,
+      ];
+      const code = [1, body.length, ...body];
+      const loop = new WebAssembly.Module(Uint8Array.from([
+        0, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
+        1, 7, 1, 0x60, 3, 0x7e, 0x7e, 0x7e, 0,
+        2, 9, 1, 1, 0x65, 1, 0x6d, 2, 3, 1, 1,
+        3, 2, 1, 0,
+        7, 5, 1, 1, 0x66, 0, 0,
+        10, code.length, ...code,
+      ]));
+      if (isMainThread) {
+        process.stdin.once("data", (bytes) => {
+          process.stdin.pause();
+          const memories = [bytes.subarray(0, 24), bytes.subarray(24, 48)].map((part) => {
+            const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+            new Worker(__filename, { workerData: { memory, hex: part.toString("hex") } });
+            return new Uint8Array(memory.buffer);
+          });
+          // What a loop has stored shows that it runs.
+          const timer = setInterval(() => {
+            if (!memories.every((memory) => memory.subarray(16, 32).some((byte) => byte !== 0))) return;
+            clearInterval(timer);
+            console.log("ready");
+          }, 10);
+        });
+      } else {
+        const words = Buffer.from(workerData.hex, "hex");
+        const instance = new WebAssembly.Instance(loop, { e: { m: workerData.memory } });
+        instance.exports.f(...[0, 8, 16].map((at) => words.readBigInt64LE(at)));
+      }`;
+    const file = join(mkdtempSync(join(tmpdir(), "nomyo-registers-")), "loop.cjs");
+    writeFileSync(file, script);
+    watched = await WatchedProcess.start([file]);
+    const secret = randomBytes(48);
+    watched.child.stdin.write(secret);
+    await watched.until(/ready/);
+    const part = (at: number, size: number) => {
+      // Longer than what is in the register, as a secret is.
+      return [pattern(Buffer.concat([randomBytes(8), secret.subarray(at, at + size), randomBytes(8)]))];
+    };
+    const { hits, registers } = await watched.dump({
+      "word of one thread": part(0, 8),
+      "vector of one thread": part(8, 16),
+      "word of another thread": part(24, 8),
+      "vector of another thread": part(32, 16),
+    });
+    rmSync(file);
+    const places = (name: string) =>
+      hits.filter((hit) => hit.name === name && hit.place.includes("registers")).map(({ place }) => place);
+    for (const thread of ["one", "another"]) {
+      expect(places(`word of ${thread} thread`).join()).toMatch(/thread \d+, general registers/);
+      expect(places(`vector of ${thread} thread`).join()).toMatch(/thread \d+, vector registers/);
+    }
+    expect(registers.general).toBeGreaterThan(6);
   });
 });

@@ -1,8 +1,9 @@
 /**
- * The scanner: a process of its own that looks for known bytes in another process's memory, or in a core file.
+ * The scanner: a process of its own that looks for known bytes in another process's memory, in a core file, or in other files.
  *
  * It is given one JSON line on standard input and answers with one on standard output:
- * `{ pid }` or `{ core }`, and `patterns: { name: [hex, …] }` with pieces of 16 bytes or more.
+ * `{ pid }`, `{ core }` or `{ files }`, and `patterns: { name: [{ base64, fragment }, …] }`: a hit is any run of `fragment` bytes or more
+ * (12 or more) that also stands in the pattern, at any place of it.
  *
  * A process is stopped while it is read, so that nothing moves from a place not yet read to one already read.
  */
@@ -10,51 +11,168 @@ import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs"
 
 /** Bytes read at a time. */
 const blockBytes = 4 << 20;
+/** Bytes that are looked up: any 12 bytes hold that many at an aligned address. */
+const keyBytes = 8;
+/** How often the same eight bytes are looked for: what repeats itself is no secret, and slow to search for. */
+const maxRepeats = 64;
+
+const distinct = (bytes, start, end) => new Set(bytes.subarray(start, end)).size;
+
+/** Whether the eight bytes at `at` have no more than two values: such stand everywhere. */
+function isPlain(bytes, at) {
+  const first = bytes[at];
+  let second = first;
+  for (let i = at + 1; i < at + keyBytes; i++) {
+    if (bytes[i] === first || bytes[i] === second) continue;
+    if (second !== first) return false;
+    second = bytes[i];
+  }
+  return true;
+}
 
 /**
- * Finds all pieces in one pass, at any alignment: each piece is known by the four 32-bit words that can stand first at an aligned
- * place inside it, and every aligned word of the memory is looked up.
+ * Finds all fragments of all patterns in one pass, at any alignment. Each eight bytes of the patterns are in a hash table; each eight bytes
+ * at an address that is a multiple of four are looked up in it, and a match is widened to both sides as far as it goes.
  */
-class Pieces {
-  #byWord = new Map();
-  #mayStart = new Uint8Array(1 << 16);
-  longest = 0;
+class Fragments {
+  #bytes;
+  #patterns = [];
+  /** One bit for each hash: what is not secret, nearly everything, is passed over with one look. */
+  #maybe;
+  /** Open addressing; offset in #bytes + 1. */
+  #table;
+  #shift;
+  longestFragment = 0;
 
   constructor(patterns) {
-    for (const [name, pieces] of Object.entries(patterns)) {
-      for (const hex of pieces) {
-        const bytes = Buffer.from(hex, "hex");
-        if (bytes.length < 16)
-          throw new Error(`a piece of ${name} has fewer than 16 bytes: it would be found by chance`);
-        this.longest = Math.max(this.longest, bytes.length);
-        for (let shift = 0; shift < 4; shift++) {
-          const word = bytes.readInt32LE(shift);
-          this.#mayStart[(word ^ (word >>> 16)) & 0xffff] = 1;
-          this.#byWord.set(word, [...(this.#byWord.get(word) ?? []), { name, bytes, shift }]);
-        }
+    const parts = [];
+    let size = 0;
+    for (const [name, list] of Object.entries(patterns)) {
+      for (const { base64, fragment } of list) {
+        if (fragment < 12)
+          throw new Error(`fragments of ${name} have fewer than 12 bytes: they would be found by chance`);
+        const bytes = Buffer.from(base64, "base64");
+        if (bytes.length < fragment) throw new Error(`${name} is shorter than one fragment of ${fragment} bytes`);
+        this.#patterns.push({ name, start: size, end: size + bytes.length, fragment, last: { start: 0, end: -1 } });
+        this.longestFragment = Math.max(this.longestFragment, fragment);
+        parts.push(bytes);
+        size += bytes.length;
+      }
+    }
+    this.#bytes = Buffer.concat(parts);
+    const bits = Math.min(28, Math.max(12, Math.ceil(Math.log2(size * 2 + 1))));
+    this.#shift = 32 - bits;
+    this.#table = new Int32Array(1 << bits);
+    this.#maybe = new Uint32Array(1 << 20);
+    for (const pattern of this.#patterns) {
+      let left = 0;
+      for (let at = pattern.start; at + keyBytes <= pattern.end; at++) {
+        if (!this.#insert(at)) left++;
+      }
+      if (left * 4 > pattern.end - pattern.start) {
+        throw new Error(`${pattern.name} repeats itself: search for what is secret in it`);
       }
     }
   }
 
-  /** Calls `found(name, offset)` for each piece in the first `length` bytes of `block`. */
-  find(block, length, found) {
+  #wordAt(at) {
+    const bytes = this.#bytes;
+    return bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
+  }
+
+  #hash(a, b) {
+    const mixed = Math.imul(Math.imul(a, 0x9e3779b1) ^ (b + 0x7f4a7c15), 0x85ebca6b);
+    return Math.imul(mixed ^ (mixed >>> 15), 0xc2b2ae35);
+  }
+
+  /** False for eight bytes that are too common to look for. */
+  #insert(at) {
+    if (isPlain(this.#bytes, at)) return false;
+    const a = this.#wordAt(at);
+    const b = this.#wordAt(at + 4);
+    const hash = this.#hash(a, b);
+    this.#maybe[(hash >>> 7) & 0xfffff] |= 1 << (hash & 31);
+    let slot = hash >>> this.#shift;
+    let repeats = 0;
+    for (; this.#table[slot] !== 0; slot = (slot + 1) & (this.#table.length - 1)) {
+      const other = this.#table[slot] - 1;
+      if (this.#wordAt(other) !== a || this.#wordAt(other + 4) !== b) continue;
+      if (++repeats > maxRepeats) return false;
+    }
+    this.#table[slot] = at + 1;
+    return true;
+  }
+
+  #patternAt(offset) {
+    let [low, high] = [0, this.#patterns.length - 1];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#patterns[middle].end > offset) high = middle;
+      else low = middle + 1;
+    }
+    return this.#patterns[low];
+  }
+
+  /**
+   * Calls `found(name, offset, length)` for each fragment in the first `length` bytes of `block`, a multiple of four. `least` instead of each
+   * pattern's own `fragment` is for registers. `base` is the address of the block: what was found at the end of the one before is not told again.
+   */
+  find(block, length, base, found, least) {
     const words = new Int32Array(block.buffer, block.byteOffset, length >> 2);
-    for (let i = 0; i < words.length; i++) {
-      const word = words[i];
-      if (word === 0 || this.#mayStart[(word ^ (word >>> 16)) & 0xffff] === 0) continue;
-      for (const { name, bytes, shift } of this.#byWord.get(word) ?? []) {
-        const start = i * 4 - shift;
-        if (start < 0 || start + bytes.length > length) continue;
-        if (block.compare(bytes, 0, bytes.length, start, start + bytes.length) === 0) found(name, start);
+    const [maybe, table, shift, bytes] = [this.#maybe, this.#table, this.#shift, this.#bytes];
+    for (let i = 0; i + 1 < words.length; i++) {
+      const a = words[i];
+      const b = words[i + 1];
+      if (a === 0 && b === 0) continue;
+      const hash = this.#hash(a, b);
+      if ((maybe[(hash >>> 7) & 0xfffff] & (1 << (hash & 31))) === 0) continue;
+      for (let slot = hash >>> shift; table[slot] !== 0; slot = (slot + 1) & (table.length - 1)) {
+        const at = table[slot] - 1;
+        if (this.#wordAt(at) !== a || this.#wordAt(at + 4) !== b) continue;
+        const pattern = this.#patternAt(at);
+        const { last } = pattern;
+        if (last.base === base && i * 4 >= last.start && i * 4 + keyBytes <= last.end) continue;
+        let [start, from] = [i * 4, at];
+        while (start > 0 && from > pattern.start && block[start - 1] === bytes[from - 1]) {
+          start--;
+          from--;
+        }
+        let [end, to] = [i * 4 + keyBytes, at + keyBytes];
+        while (end < length && to < pattern.end && block[end] === bytes[to]) {
+          end++;
+          to++;
+        }
+        if (end - start < (least?.(pattern.fragment) ?? pattern.fragment)) continue;
+        if (distinct(bytes, from, to) < 5) continue;
+        pattern.last = { base, start, end };
+        found(pattern.name, start, end - start);
       }
     }
   }
 }
 
-/** Reads [start, end) of a file in blocks that overlap by the longest piece, and returns how many bytes could be read. */
-function search(file, start, end, pieces, found) {
-  const overlap = (pieces.longest + 7) & ~3;
-  const block = Buffer.alloc(blockBytes + overlap);
+/** Hits in the order of their addresses, those that touch being one. */
+class Hits {
+  list = [];
+  #last = new Map();
+
+  /** `facts` is called for a new hit only. */
+  add(name, address, length, facts) {
+    const last = this.#last.get(name);
+    if (last !== undefined && address <= last.start + last.hit.bytes && address >= last.start) {
+      last.hit.bytes = Math.max(last.hit.bytes, address + length - last.start);
+      return;
+    }
+    const hit = { name, bytes: length, ...facts() };
+    this.#last.set(name, { start: address, hit });
+    this.list.push(hit);
+  }
+}
+
+/** Reads [start, end) of a file in blocks that overlap by more than a fragment, and returns how many bytes could be read. */
+function search(file, start, end, fragments, found) {
+  const overlap = (fragments.longestFragment + keyBytes + 7) & ~3;
+  const block = Buffer.alloc(blockBytes + overlap + 4);
   let carried = 0;
   let read = 0;
   for (let at = start; at < end;) {
@@ -64,11 +182,13 @@ function search(file, start, end, pieces, found) {
     const base = at - carried;
     // The scan works on whole words; the last bytes of a file may fall short of one.
     block.fill(0, length, (length + 3) & ~3);
-    pieces.find(block, (length + 3) & ~3, (name, offset) => found(name, base + offset));
+    fragments.find(block, (length + 3) & ~3, base, (name, offset, bytes) => found(name, base + offset, bytes));
     at += got;
     read += got;
-    carried = Math.min(overlap, length & ~3);
-    block.copyWithin(0, length - carried, length);
+    // A short read may end inside a word: what is carried over begins at a multiple of four all the same.
+    const from = Math.max(0, (length - overlap) & ~3);
+    block.copyWithin(0, from, length);
+    carried = length - from;
   }
   return read;
 }
@@ -100,13 +220,16 @@ function mappingsOf(pid) {
 const describe = ({ start, end, permissions, path }) =>
   `${start.toString(16)}-${end.toString(16)} ${permissions} ${path}`.trim();
 
-/** Locked and left out of core dumps: nothing but the pool is both (the vsyscall page is not locked). */
+/**
+ * Whether a mapping is the pool, as the kernel tells it and not the package under test: secret memory has its name, and nothing else is both
+ * locked and left out of core dumps ("lo" and "dd" of VmFlags; the vsyscall page is not locked).
+ */
 function poolKind({ path, flags }) {
   if (path.startsWith("/secretmem")) return "memfd_secret";
   return flags.includes("lo") && flags.includes("dd") ? "mlock" : null;
 }
 
-function scanProcess(pid, pieces) {
+function scanProcess(pid, fragments) {
   process.kill(pid, "SIGSTOP");
   try {
     while (!/^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))) {
@@ -119,18 +242,20 @@ function scanProcess(pid, pieces) {
       if (pool !== null) report.pool.push({ start: mapping.start, end: mapping.end, kind: pool });
       // Memory that was made inaccessible keeps its bytes, and root reads it all the same.
       if (!mapping.permissions.startsWith("r") && mapping.resident === 0) continue;
-      const seen = new Set();
+      const hits = new Hits();
       try {
-        report.bytesRead += search(memory, mapping.start, mapping.end, pieces, (name, address) => {
-          const key = `${name}@${address}`;
-          if (seen.has(key)) return;
-          seen.add(key);
-          report.hits.push({ name, place: describe(mapping), address: address.toString(16), inPool: pool !== null });
-        });
+        report.bytesRead += search(memory, mapping.start, mapping.end, fragments, (name, address, bytes) =>
+          hits.add(name, address, bytes, () => ({
+            place: describe(mapping),
+            address: address.toString(16),
+            inPool: pool !== null,
+          })),
+        );
         report.mappings++;
       } catch (error) {
         report.unreadable.push({ place: describe(mapping), inPool: pool !== null, code: error.code });
       }
+      report.hits.push(...hits.list);
     }
     closeSync(memory);
     return report;
@@ -165,26 +290,86 @@ function segmentsOf(file) {
   });
 }
 
-function scanCore(path, pieces) {
+/** The notes of a core file that hold registers, and what they hold (Linux, include/uapi/linux/elf.h). */
+const registerNotes = new Map([
+  ["CORE 1", { kind: "general", skipped: 112 }], // NT_PRSTATUS: signal, process and times, then the registers
+  ["CORE 2", { kind: "vector", skipped: 0 }], // NT_FPREGSET (NT_PRFPREG): x87 and XMM, or NEON
+  ["LINUX 514", { kind: "vector", skipped: 0 }], // NT_X86_XSTATE: all that XSAVE knows, AVX-512 included
+  ["LINUX 1029", { kind: "vector", skipped: 0 }], // NT_ARM_SVE
+]);
+
+/** The register sets in the notes [at, end) of a core file: each thread's begin with its NT_PRSTATUS. */
+function* registersOf(file, { at, end }) {
+  const notes = Buffer.alloc(end - at);
+  readSync(file, notes, 0, notes.length, at);
+  let thread = 0;
+  for (let offset = 0; offset + 12 <= notes.length;) {
+    const [nameBytes, size, type] = [0, 4, 8].map((i) => notes.readUInt32LE(offset + i));
+    const name = notes.toString("latin1", offset + 12, offset + 12 + Math.max(0, nameBytes - 1));
+    const content = offset + 12 + ((nameBytes + 3) & ~3);
+    const set = registerNotes.get(`${name} ${type}`);
+    if (set !== undefined) {
+      if (set.kind === "general") thread++;
+      // A copy of its own: words must be aligned.
+      const bytes = Buffer.alloc((size - set.skipped + 3) & ~3);
+      notes.copy(bytes, 0, content + set.skipped, content + size);
+      yield { thread, kind: set.kind, bytes };
+    }
+    offset = content + ((size + 3) & ~3);
+  }
+}
+
+/** A register has 8 bytes, so that much of a text is a find there; in UTF-16, where it would be four characters, twice that. */
+const leastInRegisters = (fragment) => (fragment >= 24 ? 16 : 8);
+
+function scanCore(path, fragments) {
   const file = openSync(path, "r");
   const segments = segmentsOf(file);
-  const report = { bytesRead: 0, mappings: segments.length, hits: [] };
-  const seen = new Set();
+  const hits = new Hits();
+  const report = { bytesRead: 0, mappings: segments.length, registers: { general: 0, vector: 0 } };
   // The file as a whole: headers and notes too.
-  report.bytesRead = search(file, 0, fstatSync(file).size, pieces, (name, offset) => {
-    if (seen.has(`${name}@${offset}`)) return;
-    seen.add(`${name}@${offset}`);
-    const segment = segments.find(({ at, end }) => offset >= at && offset < end);
-    const place = segment === undefined ? "outside segments" : segment.notes ? "notes (registers)" : "memory";
-    const address = segment === undefined || segment.notes ? offset : segment.address + offset - segment.at;
-    report.hits.push({ name, place: `core: ${place}`, address: address.toString(16), inPool: false });
-  });
+  report.bytesRead = search(file, 0, fstatSync(file).size, fragments, (name, offset, bytes) =>
+    hits.add(name, offset, bytes, () => {
+      const segment = segments.find(({ at, end }) => offset >= at && offset < end);
+      const place = segment === undefined ? "outside segments" : segment.notes ? "notes" : "memory";
+      const address = segment === undefined || segment.notes ? offset : segment.address + offset - segment.at;
+      return { place: `core: ${place}`, address: address.toString(16), inPool: false };
+    }),
+  );
+  for (const segment of segments.filter(({ notes }) => notes)) {
+    for (const { thread, kind, bytes } of registersOf(file, segment)) {
+      report.registers[kind]++;
+      const find = (name, offset, length) => {
+        const place = `core: thread ${thread}, ${kind} registers`;
+        hits.list.push({ name, bytes: length, place, address: offset.toString(16), inPool: false });
+      };
+      fragments.find(bytes, bytes.length, `${thread} ${kind} ${report.registers[kind]}`, find, leastInRegisters);
+    }
+  }
   closeSync(file);
+  return { ...report, hits: hits.list };
+}
+
+function scanFiles(paths, fragments) {
+  const report = { bytesRead: 0, mappings: paths.length, hits: [] };
+  for (const path of paths) {
+    const file = openSync(path, "r");
+    const hits = new Hits();
+    report.bytesRead += search(file, 0, fstatSync(file).size, fragments, (name, offset, bytes) =>
+      hits.add(name, offset, bytes, () => ({ place: path, address: offset.toString(16), inPool: false })),
+    );
+    report.hits.push(...hits.list);
+    closeSync(file);
+  }
   return report;
 }
 
 const order = JSON.parse(readFileSync(0, "utf8"));
-const pieces = new Pieces(order.patterns);
-process.stdout.write(
-  JSON.stringify(order.core === undefined ? scanProcess(order.pid, pieces) : scanCore(order.core, pieces)),
-);
+const fragments = new Fragments(order.patterns);
+const report =
+  order.files !== undefined
+    ? scanFiles(order.files, fragments)
+    : order.core !== undefined
+      ? scanCore(order.core, fragments)
+      : scanProcess(order.pid, fragments);
+process.stdout.write(JSON.stringify(report));

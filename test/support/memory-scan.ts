@@ -1,27 +1,59 @@
-/** Searching another process's memory, or a core file, for known bytes: starts the scanner as a process of its own. */
+/**
+ * Searching for secrets where they must not be: in the memory of a running process, in its core dump with the registers of all threads, in
+ * the reports that it writes. The scanner runs as a process of its own (memory-scan-process.mjs).
+ *
+ * For a test of a program (watched-process.ts starts it so that all of this can be had of it):
+ *
+ * ```ts
+ * const watched = await WatchedProcess.start([script, "--flag"]);          // any Node program; or on a running one: scanProcess(pid, …)
+ * … bring it to the moment to look at …
+ * const secrets = { ...textPatterns("prompt", prompt), ...rsaKeyPatterns("key", key) };   // secret-patterns.ts
+ * expect(outsidePool(await watched.scan(secrets))).toEqual([]);            // memory, diagnostic report, heap snapshot
+ * expect(outsidePool(await watched.dump(secrets))).toEqual([]);            // ends it: core dump, registers of all threads
+ * ```
+ *
+ * A hit is any fragment of 12 bytes or more of a pattern (24 of UTF-16; 8 and 16 in a register), so secrets should be random throughout:
+ * `secretText(bytes)` of secret-patterns.ts makes such texts. What is the pool, the kernel says and not the package: /secretmem, or locked
+ * and left out of dumps. A test that expects no hits must also show that its search finds the like where it is: leave a beacon
+ * (forensic/memory.test.ts), or search a program that uses Node's own crypto.
+ */
 import { spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
 
-/** What to search for: each name's pieces, in hex, of 16 bytes or more. */
-export type Patterns = Readonly<Record<string, readonly string[]>>;
+/** Bytes to search for; a hit is any `fragment` of them that are together. */
+export interface Pattern {
+  readonly bytes: Uint8Array;
+  /** 12 or more. */
+  readonly fragment: number;
+}
+
+/** What to search for: each name's forms. */
+export type Patterns = Readonly<Record<string, readonly Pattern[]>>;
 
 export interface Hit {
   readonly name: string;
-  /** The mapping, or the part of the core file. */
+  /** Bytes of the secret that stand there together. */
+  readonly bytes: number;
+  /** The mapping, the file, or the part of the core file. */
   readonly place: string;
   /** In hex. */
   readonly address: string;
   readonly inPool: boolean;
 }
 
-export interface CoreScan {
+export interface Scan {
   readonly bytesRead: number;
-  /** Mappings read (count). */
+  /** Mappings or files read (count). */
   readonly mappings: number;
   readonly hits: readonly Hit[];
 }
 
-export interface ProcessScan extends CoreScan {
+export interface CoreScan extends Scan {
+  /** Register sets looked at: one general set for each thread, and one or two with its vector registers. */
+  readonly registers: { readonly general: number; readonly vector: number };
+}
+
+export interface ProcessScan extends Scan {
   /** Mappings that the kernel does not let even root read. */
   readonly unreadable: readonly { readonly place: string; readonly inPool: boolean; readonly code: string }[];
   readonly pool: readonly { readonly start: number; readonly end: number; readonly kind: "memfd_secret" | "mlock" }[];
@@ -31,7 +63,13 @@ const scanner = join(__dirname, "memory-scan-process.mjs");
 
 /** Stops process `pid`, reads everything in it that can be read, and lets it go on. */
 export const scanProcess = (pid: number, patterns: Patterns) => scan<ProcessScan>({ pid, patterns });
+/** A core file: memory, and the registers of all threads. */
 export const scanCore = (core: string, patterns: Patterns) => scan<CoreScan>({ core, patterns });
+/** Files of any kind, byte by byte. */
+export const scanFiles = (files: readonly string[], patterns: Patterns) => scan<Scan>({ files, patterns });
+
+/** The hits that must not be. */
+export const outsidePool = ({ hits }: Pick<Scan, "hits">) => hits.filter(({ inPool }) => !inPool);
 
 /** Why this account cannot read another process's memory here, or `undefined` if it can. */
 export function whyNotReadable(): string | undefined {
@@ -53,14 +91,26 @@ export function whyNotReadable(): string | undefined {
     : `this account may not read another process's memory (${other.stdout.trim()})`;
 }
 
-async function scan<Report>(order: object): Promise<Report> {
+async function scan<Report>({
+  patterns,
+  ...order
+}: {
+  readonly patterns: Patterns;
+  readonly [what: string]: unknown;
+}): Promise<Report> {
   const child = spawn(process.execPath, [scanner], { stdio: ["pipe", "pipe", "pipe"] });
   const [output, errors] = [child.stdout, child.stderr].map(async (stream) => {
     const parts: Buffer[] = [];
     for await (const part of stream) parts.push(part as Buffer);
     return Buffer.concat(parts).toString();
   }) as [Promise<string>, Promise<string>];
-  child.stdin.end(JSON.stringify(order));
+  const sent = Object.entries(patterns).map(([name, list]) => [
+    name,
+    list.map(({ bytes, fragment }) => ({ base64: Buffer.from(bytes).toString("base64"), fragment })),
+  ]);
+  // A scanner that refuses its order says why and ends; then nobody reads the rest.
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(JSON.stringify({ ...order, patterns: Object.fromEntries(sent) as unknown }));
   const code = await new Promise((resolve) => child.once("close", resolve));
   if (code !== 0) throw new Error(`the scanner failed: ${await errors}`);
   return JSON.parse(await output) as Report;

@@ -1,13 +1,19 @@
-/** How a secret can look in memory, as pieces of 16 bytes: a copy that is partly overwritten is found too. */
-import { createCipheriv, createDecipheriv, pbkdf2Sync, type KeyObject } from "node:crypto";
+/** How a secret can look in memory. A copy that is partly overwritten is found too: any fragment is a hit. */
+import { createCipheriv, createDecipheriv, pbkdf2Sync, randomBytes, type KeyObject } from "node:crypto";
 import { aesKeySchedule } from "./aes-key-schedule.js";
+import type { Pattern } from "./memory-scan.js";
 
-const pieceBytes = 16;
+/** Any 12 bytes of a value are a find. */
+const whole = (bytes: Buffer): Pattern => ({ bytes, fragment: 12 });
 
-/** All whole 16-byte pieces of `bytes`, in hex. */
-function pieces(bytes: Buffer): string[] {
-  const count = Math.floor(bytes.length / pieceBytes);
-  return Array.from({ length: count }, (_, i) => bytes.toString("hex", i * pieceBytes, (i + 1) * pieceBytes));
+/**
+ * A text of about `bytes` bytes that is random throughout, so that any fragment of it is known again: lines of base64url, 43 characters each
+ * (256 bits). With `escapes`, there are quotes, backslashes and, with it, an arrow between them, which JSON and V8 keep in other forms.
+ */
+export function secretText(bytes: number, escapes: "none" | "ascii" | "unicode" = "none"): string {
+  const between = { none: "", ascii: '"\n\\', unicode: '"\n→' }[escapes];
+  const lines = Math.max(1, Math.ceil(bytes / (43 + Buffer.byteLength(between))));
+  return Array.from({ length: lines }, () => randomBytes(32).toString("base64url")).join(between);
 }
 
 const swappedWords = (bytes: Buffer, wordBytes: 4 | 8) => {
@@ -16,10 +22,11 @@ const swappedWords = (bytes: Buffer, wordBytes: 4 | 8) => {
 };
 
 /** A text as UTF-8 and as UTF-16, little-endian as V8 keeps it. */
-export function textPatterns(name: string, text: string): Record<string, string[]> {
+export function textPatterns(name: string, text: string): Record<string, Pattern[]> {
   return {
-    [`${name} (UTF-8)`]: pieces(Buffer.from(text, "utf8")),
-    [`${name} (UTF-16)`]: pieces(Buffer.from(text, "utf16le")),
+    [`${name} (UTF-8)`]: [whole(Buffer.from(text, "utf8"))],
+    // Twelve characters here too: six would be found by chance.
+    [`${name} (UTF-16)`]: [{ bytes: Buffer.from(text, "utf16le"), fragment: 24 }],
   };
 }
 
@@ -27,20 +34,20 @@ export function textPatterns(name: string, text: string): Record<string, string[
  * An AES-256 key: the key, its schedule in the standard's byte order (as the AES instructions take it) and as host words (as portable C
  * keeps it), and GHASH's key H = AES(K, 0^128), from which tags are forged (SP 800-38D, 6.4), in both orders.
  */
-export function aesKeyPatterns(name: string, key: Buffer): Record<string, string[]> {
+export function aesKeyPatterns(name: string, key: Buffer): Record<string, Pattern[]> {
   const schedule = aesKeySchedule(key);
   const h = createCipheriv("aes-256-ecb", key, null).setAutoPadding(false).update(Buffer.alloc(16));
   return {
-    [name]: [...pieces(key), ...pieces(swappedWords(key, 4))],
-    [`${name}'s schedule`]: [...pieces(schedule.subarray(32)), ...pieces(swappedWords(schedule.subarray(32), 4))],
-    [`${name}'s GHASH key`]: [...pieces(h), ...pieces(swappedWords(h, 8))],
+    [name]: [whole(key), whole(swappedWords(key, 4))],
+    [`${name}'s schedule`]: [whole(schedule.subarray(32)), whole(swappedWords(schedule.subarray(32), 4))],
+    [`${name}'s GHASH key`]: [whole(h), whole(swappedWords(h, 8))],
   };
 }
 
 /** The private numbers of an RSA key (RFC 8017, A.1.2) as big-endian bytes and as little-endian limbs. */
-export function rsaKeyPatterns(name: string, key: KeyObject): Record<string, string[]> {
+export function rsaKeyPatterns(name: string, key: KeyObject): Record<string, Pattern[]> {
   const jwk = key.export({ format: "jwk" });
-  const patterns: Record<string, string[]> = {};
+  const patterns: Record<string, Pattern[]> = {};
   for (const [number, value] of Object.entries({
     p: jwk.p,
     q: jwk.q,
@@ -50,8 +57,8 @@ export function rsaKeyPatterns(name: string, key: KeyObject): Record<string, str
     qInv: jwk.qi,
   })) {
     const bigEndian = Buffer.from(value!, "base64url");
-    patterns[`${name}'s ${number} (bytes)`] = pieces(bigEndian);
-    patterns[`${name}'s ${number} (limbs)`] = pieces(Buffer.from(bigEndian).reverse());
+    patterns[`${name}'s ${number} (bytes)`] = [whole(bigEndian)];
+    patterns[`${name}'s ${number} (limbs)`] = [whole(Buffer.from(bigEndian).reverse())];
   }
   return patterns;
 }
@@ -64,11 +71,11 @@ export function keystreamPatterns(
   name: string,
   { key, nonce, bytes }: { readonly key: Buffer; readonly nonce: Buffer; readonly bytes: number },
   blocks = 64,
-): Record<string, string[]> {
+): Record<string, Pattern[]> {
   const counter = Buffer.concat([nonce, Buffer.from([0, 0, 0, 1])]);
   const stream = createCipheriv("aes-256-ctr", key, counter).update(Buffer.alloc(16 + Math.ceil(bytes / 16) * 16));
   const ends = [stream.subarray(0, 16 * (1 + blocks)), stream.subarray(-16 * blocks)];
-  return { [`${name}'s keystream`]: ends.flatMap(pieces) };
+  return { [`${name}'s keystream`]: ends.map(whole) };
 }
 
 /**

@@ -98,12 +98,16 @@ TPM2_ALG_ID SignatureHash(const TPMT_SIGNATURE& signature) {
 
 // The template of an AIK. The random bytes in `unique` are what makes the key a fresh one: a TPM derives a primary key
 // from its seed and the template alone (TPM 2.0 Part 1, 27.6.3 "Primary objects").
+// noDA: a use of an object without it counts as an attempt to guess an authorization when the TPM then loses its power
+// (Part 1, 19.8.6 "Non-orderly shutdown"), and enough of those lock out every object under that protection, disk keys
+// included. The empty authorization of a key that lives for one command needs no protection.
 Result<TPM2B_PUBLIC> AikTemplate(AikAlgorithm algorithm) {
   TPM2B_PUBLIC result{};
   TPMT_PUBLIC& area = result.publicArea;
   area.nameAlg = TPM2_ALG_SHA256;
   area.objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN |
-                          TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_SIGN_ENCRYPT;
+                          TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA | TPMA_OBJECT_RESTRICTED |
+                          TPMA_OBJECT_SIGN_ENCRYPT;
   BYTE random[64];
   if (RAND_bytes(random, sizeof random) != 1) {
     return Error{Code::kCrypto, "No random bytes could be had for the template of the AIK."};

@@ -31,8 +31,9 @@ const tools = (program: string, ...args: string[]) =>
 async function withRouter(
   options: Omit<NonNullable<RouterOptions["tpm"]>, "tcti">,
   use: (router: Router) => Promise<void>,
+  log: (message: string) => void = () => undefined,
 ): Promise<void> {
-  const router = await startRouter({ keyFile: keyFile.path, tpm: { tcti: tpm.tcti, ...options } });
+  const router = await startRouter({ keyFile: keyFile.path, tpm: { tcti: tpm.tcti, ...options }, log });
   try {
     await use(router);
   } finally {
@@ -195,6 +196,33 @@ describe("an answer of a router with a TPM", () => {
         tpm: { tcti: tpm.tcti, persistentHandle: 0x81010002, certificateChain: other },
       }),
     ).rejects.toThrow(/not for the key at the persistent handle/);
+  });
+
+  test("a persistent AIK without noDA is used, with a word to the operator", async () => {
+    const warnings = async (persistentHandle: number): Promise<string[]> => {
+      const log: string[] = [];
+      await withRouter({ persistentHandle }, () => Promise.resolve(), log.push.bind(log));
+      return log.filter((line) => line.includes("noDA"));
+    };
+    const at = (name: string) => join(tpm.folder, name);
+    tools("tpm2_flushcontext", "-t");
+    tools("tpm2_createprimary", "-Q", "-c", at("primary"));
+    tools("tpm2_flushcontext", "-t");
+    for (const [handle, noda] of [
+      ["0x81010004", ""],
+      ["0x81010005", "noda|"],
+    ] as const) {
+      const attributes = `fixedtpm|fixedparent|sensitivedataorigin|userwithauth|${noda}restricted|sign`;
+      const files = ["-u", at("ak.pub"), "-r", at("ak.priv")];
+      tools("tpm2_create", "-Q", "-C", at("primary"), ...files, "-G", "ecc256:ecdsa-sha256:null", "-a", attributes);
+      tools("tpm2_flushcontext", "-t");
+      tools("tpm2_load", "-Q", "-C", at("primary"), ...files, "-c", at("ak"));
+      tools("tpm2_flushcontext", "-t");
+      tools("tpm2_evictcontrol", "-Q", "-c", at("ak"), handle);
+      tools("tpm2_flushcontext", "-t");
+    }
+    expect(await warnings(0x81010004)).toEqual([expect.stringMatching(/lockout.*make the AIK anew with noDA/)]);
+    expect(await warnings(0x81010005)).toEqual([]);
   });
 
   test("many at a time get one each, beyond the queue's bound 503", async () => {
