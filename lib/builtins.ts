@@ -5,17 +5,13 @@
 import type Crypto from "node:crypto";
 import type Http from "node:http";
 import type Https from "node:https";
-import type WorkerThreads from "node:worker_threads";
 
 let crypto: typeof Crypto | undefined;
 let http: typeof Http | undefined;
 let https: typeof Https | undefined;
-let workerThreads: typeof WorkerThreads | undefined;
 
 /* eslint-disable @typescript-eslint/no-require-imports */
 export const nodeCrypto = (): typeof Crypto => (crypto ??= require("node:crypto") as typeof Crypto);
 export const nodeHttp = (): typeof Http => (http ??= require("node:http") as typeof Http);
 export const nodeHttps = (): typeof Https => (https ??= require("node:https") as typeof Https);
-export const nodeWorkerThreads = (): typeof WorkerThreads =>
-  (workerThreads ??= require("node:worker_threads") as typeof WorkerThreads);
 /* eslint-enable @typescript-eslint/no-require-imports */

@@ -18,6 +18,7 @@ export type NativeErrorCode =
   | "MEMORY_LOCK"
   | "OUT_OF_MEMORY"
   | "DISPOSED"
+  | "VIEW_TAKEN"
   | "CRYPTO_FAILURE"
   | "KEY_FORMAT"
   | "KEY_WEAK"
@@ -186,7 +187,15 @@ export interface NativeAddon {
   bufferLength(buffer: BufferHandle): number;
   bufferLocked(buffer: BufferHandle): boolean;
   bufferDisposed(buffer: BufferHandle): boolean;
-  /** A view of the pool's bytes, valid until {@link NativeAddon.bufferReleaseView}; while one is out, disposal throws. */
+  /**
+   * Calls `fn` with a view of the pool's bytes, returns what it returns, and detaches the view whatever becomes of the call. A view that
+   * is not whole by then: the buffer is wiped, its memory never used again, and `VIEW_TAKEN` thrown. While one is out, disposal throws.
+   */
+  bufferUse<T>(buffer: BufferHandle, fn: (view: Uint8Array) => T): T;
+  /**
+   * A view for the package's own code, valid until {@link NativeAddon.bufferReleaseView}: what a caller gave must never see it, since the
+   * memory is taken to be free when the environment ends.
+   */
   bufferView(buffer: BufferHandle): Uint8Array;
   /** Detaches the view: its length becomes 0. */
   bufferReleaseView(buffer: BufferHandle, view: Uint8Array): void;

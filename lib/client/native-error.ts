@@ -33,6 +33,7 @@ export function fromNative(error: unknown): unknown {
     case "QUEUE_FULL":
     case "CANCELLED":
     case "DISPOSED":
+    case "VIEW_TAKEN":
       return new NomyoError(message, code);
     default:
       return error;

@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import { nodeWorkerThreads } from "../builtins.js";
+import { NomyoError } from "../errors.js";
 import { native } from "../native.js";
 import type { BufferHandle, LockPolicy } from "../native.js";
 import { withMemoryErrors } from "./memory-error.js";
@@ -87,22 +87,38 @@ export class SecureBuffer {
    * Calls `fn` with a view of the bytes themselves, not a copy, and returns what it returns. The view is detached (its length becomes
    * 0) when `fn` returns or throws. `fn` must be synchronous: an async function is refused, since it would go on without the view.
    *
-   * `slice`, `structuredClone`, `postMessage`, `Buffer.from(view)` and the like copy the secret into ordinary memory: avoid them.
+   * `slice`, `structuredClone`, `postMessage`, `Buffer.from(view)` and the like copy the secret into ordinary memory: avoid them. Nor
+   * hand the view to anything that reads or fills it later, on another thread (`fs.write`, `crypto.randomFill` with a callback): the
+   * memory may hold another secret by then.
+   *
+   * A view whose memory was moved to another array buffer (`view.buffer.transfer()`), or that cannot be detached
+   * (`markAsUntransferable`), does not come back: the buffer is wiped at once and disposed of, its memory is never used again (it stays
+   * locked to the end of the process), and a `NomyoError` with the code `VIEW_TAKEN` says so; its `cause` is what `fn` threw, if it did.
+   *
    * Throws a `NomyoError` with the code `UNSUPPORTED` where the runtime has no views of native memory (Electron).
    */
   use<T>(fn: (bytes: Uint8Array) => T): T {
     if (fn instanceof AsyncFunction) {
       throw new TypeError("SecureBuffer.use takes a synchronous function: the view ends when the function returns.");
     }
-    const view = withMemoryErrors(() => native.bufferView(this.#handle));
-    // Another thread would keep the memory in view after this one has ended and freed it.
-    nodeWorkerThreads().markAsUntransferable(view.buffer);
-    let result: T;
+    // What `fn` throws is the caller's own, and must not pass for an error of the addon.
+    const outcome: { result?: T; thrown?: { readonly error: unknown } } = {};
     try {
-      result = fn(view);
-    } finally {
-      native.bufferReleaseView(this.#handle, view);
+      withMemoryErrors(() => {
+        native.bufferUse(this.#handle, (view) => {
+          try {
+            outcome.result = fn(view);
+          } catch (error) {
+            outcome.thrown = { error };
+          }
+        });
+      });
+    } catch (error) {
+      if (outcome.thrown !== undefined && error instanceof NomyoError) error.cause = outcome.thrown.error;
+      throw error;
     }
+    if (outcome.thrown !== undefined) throw outcome.thrown.error;
+    const result = outcome.result as T;
     if (isThenable(result)) {
       // The error below tells of it; that the promise may fail for want of its view is not news.
       result.then(undefined, () => undefined);

@@ -22,16 +22,16 @@ Napi::Value NewPublicKey(Napi::Env env, Result<RsaPublicKey> key) {
                    kKeyBytes);
 }
 
-// The optional password argument: null or a SecureBuffer. False with an exception pending.
-bool GetPassword(Napi::Env env, const Napi::Value& value, std::shared_ptr<SecureBuffer>& password) {
+// The optional password argument: null or a SecureBuffer, of which the job gets a copy. False with an exception pending.
+bool GetPassword(Napi::Env env, const Napi::Value& value, std::optional<SecureBuffer>& password) {
   if (value.IsNull() || value.IsUndefined()) return true;
-  password = GetBuffer(env, value);
-  return password != nullptr;
+  password = CopyBuffer(env, value);
+  return password.has_value();
 }
 
-std::optional<std::span<const std::uint8_t>> PasswordBytes(const std::shared_ptr<SecureBuffer>& password) {
+std::optional<std::span<const std::uint8_t>> PasswordBytes(const std::optional<SecureBuffer>& password) {
   if (!password) return std::nullopt;
-  return std::as_const(*password).bytes();
+  return password->bytes();
 }
 
 // A job whose outcome is a private key.
@@ -67,18 +67,18 @@ class GenerateJob final : public PrivateKeyJob {
 
 class ImportJob final : public PrivateKeyJob {
  public:
-  ImportJob(std::shared_ptr<SecureBuffer> pem, std::shared_ptr<SecureBuffer> password)
+  ImportJob(SecureBuffer pem, std::optional<SecureBuffer> password)
       : pem_(std::move(pem)), password_(std::move(password)) {}
 
  private:
-  Result<RsaPrivateKey> MakeKey() override { return RsaPrivateKey::Import(pem_->bytes(), PasswordBytes(password_)); }
-  std::shared_ptr<SecureBuffer> pem_;
-  std::shared_ptr<SecureBuffer> password_;
+  Result<RsaPrivateKey> MakeKey() override { return RsaPrivateKey::Import(pem_.bytes(), PasswordBytes(password_)); }
+  SecureBuffer pem_;
+  std::optional<SecureBuffer> password_;
 };
 
 class ExportJob final : public PromiseJob {
  public:
-  ExportJob(std::shared_ptr<const RsaPrivateKey> key, std::shared_ptr<SecureBuffer> password)
+  ExportJob(std::shared_ptr<const RsaPrivateKey> key, std::optional<SecureBuffer> password)
       : key_(std::move(key)), password_(std::move(password)) {}
 
   Status Work() override {
@@ -92,7 +92,7 @@ class ExportJob final : public PromiseJob {
 
  private:
   std::shared_ptr<const RsaPrivateKey> key_;
-  std::shared_ptr<SecureBuffer> password_;
+  std::optional<SecureBuffer> password_;
   SecureBuffer pem_;
 };
 
@@ -110,21 +110,23 @@ Napi::Value GeneratePrivateKey(const Napi::CallbackInfo& info) {
 
 Napi::Value ImportPrivateKey(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  auto pem = GetBuffer(env, info[0]);
-  std::shared_ptr<SecureBuffer> password;
-  if (!pem || !GetPassword(env, info[1], password)) return env.Undefined();
   const auto policy = GetLockPolicy(env, info[2]);
   if (!policy) return env.Undefined();
-  return Start(env, std::make_unique<ImportJob>(std::move(pem), std::move(password)), *policy, info[3]);
+  LockPolicyScope scope(*policy);
+  auto pem = CopyBuffer(env, info[0]);
+  std::optional<SecureBuffer> password;
+  if (!pem || !GetPassword(env, info[1], password)) return env.Undefined();
+  return Start(env, std::make_unique<ImportJob>(std::move(*pem), std::move(password)), *policy, info[3]);
 }
 
 Napi::Value ExportPrivateKey(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  auto key = GetPrivateKey(env, info[0]);
-  std::shared_ptr<SecureBuffer> password;
-  if (!key || !GetPassword(env, info[1], password)) return env.Undefined();
   const auto policy = GetLockPolicy(env, info[2]);
   if (!policy) return env.Undefined();
+  LockPolicyScope scope(*policy);
+  auto key = GetPrivateKey(env, info[0]);
+  std::optional<SecureBuffer> password;
+  if (!key || !GetPassword(env, info[1], password)) return env.Undefined();
   return Start(env, std::make_unique<ExportJob>(std::move(key), std::move(password)), *policy);
 }
 

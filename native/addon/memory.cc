@@ -4,8 +4,10 @@
 
 #include <cmath>
 #include <cstring>
+#include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "addon/error.h"
 #include "addon/function.h"
@@ -38,6 +40,25 @@ std::shared_ptr<SecureBuffer> BufferObject::memory() const {
   return secret_ ? secret_->memory : nullptr;
 }
 
+namespace {
+
+// Quarantine keeps memory from being given back, for the life of the process. Any thread.
+void Quarantine(std::shared_ptr<SecureBuffer> memory) {
+  static std::mutex mutex;
+  static auto& kept = *new std::vector<std::shared_ptr<SecureBuffer>>;  // never destroyed: it is needed to the end
+  Cleanse(memory->data(), memory->size());
+  std::lock_guard lock(mutex);
+  kept.push_back(std::move(memory));
+}
+
+}  // namespace
+
+void BufferObject::Forfeit() {
+  if (!secret_) return;
+  Quarantine(secret_->memory);
+  secret_.reset();
+}
+
 Napi::Value NewBufferHandle(Napi::Env env, SecureBuffer buffer) {
   const auto size = static_cast<std::int64_t>(buffer.size());
   return NewHandle(env, std::make_shared<BufferObject>(std::move(buffer)), size);
@@ -49,6 +70,15 @@ std::shared_ptr<SecureBuffer> GetBuffer(Napi::Env env, napi_value value) {
   auto bytes = object->bytes();
   if (!bytes) Throw(env, {Code::kDisposed, "The secure buffer was disposed of."});
   return bytes;
+}
+
+std::optional<SecureBuffer> CopyBuffer(Napi::Env env, napi_value value) {
+  const auto bytes = GetBuffer(env, value);
+  if (!bytes) return std::nullopt;
+  auto copy = SecureBuffer::CopyOf(std::as_const(*bytes).bytes());
+  if (copy) return std::move(*copy);
+  Throw(env, copy.error());
+  return std::nullopt;
 }
 
 Result<SecureBuffer> ReadUtf8(Napi::Env env, napi_value string) {
@@ -200,31 +230,148 @@ Napi::Value BufferDisposed(const Napi::CallbackInfo& info) {
   return object ? Napi::Boolean::New(info.Env(), object->disposed()) : info.Env().Undefined();
 }
 
-Napi::Value BufferView(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  const auto bytes = GetBuffer(env, info[0]);
-  if (!bytes) return env.Undefined();
-  const auto object = GetHandle<BufferObject>(env, info[0]);
+// ---- views ----------------------------------------------------------------------------------------------------------
+//
+// A view is an array buffer over the pool's own memory, with a finalizer that gives the memory up. Node calls the
+// finalizer when the last owner of the backing store is gone, or when the environment ends; and in the second case
+// another thread may still own the store, if somebody moved it there by ArrayBuffer.prototype.transfer. So the
+// finalizer believes in the end of a view only when the view was whole when it came back: still attached to this very
+// memory, so that no other array buffer can have it, and then detached. All other memory is quarantined.
+
+// Lent is what a view holds on to.
+struct Lent {
+  std::shared_ptr<SecureBuffer> memory;
+  bool whole;
+};
+
+// An array buffer over the bytes of `object`, which are `bytes`; nullptr with an exception pending. `lent` is empty for
+// an empty buffer. `trusted` views are the package's own, handed to nobody.
+napi_value NewView(Napi::Env env, const BufferObject& object, SecureBuffer& bytes, bool trusted,
+                   std::shared_ptr<Lent>& lent) {
   napi_value array_buffer = nullptr;
   napi_status status = napi_ok;
-  if (bytes->empty()) {
+  if (bytes.empty()) {
     void* nothing = nullptr;
     status = napi_create_arraybuffer(env, 0, &nothing, &array_buffer);
   } else {
-    auto keep = std::make_unique<std::shared_ptr<SecureBuffer>>(object->memory());
+    lent = std::make_shared<Lent>(Lent{object.memory(), trusted});
+    auto keep = std::make_unique<std::shared_ptr<Lent>>(lent);
     status = napi_create_external_arraybuffer(
-        env, bytes->data(), bytes->size(),
-        [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<SecureBuffer>*>(hint); }, keep.get(),
-        &array_buffer);
+        env, bytes.data(), bytes.size(),
+        [](napi_env, void*, void* hint) {
+          std::unique_ptr<std::shared_ptr<Lent>> kept(static_cast<std::shared_ptr<Lent>*>(hint));
+          if (!(*kept)->whole) Quarantine(std::move((*kept)->memory));
+        },
+        keep.get(), &array_buffer);
     if (status == napi_ok) static_cast<void>(keep.release());  // the finalizer owns it
   }
   if (status != napi_ok) {
     // Electron, for one. A copy in the JavaScript heap would be just what this buffer is there to avoid.
     if (env.IsExceptionPending()) env.GetAndClearPendingException();
-    return Throw(env, {Code::kUnsupported,
-                       "This JavaScript runtime does not allow views of native memory, and a copy would leave the "
-                       "secret in the JavaScript heap. Use the buffer where nomyo-native takes one instead."});
+    Throw(env, {Code::kUnsupported,
+                "This JavaScript runtime does not allow views of native memory, and a copy would leave the "
+                "secret in the JavaScript heap. Use the buffer where nomyo-native takes one instead."});
+    return nullptr;
   }
+  return array_buffer;
+}
+
+// What the functions of views keep for one environment: ArrayBuffer.prototype.transfer as it was when the addon was
+// loaded; empty before Node 22, which has none.
+struct ViewState {
+  Napi::FunctionReference transfer;
+
+  explicit ViewState(Napi::Env env) {
+    Napi::HandleScope scope(env);
+    const Napi::Value constructor = env.Global().Get("ArrayBuffer");
+    if (!constructor.IsFunction()) return;
+    const Napi::Value prototype = constructor.As<Napi::Object>().Get("prototype");
+    if (!prototype.IsObject()) return;
+    const Napi::Value function = prototype.As<Napi::Object>().Get("transfer");
+    if (function.IsFunction()) transfer = Napi::Persistent(function.As<Napi::Function>());
+  }
+};
+
+// EndView ends a view that is whole. False when its memory may stay in reach of JavaScript: another array buffer got it,
+// or this one does not let go of it. No exception may be pending, and none is afterwards.
+//
+// napi_detach_arraybuffer ends the process where V8 refuses: since Node 24 for an array buffer that somebody marked as
+// untransferable, and on every line while JavaScript is being terminated. ArrayBuffer.prototype.transfer fails instead,
+// so it is what detaches. Node 20 has none, and no such marks either: there `terminated` must say whether JavaScript is
+// being terminated.
+bool EndView(Napi::Env env, const ViewState& state, napi_value array_buffer, const SecureBuffer& bytes,
+             bool terminated) {
+  void* data = nullptr;
+  std::size_t length = 0;
+  if (napi_get_arraybuffer_info(env, array_buffer, &data, &length) != napi_ok || length != bytes.size() ||
+      (length != 0 && data != bytes.data())) {
+    return false;
+  }
+  if (!state.transfer.IsEmpty()) {
+    const napi_value no_bytes = Napi::Number::New(env, 0);
+    napi_value moved = nullptr;
+    if (napi_call_function(env, array_buffer, state.transfer.Value(), 1, &no_bytes, &moved) == napi_pending_exception) {
+      napi_get_and_clear_last_exception(env, &moved);
+    }
+  } else if (!terminated) {
+    napi_detach_arraybuffer(env, array_buffer);
+  }
+  bool detached = false;
+  return napi_is_detached_arraybuffer(env, array_buffer, &detached) == napi_ok && detached;
+}
+
+// Calls fn with a view, and ends the view whatever becomes of the call: it throws, or the environment is terminated.
+Napi::Value BufferUse(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const auto bytes = GetBuffer(env, info[0]);
+  if (!bytes) return env.Undefined();
+  if (!info[1].IsFunction()) {
+    Napi::TypeError::New(env, "expected a function").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  const auto object = GetHandle<BufferObject>(env, info[0]);
+  const auto& state = *static_cast<ViewState*>(info.Data());
+  std::shared_ptr<Lent> lent;
+  const napi_value array_buffer = NewView(env, *object, *bytes, false, lent);
+  if (array_buffer == nullptr) return env.Undefined();
+  napi_value view = nullptr;
+  napi_value result = nullptr;
+  napi_value exception = nullptr;
+  bool terminated = false;
+  ++object->views;
+  if (napi_create_typedarray(env, napi_uint8_array, bytes->size(), array_buffer, 0, &view) != napi_ok ||
+      napi_call_function(env, env.Undefined(), info[1], 1, &view, &result) != napi_ok) {
+    // Set aside: Node-API calls nothing while an exception is pending. A termination is none that could be thrown again.
+    bool is_error = false;
+    terminated = napi_get_and_clear_last_exception(env, &exception) != napi_ok ||
+                 napi_is_error(env, exception, &is_error) != napi_ok || !is_error;
+  }
+  --object->views;
+  if (EndView(env, state, array_buffer, *bytes, terminated)) {
+    if (lent) lent->whole = true;
+  } else if (!bytes->empty()) {
+    object->Forfeit();
+    if (terminated) return {env, nullptr};  // nothing can be thrown any more
+    return Throw(env, {Code::kViewTaken,
+                       "The view that `use` gave was moved away (transfer, or made impossible to detach), so its memory "
+                       "may stay in reach of others. The secure buffer was wiped, and its memory is not used again. "
+                       "Copy what you need with `slice` instead of moving the view's array buffer."});
+  }
+  if (exception != nullptr) {
+    napi_throw(env, exception);
+    return env.Undefined();
+  }
+  return {env, result};
+}
+
+Napi::Value BufferView(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const auto bytes = GetBuffer(env, info[0]);
+  if (!bytes) return env.Undefined();
+  const auto object = GetHandle<BufferObject>(env, info[0]);
+  std::shared_ptr<Lent> lent;
+  const napi_value array_buffer = NewView(env, *object, *bytes, true, lent);
+  if (array_buffer == nullptr) return env.Undefined();
   ++object->views;
   return Napi::Uint8Array::New(env, bytes->size(), Napi::ArrayBuffer(env, array_buffer), 0);
 }
@@ -235,19 +382,17 @@ Napi::Value BufferReleaseView(const Napi::CallbackInfo& info) {
   if (!bytes) return env.Undefined();
   const auto object = GetHandle<BufferObject>(env, info[0]);
   const auto view = GetBytes(info[1]);
-  // A view that the caller has detached already has no address any more.
-  if (!view || object->views == 0 || (!view->empty() && view->data() != bytes->data())) {
+  if (!view || object->views == 0 || (view->data() != nullptr && !view->empty() && view->data() != bytes->data())) {
     Napi::TypeError::New(env, "expected a view of this buffer").ThrowAsJavaScriptException();
     return env.Undefined();
   }
-  const napi_value array_buffer = info[1].As<Napi::TypedArray>().ArrayBuffer();
-  bool detached = false;
-  napi_detach_arraybuffer(env, array_buffer);
-  if (napi_is_detached_arraybuffer(env, array_buffer, &detached) != napi_ok || !detached) {
-    return Throw(env, {Code::kUnsupported, "The view could not be detached, so the secure buffer stays in use."});
-  }
   --object->views;
-  return env.Undefined();
+  const napi_value array_buffer = info[1].As<Napi::TypedArray>().ArrayBuffer();
+  if (EndView(env, *static_cast<ViewState*>(info.Data()), array_buffer, *bytes, false) || bytes->empty()) {
+    return env.Undefined();
+  }
+  object->Forfeit();
+  return Throw(env, {Code::kViewTaken, "A view of a secure buffer was moved away. The buffer was wiped."});
 }
 
 Napi::Value BufferToString(const Napi::CallbackInfo& info) {
@@ -312,11 +457,16 @@ void InitMemory(Napi::Env env, Napi::Object exports) {
   Export<BufferLength>(env, exports, "bufferLength");
   Export<BufferLocked>(env, exports, "bufferLocked");
   Export<BufferDisposed>(env, exports, "bufferDisposed");
-  Export<BufferView>(env, exports, "bufferView");
-  Export<BufferReleaseView>(env, exports, "bufferReleaseView");
   Export<BufferToString>(env, exports, "bufferToString");
   Export<BufferEquals>(env, exports, "bufferEquals");
   Export<BufferDispose>(env, exports, "bufferDispose");
+  auto state = std::make_unique<ViewState>(env);
+  if (env.IsExceptionPending()) return;  // no JavaScript can run any more: a worker that is terminated meanwhile
+  ViewState* views = state.release();
+  env.AddCleanupHook([views] { delete views; });
+  exports.Set("bufferUse", Napi::Function::New<Guarded<BufferUse>>(env, "bufferUse", views));
+  exports.Set("bufferView", Napi::Function::New<Guarded<BufferView>>(env, "bufferView", views));
+  exports.Set("bufferReleaseView", Napi::Function::New<Guarded<BufferReleaseView>>(env, "bufferReleaseView", views));
 }
 
 }  // namespace nomyo::addon

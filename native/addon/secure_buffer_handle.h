@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 
 #include <napi.h>
 
@@ -14,9 +15,12 @@ namespace nomyo::addon {
 // BufferObject is what a handle owns. It is used on its environment's thread only, but the bytes may be shared with
 // jobs.
 //
-// Two owners are told apart. Whoever uses the bytes (the handle until it is disposed of, and jobs that were given them)
-// holds the secret; when the last of these goes, the bytes are wiped. The memory itself stays as long as a view's array
+// Two owners are told apart. Whoever uses the bytes (the handle until it is disposed of, and what was given them) holds
+// the secret; when the last of these goes, the bytes are wiped. The memory itself stays as long as a view's array
 // buffer may still point to it, which the collector decides: such a view sees zeros, never freed memory.
+//
+// All of it is the JavaScript thread's: a job on another thread gets a copy (CopyBuffer), because a view may change or
+// lose the bytes at any moment.
 class BufferObject {
  public:
   explicit BufferObject(SecureBuffer buffer);
@@ -27,6 +31,9 @@ class BufferObject {
   // memory keeps the memory alive without keeping the secret.
   std::shared_ptr<SecureBuffer> memory() const;
   void Dispose() { secret_.reset(); }
+  // Forfeit is for memory that JavaScript may reach for ever: a view of it got away (ArrayBuffer.prototype.transfer).
+  // It is wiped at once, for whoever else holds it too, and never given back to the pool.
+  void Forfeit();
 
   std::size_t views = 0;
 
@@ -44,9 +51,13 @@ struct HandleTag<BufferObject> {
 // NewBufferHandle hands `buffer` over to JavaScript.
 Napi::Value NewBufferHandle(Napi::Env env, SecureBuffer buffer);
 
-// GetBuffer returns the bytes behind a handle, for as long as the pointer is kept (in a job, too, whatever JavaScript
-// does meanwhile); or an empty pointer with an exception pending: a TypeError, or DISPOSED.
+// GetBuffer returns the bytes behind a handle, or an empty pointer with an exception pending: a TypeError, or DISPOSED.
+// For the duration of a call: no other thread may read them, since a view can change them meanwhile.
 std::shared_ptr<SecureBuffer> GetBuffer(Napi::Env env, napi_value value);
+
+// CopyBuffer returns a copy of the bytes behind a handle, for a job; under the calling thread's LockPolicy. Nothing with
+// an exception pending on failure.
+std::optional<SecureBuffer> CopyBuffer(Napi::Env env, napi_value value);
 
 // ReadUtf8 copies a JavaScript string into the pool as UTF-8, by way of pool memory only, under the calling thread's
 // LockPolicy. kUtf8 for lone surrogates.

@@ -8,6 +8,7 @@ std::string_view CodeName(Code code) {
     case Code::kMemoryLock: return "MEMORY_LOCK";
     case Code::kOutOfMemory: return "OUT_OF_MEMORY";
     case Code::kDisposed: return "DISPOSED";
+    case Code::kViewTaken: return "VIEW_TAKEN";
     case Code::kCrypto: return "CRYPTO_FAILURE";
     case Code::kKeyFormat: return "KEY_FORMAT";
     case Code::kKeyWeak: return "KEY_WEAK";

@@ -17,6 +17,7 @@ enum class Code {
   kMemoryLock,        // MEMORY_LOCK           memory could not be locked and the policy is `required`
   kOutOfMemory,       // OUT_OF_MEMORY         the system has no memory to give
   kDisposed,          // DISPOSED              a handle was used after it was disposed of
+  kViewTaken,         // VIEW_TAKEN            a view of a secure buffer was moved out of reach; the buffer was wiped
   kCrypto,            // CRYPTO_FAILURE        OpenSSL failed where nothing but a defect or no memory explains it
   kKeyFormat,         // KEY_FORMAT            not a key of the expected form
   kKeyWeak,           // KEY_WEAK              a key that is too short or of an unacceptable kind
