@@ -5,13 +5,16 @@
 import type Crypto from "node:crypto";
 import type Http from "node:http";
 import type Https from "node:https";
+import type V8 from "node:v8";
 
 let crypto: typeof Crypto | undefined;
 let http: typeof Http | undefined;
 let https: typeof Https | undefined;
+let v8: typeof V8 | undefined;
 
 /* eslint-disable @typescript-eslint/no-require-imports */
 export const nodeCrypto = (): typeof Crypto => (crypto ??= require("node:crypto") as typeof Crypto);
 export const nodeHttp = (): typeof Http => (http ??= require("node:http") as typeof Http);
 export const nodeHttps = (): typeof Https => (https ??= require("node:https") as typeof Https);
+export const nodeV8 = (): typeof V8 => (v8 ??= require("node:v8") as typeof V8);
 /* eslint-enable @typescript-eslint/no-require-imports */

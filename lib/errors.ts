@@ -28,8 +28,8 @@ export class ConfigurationError extends NomyoError {
   /** The option's name, e.g. `serverKey.fingerprints`. */
   readonly option: string;
 
-  constructor(option: string, message: string) {
-    super(message, "CONFIGURATION");
+  constructor(option: string, message: string, options?: ErrorOptions) {
+    super(message, "CONFIGURATION", options);
     this.option = option;
   }
 }

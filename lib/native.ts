@@ -203,7 +203,12 @@ export interface NativeAddon {
   bufferToString(buffer: BufferHandle): string;
   /** Constant time for equal lengths. */
   bufferEquals(a: BufferHandle, b: BufferHandle | Uint8Array): boolean;
+  /** Wipes the bytes, unless another handle shares them. Harmless twice; throws while a view is out. */
   bufferDispose(buffer: BufferHandle): void;
+  /** Another handle on the same bytes, which are wiped when both are disposed of. */
+  bufferShare(buffer: BufferHandle): BufferHandle;
+  /** Whether this is a buffer's handle of this very addon, whichever copy of the package's JavaScript got it. Never throws. */
+  isBuffer(value: unknown): value is BufferHandle;
 
   // -- keys (native/addon/crypto.cc)
   /** `bits`: 2048, 3072 or 4096. `background`: the work does not keep the process alive; whoever waits for it must do that. */

@@ -1,3 +1,4 @@
+import { isPrintableWord } from "../printable.js";
 import { ConfigurationError, SecurityError } from "../errors.js";
 import { enforcementOf } from "../attestation/enforcement.js";
 import type { AttestationOption, Enforcement } from "../attestation/enforcement.js";
@@ -231,7 +232,7 @@ function checkApiKey(apiKey: ApiKey | null | undefined): ApiKey | undefined {
 
 /** The value is never quoted. Without this check `Headers` would do so: its error for a bad value contains the value. */
 function checkApiKeyText(value: unknown): string {
-  if (typeof value === "string" && /^[\x21-\x7e]+$/.test(value)) return value;
+  if (typeof value === "string" && isPrintableWord(value)) return value;
   throw new ConfigurationError(
     "apiKey",
     "`apiKey` must be a string of visible ASCII characters, or a function that gives one: no spaces, no line breaks, not empty.",

@@ -17,7 +17,7 @@ import { boundPayloadId } from "../attestation/qualifying-data.js";
 import type { AttestationReport } from "../attestation/report.js";
 import { openPackage } from "../envelope/open.js";
 import type { OpenedPackage } from "../envelope/open.js";
-import { sealJson } from "../envelope/seal.js";
+import { Snapshot } from "../envelope/seal.js";
 import type { AnswerMetadata } from "../openai/chat-types.js";
 import type { ResponseInfo } from "./api-promise.js";
 import { checkServerMetadata, completeMetadata } from "./answer-metadata.js";
@@ -117,10 +117,17 @@ export class SecureChannel {
 
   #request(payload: object, model: string, options: ResolvedRequestOptions): Promise<OpenedAnswer> {
     const trace: RequestTrace = { server: options.baseUrl, model, securityTier: options.securityTier, attempts: 0 };
+    // What the caller does with the request from now on changes nothing of what any attempt sends.
+    let snapshot: Snapshot;
+    try {
+      snapshot = new Snapshot(payload);
+    } catch (error) {
+      return Promise.reject(complete(error, { sent: "no", payloadId: undefined }));
+    }
     return traceRequest(trace, async () => {
       if (options.attestation.preflight) await this.#preflight(model, options);
-      return this.#attempts(payload, options, trace);
-    });
+      return this.#attempts(snapshot, options, trace);
+    }).finally(() => snapshot.dispose());
   }
 
   async #attest(options: ResolvedRequestOptions, model: string): Promise<AttestationReport> {
@@ -198,7 +205,7 @@ export class SecureChannel {
     return running;
   }
 
-  async #attempts(payload: object, options: ResolvedRequestOptions, trace: RequestTrace): Promise<OpenedAnswer> {
+  async #attempts(payload: Snapshot, options: ResolvedRequestOptions, trace: RequestTrace): Promise<OpenedAnswer> {
     let sent: Sent = "no";
     let keyWasRefreshed = false;
     for (let retry = 0; ;) {
@@ -280,7 +287,7 @@ export class SecureChannel {
   }
 
   async #attempt(
-    payload: object,
+    payload: Snapshot,
     options: ResolvedRequestOptions,
     trace: RequestTrace,
     state: AttemptState,
@@ -375,8 +382,8 @@ export class SecureChannel {
   }
 
   /** Seals a payload to a server's key, ready to be sent. */
-  seal(key: ServerKey, payload: object): Uint8Array<ArrayBuffer> {
-    return sealJson(key.handle, payload, {
+  seal(key: ServerKey, payload: Snapshot): Uint8Array<ArrayBuffer> {
+    return payload.seal(key.handle, {
       maxPlaintextBytes: MAX_PLAINTEXT_BYTES,
       padding: this.options.padding,
       policy: this.options.policy,

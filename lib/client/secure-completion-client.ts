@@ -1,5 +1,6 @@
 import { ConfigurationError } from "../errors.js";
 import { openPackage } from "../envelope/open.js";
+import { Snapshot } from "../envelope/seal.js";
 import type { ChatCompletion } from "../openai/chat-types.js";
 import { checkServerMetadata, completeMetadata } from "./answer-metadata.js";
 import { generate } from "./client-keys.js";
@@ -75,8 +76,12 @@ export class SecureCompletionClient implements AsyncDisposable {
 
   /** Seals a payload (any JSON value of an object, up to 10 MiB) to the server's key: the bytes of a package, ready to be sent. */
   async encryptPayload(payload: object): Promise<Uint8Array<ArrayBuffer>> {
-    const key = await this.#channel.serverKey(this.#channel.options.baseUrl);
-    return this.#channel.seal(key, payload);
+    const snapshot = new Snapshot(payload);
+    try {
+      return this.#channel.seal(await this.#channel.serverKey(this.#channel.options.baseUrl), snapshot);
+    } finally {
+      snapshot.dispose();
+    }
   }
 
   /**

@@ -1,9 +1,10 @@
-import { nodeCrypto } from "../builtins.js";
-import { ConfigurationError } from "../errors.js";
+import { nodeCrypto, nodeV8 } from "../builtins.js";
+import { ConfigurationError, NomyoError } from "../errors.js";
 import { native } from "../native.js";
 import type { BufferHandle, LockPolicy, PublicKeyHandle, SealText } from "../native.js";
 import { sealError } from "./envelope-error.js";
 import { skeletonOf } from "./skeleton.js";
+import type { Skeleton } from "./skeleton.js";
 
 export interface SealOptions {
   /** Largest plaintext in bytes of UTF-8, padding included. */
@@ -17,8 +18,8 @@ export interface SealOptions {
 
 /** The longest piece that the addon reads at once, in UTF-16 code units (native/addon/envelope.cc). */
 const PIECE = 16_384;
-/** For strings that V8 keeps one byte a character it knows without looking that this cannot match. */
-const ABOVE_LATIN1 = /[^\x00-\xff]/; // eslint-disable-line no-control-regex
+/** Up to this many characters, looking at each is cheaper than anything else. */
+const SHORT = 4096;
 
 const MARKER_BYTES = 16;
 let markers = "";
@@ -40,9 +41,25 @@ function freshMarker(): string {
   return "\x7f" + markers.slice(start, markersUsed);
 }
 
+/**
+ * Whether the addon must read two bytes for each character of `text`. It may for any text; one is faster, and right for all that V8 keeps
+ * so. (A regular expression would know as well, but `RegExp.$_` then keeps the text.)
+ */
+function isWide(text: string): boolean {
+  if (text.length > SHORT) {
+    // Since Node 22.15.
+    const { isStringOneByteRepresentation: isOneByte } = nodeV8() as {
+      isStringOneByteRepresentation?: (text: string) => boolean;
+    };
+    if (isOneByte !== undefined) return !isOneByte(text);
+    for (let i = 0; i < SHORT; i++) if (text.charCodeAt(i) > 0xff) return true;
+  }
+  return Buffer.byteLength(text) !== text.length; // not ASCII
+}
+
 /** A string as the addon takes it. Slices of a string share its characters: nothing is copied. */
 function sealText(text: string): SealText {
-  const wide = ABOVE_LATIN1.test(text);
+  const wide = isWide(text);
   if (!wide && text.length <= PIECE) return text;
   const pieces: string[] = [];
   for (let at = 0; at < text.length; at += PIECE) pieces.push(text.slice(at, at + PIECE));
@@ -50,41 +67,101 @@ function sealText(text: string): SealText {
 }
 
 /**
- * Seals `value` as JSON to `recipient`, and returns the package's bytes. The JSON is exactly `JSON.stringify(value)` in UTF-8, except
- * that each `SecureBuffer` in it is written as the string of its bytes (which must be UTF-8). Errors are
- * `JSON.stringify`'s (a `TypeError` for a cycle or a BigInt). V8 makes it, but with every long string taken out and a marker
- * left in its place; the addon reads those straight into locked memory, escapes them there and encrypts, block by block. So the whole
- * JSON never exists.
- *
- * Synchronous, on the calling thread: it must read the value there. Throws {@link ConfigurationError} when the value is not an object,
- * `InvalidRequestError` over `maxPlaintextBytes`, `MemoryProtectionError` when memory cannot be locked.
+ * A request as it was when the snapshot was made: what the caller does with it afterwards changes nothing. Long strings are not copied,
+ * and the bytes of each `SecureBuffer` are shared: they are wiped when the caller has disposed of the buffer and the snapshot is
+ * disposed of too.
  */
-export function sealJson(recipient: PublicKeyHandle, value: unknown, options: SealOptions): Uint8Array<ArrayBuffer> {
-  const marker = freshMarker();
-  const { json, taken } = skeletonOf(value, marker);
-  if (json?.[0] !== "{") throw new ConfigurationError("request", "The request must be an object.");
-  const slots: (SealText | BufferHandle)[] = [];
-  let slotBytes = 0;
-  for (const item of taken) {
-    if (typeof item === "string") {
-      const text = sealText(item);
-      slots.push(text);
-      slotBytes += typeof text === "string" || !text.wide ? item.length : 3 * item.length;
-    } else {
-      slots.push(item.handle);
-      slotBytes += item.disposed ? 0 : item.length;
+export class Snapshot {
+  readonly #json: SealText;
+  readonly #marker: string;
+  readonly #slots: readonly (SealText | BufferHandle)[];
+  readonly #buffers: readonly BufferHandle[];
+  readonly #expectedBytes: number;
+
+  /**
+   * Reads `value` as `JSON.stringify` would: the JSON is exactly `JSON.stringify(value)` in UTF-8, except that each `SecureBuffer` in it
+   * is written as the string of its bytes. V8 makes it, but with every long string taken out and a marker left in its place.
+   *
+   * Synchronous. Throws {@link ConfigurationError} when the value is not an object, when `JSON.stringify` would throw (a cycle, a BigInt;
+   * whatever a getter or a `toJSON` of the caller's threw: it is the `cause`), or for a `SecureBuffer` of another addon; a `NomyoError`
+   * with the code `DISPOSED` for one that was disposed of.
+   */
+  constructor(value: unknown) {
+    const marker = freshMarker();
+    const { json, taken } = skeleton(value, marker);
+    if (json?.[0] !== "{") throw new ConfigurationError("request", "The request must be an object.");
+    const slots: (SealText | BufferHandle)[] = [];
+    const buffers: BufferHandle[] = [];
+    let slotBytes = 0;
+    try {
+      for (const item of taken) {
+        if (typeof item === "string") {
+          const text = sealText(item);
+          slots.push(text);
+          slotBytes += typeof text === "string" || !text.wide ? item.length : 3 * item.length;
+        } else {
+          const buffer = native.bufferShare(item.buffer);
+          buffers.push(buffer);
+          slots.push(buffer);
+          slotBytes += native.bufferLength(buffer);
+        }
+      }
+    } catch (error) {
+      for (const buffer of buffers) native.bufferDispose(buffer);
+      throw sealError(error);
+    }
+    this.#json = sealText(json);
+    this.#marker = marker;
+    this.#slots = slots;
+    this.#buffers = buffers;
+    // A few characters to escape are usual.
+    this.#expectedBytes = json.length + slotBytes + (slotBytes >> 5);
+  }
+
+  /**
+   * Seals to `recipient`, as often as is wanted, and returns the package's bytes. The addon reads the strings straight into locked
+   * memory, escapes them there and encrypts, block by block: so the whole JSON never exists.
+   *
+   * Synchronous, on the calling thread: it must read V8's strings there. Throws `InvalidRequestError` over `maxPlaintextBytes` and for a
+   * `SecureBuffer` that is not UTF-8, `MemoryProtectionError` when memory cannot be locked.
+   */
+  seal(recipient: PublicKeyHandle, options: SealOptions): Uint8Array<ArrayBuffer> {
+    try {
+      return native.seal(recipient, this.#json, this.#marker, this.#slots, {
+        maxPlaintextBytes: options.maxPlaintextBytes,
+        expectedBytes: this.#expectedBytes,
+        padding: options.padding ?? "none",
+        policy: options.policy,
+        ...(options.processedAt === undefined ? {} : { processedAt: options.processedAt }),
+      });
+    } catch (error) {
+      throw sealError(error);
     }
   }
+
+  /** Gives up its share of the `SecureBuffer`s' bytes. Harmless twice. */
+  dispose(): void {
+    for (const buffer of this.#buffers) native.bufferDispose(buffer);
+  }
+}
+
+function skeleton(value: unknown, marker: string): Skeleton {
   try {
-    return native.seal(recipient, sealText(json), marker, slots, {
-      maxPlaintextBytes: options.maxPlaintextBytes,
-      // A few characters to escape are usual.
-      expectedBytes: json.length + slotBytes + (slotBytes >> 5),
-      padding: options.padding ?? "none",
-      policy: options.policy,
-      ...(options.processedAt === undefined ? {} : { processedAt: options.processedAt }),
-    });
+    return skeletonOf(value, marker);
   } catch (error) {
-    throw sealError(error);
+    if (error instanceof NomyoError) throw error;
+    throw new ConfigurationError("request", "The request cannot be written as JSON: see `cause`. Nothing was sent.", {
+      cause: error,
+    });
+  }
+}
+
+/** Seals `value` as it is now, once: a {@link Snapshot} that is sealed and disposed of. */
+export function sealJson(recipient: PublicKeyHandle, value: unknown, options: SealOptions): Uint8Array<ArrayBuffer> {
+  const snapshot = new Snapshot(value);
+  try {
+    return snapshot.seal(recipient, options);
+  } finally {
+    snapshot.dispose();
   }
 }

@@ -1,11 +1,15 @@
 import { types } from "node:util";
-import { SecureBuffer } from "../memory/secure-buffer.js";
+import { handleOf } from "../memory/secure-buffer.js";
+import type { BufferHandle } from "../native.js";
+
+/** A long string, or a `SecureBuffer`'s handle. */
+export type Taken = string | { readonly buffer: BufferHandle };
 
 export interface Skeleton {
   /** What `JSON.stringify` gives, with the marker as a string in the place of each that was taken out. */
   readonly json: string | undefined;
   /** What was taken out, in the order of the markers. */
-  readonly taken: readonly (string | SecureBuffer)[];
+  readonly taken: readonly Taken[];
 }
 
 /** The longest string that stays in the skeleton. Taking a string out costs about as much as V8 copying so many characters. */
@@ -16,12 +20,12 @@ const DEEPEST = 200;
 /** From this many elements on, an array that has nothing to take out is not copied. */
 const LONG_LIST = 32;
 
-/** What a `SecureBuffer` shows of itself. JSON.stringify asks it for that before a replacer sees anything. */
-const REDACTED = SecureBuffer.prototype.toJSON();
+/** Node 20 has no such thing. */
+const isRawJSON = (JSON as { isRawJSON?: (item: object) => boolean }).isRawJSON ?? (() => false);
 
 /**
  * `JSON.stringify(value)`, but with every string over 64 characters and every `SecureBuffer` taken out and `marker` left in its place.
- * Throws what `JSON.stringify` throws.
+ * Throws what `JSON.stringify` throws, and a `ConfigurationError` for a `SecureBuffer` that cannot be read ({@link handleOf}).
  *
  * V8 writes the JSON of an outline: a plain copy of what it would see of the value. A replacer would do without one, but V8 calls it for
  * every number, and a list of tokens takes four to six times as long with it. It is used where an outline would have no end, or would be
@@ -50,7 +54,7 @@ Members.prototype = Object.create(null) as object;
 
 /** Goes through a value as ECMA-262 25.5.2.2 (SerializeJSONProperty) does, and reads each property once, in that order. */
 class Outline {
-  readonly taken: (string | SecureBuffer)[] = [];
+  readonly taken: Taken[] = [];
   readonly #marker: string;
   readonly #path: object[] = [];
 
@@ -73,7 +77,8 @@ class Outline {
     }
     const toJSON = (item as { toJSON?: unknown }).toJSON;
     if (typeof toJSON !== "function") return this.#ofShown(item, false);
-    if (item instanceof SecureBuffer) return this.#take(item);
+    const buffer = typeof item === "object" ? handleOf(item) : undefined;
+    if (buffer !== undefined) return this.#take({ buffer });
     return this.#ofShown(Reflect.apply(toJSON, item, [String(key)]), true);
   }
 
@@ -83,8 +88,11 @@ class Outline {
     if (typeof item === "function") return undefined;
     if (typeof item !== "object" || item === null) return item; // V8 refuses a BigInt, in its own words
     const prototype: unknown = Object.getPrototypeOf(item);
-    if (prototype !== Object.prototype && prototype !== Array.prototype && prototype !== null) {
-      if (item instanceof SecureBuffer) return this.#take(item);
+    if (prototype === null) {
+      if (isRawJSON(item)) return item; // V8 writes its text as it stands
+    } else if (prototype !== Object.prototype && prototype !== Array.prototype) {
+      const buffer = handleOf(item);
+      if (buffer !== undefined) return this.#take({ buffer });
       if (types.isStringObject(item)) return this.#ofString(String(item));
       if (types.isNumberObject(item)) return +item;
       if (types.isBooleanObject(item)) return Boolean.prototype.valueOf.call(item);
@@ -124,7 +132,7 @@ class Outline {
     return outline;
   }
 
-  #take(item: string | SecureBuffer): string {
+  #take(item: Taken): string {
     this.taken.push(item);
     return this.#marker;
   }
@@ -144,21 +152,43 @@ function staysWhole(list: readonly unknown[], length: number): boolean {
 }
 
 function withReplacer(value: unknown, marker: string): Skeleton {
-  const taken: (string | SecureBuffer)[] = [];
-  const take = (item: string | SecureBuffer): string => {
+  const taken: Taken[] = [];
+  const take = (item: Taken): string => {
     taken.push(item);
     return marker;
   };
-  const json = JSON.stringify(value, function (this: Readonly<Record<string, unknown>>, key, item: unknown) {
-    let secret: unknown;
-    if (typeof item === "string") {
-      if (item.length > LONGEST_INLINE) return take(item);
-      if (item !== REDACTED) return item;
-      secret = this[key];
-    } else {
-      secret = item;
-    }
-    return secret instanceof SecureBuffer ? take(secret) : item;
+  // V8 asks a value for its `toJSON` before the replacer sees it, and a buffer has none to show. So the buffers in an object are put
+  // into boxes when the object itself comes by.
+  const json = JSON.stringify(value, (_key, item: unknown) => {
+    if (typeof item === "string") return item.length > LONGEST_INLINE ? take(item) : item;
+    if (typeof item !== "object" || item === null) return item;
+    if (item instanceof Boxed) return take({ buffer: item.buffer });
+    const buffer = handleOf(item);
+    return buffer === undefined ? withBoxes(item) : take({ buffer });
   }) as string | undefined;
   return { json, taken };
+}
+
+/** In the place of a buffer, while V8 passes. */
+class Boxed {
+  constructor(readonly buffer: BufferHandle) {}
+}
+
+/** The object itself, or a copy if there are buffers among its members. */
+function withBoxes(item: object): unknown {
+  const boxed = (member: unknown): Boxed | undefined => {
+    const buffer = typeof member === "object" && member !== null ? handleOf(member) : undefined;
+    return buffer && new Boxed(buffer);
+  };
+  if (Array.isArray(item)) {
+    return item.some((member) => boxed(member) !== undefined)
+      ? Array.from(item as unknown[], (member) => boxed(member) ?? member)
+      : item;
+  }
+  const keys = Object.keys(item);
+  const members = item as Readonly<Record<string, unknown>>;
+  if (!keys.some((key) => boxed(members[key]) !== undefined)) return item;
+  const copy = new Members();
+  for (const key of keys) copy[key] = boxed(members[key]) ?? members[key];
+  return copy;
 }

@@ -1,10 +1,13 @@
 import { inspect } from "node:util";
-import { NomyoError } from "../errors.js";
+import { ConfigurationError, NomyoError } from "../errors.js";
 import { native } from "../native.js";
 import type { BufferHandle, LockPolicy } from "../native.js";
 import { withMemoryErrors } from "./memory-error.js";
 
 const REDACTED = "[SecureBuffer: redacted]";
+
+/** Where a buffer shows its handle to whichever copy of this package meets it. The handle is opaque: it shows nothing. */
+const HANDLE = Symbol.for("nomyo-native.SecureBuffer");
 
 // AsyncFunction has no name of its own in the global scope.
 // eslint-disable-next-line @typescript-eslint/no-empty-function
@@ -14,6 +17,20 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (
     ((typeof value === "object" && value !== null) || typeof value === "function") &&
     typeof (value as { then?: unknown }).then === "function"
+  );
+}
+
+/**
+ * The handle of a `SecureBuffer`, of this copy of the package or of another one that uses the same addon; `undefined` for anything else.
+ * A {@link ConfigurationError} for one of another addon, whose memory is not ours to read.
+ */
+export function handleOf(item: object): BufferHandle | undefined {
+  const handle = (item as { readonly [HANDLE]?: unknown })[HANDLE];
+  if (handle === undefined || native.isBuffer(handle)) return handle;
+  throw new ConfigurationError(
+    "SecureBuffer",
+    "A SecureBuffer in the request was made by another copy of nomyo-native, with another addon. Nothing was sent. Make it with the " +
+      "SecureBuffer of the package that seals the request (`npm ls nomyo-native` shows the copies).",
   );
 }
 
@@ -65,6 +82,11 @@ export class SecureBuffer {
    * @internal
    */
   get handle(): BufferHandle {
+    return this.#handle;
+  }
+
+  /** @internal */
+  get [HANDLE](): BufferHandle {
     return this.#handle;
   }
 
@@ -155,9 +177,16 @@ export class SecureBuffer {
     this.dispose();
   }
 
-  /** Never the secret: a request is sealed with its bytes without asking this. */
-  toJSON(): string {
-    return REDACTED;
+  /**
+   * Throws a {@link ConfigurationError}: whoever turns a request into JSON before this package sees it (the `openai` SDK over
+   * `createSecureFetch`) would send a text in the secret's place. A request that this package seals takes the bytes without asking this.
+   */
+  toJSON(): never {
+    throw new ConfigurationError(
+      "SecureBuffer",
+      "A SecureBuffer does not turn into JSON. Nothing was sent. Give the request to SecureChatCompletion's create() or createSecure(), " +
+        "which seal its bytes; an SDK above createSecureFetch() makes JSON of the request first and can only send strings (toString()).",
+    );
   }
 
   /** Templates and `+` would turn a secret into a string without anyone asking for it: they throw. */

@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import { ConfigurationError } from "../errors.js";
 import type { OpenedPackage } from "../envelope/open.js";
 import type { LockPolicy } from "../native.js";
 import type { AnswerMetadata, ChatCompletion } from "../openai/chat-types.js";
@@ -72,9 +73,12 @@ export class SecureResponse {
     this.dispose();
   }
 
-  /** Never the answer. */
-  toJSON(): string {
-    return REDACTED;
+  /** Throws a {@link ConfigurationError}: in a request, a text would be sent in the answer's place. `json()` and `content()` give it. */
+  toJSON(): never {
+    throw new ConfigurationError(
+      "SecureResponse",
+      "A SecureResponse does not turn into JSON. Put what content() gives into a request, or json() if it may be an ordinary object.",
+    );
   }
 
   [inspect.custom](): string {

@@ -1,3 +1,4 @@
+import { bearerCredential } from "../printable.js";
 import {
   AttestationError,
   APIConnectionError,
@@ -99,8 +100,8 @@ function checkedUrl(text: string): string {
 }
 
 function sdkKey(headers: Headers): { apiKey?: string } {
-  const match = /^Bearer (.+)$/i.exec(headers.get("authorization") ?? "");
-  return match?.[1] === undefined ? {} : { apiKey: match[1] };
+  const apiKey = bearerCredential(headers.get("authorization"));
+  return apiKey === undefined ? {} : { apiKey };
 }
 
 function bodyText(body: RequestInit["body"]): string {

@@ -1,4 +1,5 @@
 /** Who may use the router: API keys, held and compared only as SHA-256 hashes. */
+import { bearerCredential, isPrintableWord } from "../printable.js";
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ConfigurationError } from "../errors.js";
 
@@ -15,9 +16,9 @@ export class ApiKeys {
    */
   constructor(entries: readonly string[]) {
     this.#hashes = entries.map((entry, index) => {
-      const hashed = hashedForm.exec(entry)?.[1];
+      const hashed = entry.startsWith("sha256:") ? hashedForm.exec(entry)?.[1] : undefined;
       if (hashed !== undefined) return Buffer.from(hashed, "hex");
-      if (!/^[\x21-\x7e]+$/.test(entry) || entry.length < minKeyLength) {
+      if (!isPrintableWord(entry) || entry.length < minKeyLength) {
         throw new ConfigurationError(
           "apiKeys",
           `API key number ${index + 1} is not usable: a key is ${minKeyLength} or more visible ASCII characters, or "sha256:" and 64 hex digits. ` +
@@ -38,8 +39,8 @@ export class ApiKeys {
    * the first ones gave, so that the time taken does not tell which one was near.
    */
   identify(authorization: string | undefined): number | null {
-    const presented = /^Bearer +([\x21-\x7e]+) *$/i.exec(authorization ?? "")?.[1];
-    if (presented === undefined) return null;
+    const presented = bearerCredential(authorization);
+    if (presented === undefined || !isPrintableWord(presented)) return null;
     const hash = digest(presented);
     let found: number | null = null;
     this.#hashes.forEach((known, index) => {
@@ -52,7 +53,9 @@ export class ApiKeys {
 /** The keys of a file or an environment variable: one a line (or between commas); empty lines and lines with `#` first are skipped. */
 export function parseApiKeys(text: string): string[] {
   return text
-    .split(/[\r\n,]+/)
+    .replaceAll("\r", "\n")
+    .replaceAll(",", "\n")
+    .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "" && !line.startsWith("#"));
 }

@@ -1,4 +1,5 @@
 /** The router's options: their meaning, defaults and checks. */
+import { isPrintableWord } from "../printable.js";
 import { isIP } from "node:net";
 import { ConfigurationError } from "../errors.js";
 import type { KeyPassword } from "../client/key-password.js";
@@ -200,7 +201,7 @@ function resolveUpstream(upstream: NonNullable<RouterOptions["upstream"]>): Rout
       `Opened prompts would travel to ${url.host} over plain HTTP. Use https, or set upstream.allowHttp for a network that you trust.`,
     );
   }
-  if (upstream.apiKey !== undefined && !/^[\x21-\x7e]+$/.test(upstream.apiKey)) {
+  if (upstream.apiKey !== undefined && !isPrintableWord(upstream.apiKey)) {
     throw new ConfigurationError("upstream.apiKey", "The upstream's API key must be visible ASCII characters.");
   }
   return {

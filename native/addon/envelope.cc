@@ -200,9 +200,7 @@ class SkeletonWriter {
       return Error{Code::kInvalidArgument, "The request holds this call's own marker and cannot be sealed."};
     Napi::HandleScope scope(env_);
     const Napi::Value slot = slots_.Get(next_++);
-    bool is_buffer = false;
-    if (slot.IsObject() &&
-        napi_check_object_type_tag(env_, slot, &HandleTag<BufferObject>::value, &is_buffer) == napi_ok && is_buffer) {
+    if (IsHandle<BufferObject>(env_, slot)) {
       const auto buffer = GetBuffer(env_, slot);
       if (!buffer) return Error{Code::kDisposed, "A SecureBuffer in the request was disposed of."};
       return writer_.StringUtf8(std::as_const(*buffer).bytes());

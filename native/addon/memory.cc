@@ -28,12 +28,17 @@ struct BufferObject::Secret {
   Secret(const Secret&) = delete;
   Secret& operator=(const Secret&) = delete;
   const std::shared_ptr<SecureBuffer> memory;
+  bool forfeited = false;
 };
 
 BufferObject::BufferObject(SecureBuffer buffer) : secret_(std::make_shared<Secret>(std::move(buffer))) {}
 
+bool BufferObject::disposed() const {
+  return secret_ == nullptr || secret_->forfeited;
+}
+
 std::shared_ptr<SecureBuffer> BufferObject::bytes() const {
-  return secret_ ? std::shared_ptr<SecureBuffer>(secret_, secret_->memory.get()) : nullptr;
+  return disposed() ? nullptr : std::shared_ptr<SecureBuffer>(secret_, secret_->memory.get());
 }
 
 std::shared_ptr<SecureBuffer> BufferObject::memory() const {
@@ -56,6 +61,7 @@ void Quarantine(std::shared_ptr<SecureBuffer> memory) {
 void BufferObject::Forfeit() {
   if (!secret_) return;
   Quarantine(secret_->memory);
+  secret_->forfeited = true;
   secret_.reset();
 }
 
@@ -440,6 +446,16 @@ Napi::Value BufferDispose(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
+Napi::Value BufferShare(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!GetBuffer(env, info[0])) return env.Undefined();
+  return NewHandle(env, std::make_shared<BufferObject>(*GetHandle<BufferObject>(env, info[0])));
+}
+
+Napi::Value IsBuffer(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), IsHandle<BufferObject>(info.Env(), info[0]));
+}
+
 }  // namespace
 
 void InitMemory(Napi::Env env, Napi::Object exports) {
@@ -460,6 +476,8 @@ void InitMemory(Napi::Env env, Napi::Object exports) {
   Export<BufferToString>(env, exports, "bufferToString");
   Export<BufferEquals>(env, exports, "bufferEquals");
   Export<BufferDispose>(env, exports, "bufferDispose");
+  Export<BufferShare>(env, exports, "bufferShare");
+  Export<IsBuffer>(env, exports, "isBuffer");
   auto state = std::make_unique<ViewState>(env);
   if (env.IsExceptionPending()) return;  // no JavaScript can run any more: a worker that is terminated meanwhile
   ViewState* views = state.release();

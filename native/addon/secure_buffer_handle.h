@@ -24,9 +24,12 @@ namespace nomyo::addon {
 class BufferObject {
  public:
   explicit BufferObject(SecureBuffer buffer);
+  // A second owner of the same secret, which is not disposed of. The bytes are wiped when the last owner goes.
+  BufferObject(const BufferObject& other) : secret_(other.secret_) {}
+  BufferObject& operator=(const BufferObject&) = delete;
 
-  bool disposed() const { return secret_ == nullptr; }
-  // bytes shares the secret; empty after disposal.
+  bool disposed() const;
+  // bytes shares the secret; empty after disposal, and for every owner after another one's Forfeit.
   std::shared_ptr<SecureBuffer> bytes() const;
   // memory keeps the memory alive without keeping the secret.
   std::shared_ptr<SecureBuffer> memory() const;

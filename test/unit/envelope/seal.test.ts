@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { ConfigurationError, InvalidRequestError } from "../../../lib/errors.js";
-import { sealJson } from "../../../lib/envelope/seal.js";
+import { ConfigurationError, InvalidRequestError, NomyoError } from "../../../lib/errors.js";
+import { sealJson, Snapshot } from "../../../lib/envelope/seal.js";
 import type { SealOptions } from "../../../lib/envelope/seal.js";
 import { SecureBuffer } from "../../../lib/memory/secure-buffer.js";
 import { native } from "../../../lib/native.js";
@@ -50,7 +50,7 @@ describe("sealJson writes what JSON.stringify writes", () => {
       Object.create({ inherited: 1 }, { own: { value: long("own"), enumerable: true }, hidden: { value: 2 } }),
     ],
     ["integer-like and unusual keys", { b: 1, 2: 2, 1: 1, "": 3, "-1": 4, ["__proto__"]: 5, [long("key ")]: 6 }],
-    ["the redacted text as a plain string", { a: SecureBuffer.prototype.toJSON() }],
+    ["the redacted text as a plain string", { a: "[SecureBuffer: redacted]" }],
     ["a map, a set, a typed array", { a: new Map([[1, 2]]), b: new Set([1]), c: new Uint8Array([1, 2]) }],
   ];
 
@@ -90,7 +90,7 @@ describe("sealJson writes what JSON.stringify writes", () => {
   });
 });
 
-describe("sealJson fails as JSON.stringify fails", () => {
+describe("sealJson refuses what JSON.stringify fails for, with its error as the cause", () => {
   test.each([
     ["a BigInt", () => ({ a: 1n })],
     ["a cycle", () => { const a: Record<string, unknown> = {}; a["a"] = a; return a; }], // prettier-ignore
@@ -105,9 +105,11 @@ describe("sealJson fails as JSON.stringify fails", () => {
       }
     };
     const wanted = thrown(() => JSON.stringify(make())) as Error;
-    const got = thrown(() => sealJson(key.publicKey, make(), options)) as Error;
-    expect(got.constructor).toBe(wanted.constructor);
-    expect(got.message).toBe(wanted.message);
+    const got = thrown(() => sealJson(key.publicKey, make(), options)) as ConfigurationError;
+    expect(got).toBeInstanceOf(ConfigurationError);
+    expect(got.option).toBe("request");
+    expect((got.cause as Error).constructor).toBe(wanted.constructor);
+    expect((got.cause as Error).message).toBe(wanted.message);
   });
 
   test.each([
@@ -148,6 +150,63 @@ describe("a SecureBuffer in a request", () => {
       expect.objectContaining({ name: "NomyoError", code: "DISPOSED" }),
     );
   });
+});
+
+describe("a snapshot", () => {
+  const open = (snapshot: Snapshot): string =>
+    nodeOpen(key.privatePem, snapshot.seal(key.publicKey, options)).toString();
+
+  test("is the request as it was, however often it is sealed and whatever is done with the request", () => {
+    const secret = SecureBuffer.from("secret");
+    const value = { list: [long("a"), 1], secret, more: { text: "short" } };
+    const wanted = JSON.stringify({ ...value, secret: "secret" });
+    const snapshot = new Snapshot(value);
+    value.list.push(2);
+    value.more.text = "changed";
+    secret.dispose();
+    expect([open(snapshot), open(snapshot)]).toEqual([wanted, wanted]);
+    snapshot.dispose();
+    snapshot.dispose();
+  });
+
+  test("holds a buffer's bytes until it is disposed of, and no longer", () => {
+    const secret = SecureBuffer.alloc(10_000);
+    const before = native.memoryInfo().stats.bytesInUse;
+    const [first, second] = [new Snapshot({ secret }), new Snapshot({ secret, again: secret })];
+    secret.dispose();
+    first.dispose();
+    expect(native.memoryInfo().stats.bytesInUse).toBe(before);
+    expect(open(second)).toContain("\\u0000");
+    second.dispose();
+    expect(native.memoryInfo().stats.bytesInUse).toBe(before - 10_000);
+    expect(() => open(second)).toThrow(expect.objectContaining({ code: "DISPOSED" }));
+  });
+
+  test("that cannot be made holds nothing", () => {
+    const [secret, gone] = [SecureBuffer.alloc(10_000), SecureBuffer.alloc(1)];
+    gone.dispose();
+    const before = native.memoryInfo().stats.bytesInUse;
+    expect(() => new Snapshot({ secret, gone })).toThrow(expect.objectContaining({ code: "DISPOSED" }));
+    secret.dispose();
+    expect(native.memoryInfo().stats.bytesInUse).toBe(before - 10_000);
+  });
+
+  const move = (ArrayBuffer.prototype as { transfer?: (this: ArrayBuffer) => ArrayBuffer }).transfer;
+  (move === undefined ? test.skip : test)("does not send what is left of a buffer whose view was moved away", () => {
+    const secret = SecureBuffer.from("secret");
+    const snapshot = new Snapshot({ secret });
+    expect(() => secret.use((view) => move!.call(view.buffer as ArrayBuffer))).toThrow(NomyoError);
+    expect(() => open(snapshot)).toThrow(expect.objectContaining({ code: "DISPOSED" }));
+  });
+});
+
+test("no regular expression has run over what was sealed", () => {
+  const text = "Zoë Müller " + "€".repeat(9000);
+  for (const value of [text, "ascii ".repeat(2000), "ü".repeat(9000), "short ü", "€"]) {
+    /x/.exec("x");
+    sealed({ value, [value.slice(0, 100)]: 1 });
+    expect((RegExp as unknown as { $_: string }).$_).toBe("x");
+  }
 });
 
 describe("limits and padding", () => {

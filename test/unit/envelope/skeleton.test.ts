@@ -1,7 +1,9 @@
 /** The JSON with its long strings taken out: put back, it is what JSON.stringify writes, whatever it is asked to write. */
 import { runInNewContext } from "node:vm";
+import { ConfigurationError } from "../../../lib/errors.js";
 import { skeletonOf } from "../../../lib/envelope/skeleton.js";
 import { SecureBuffer } from "../../../lib/memory/secure-buffer.js";
+import { native } from "../../../lib/native.js";
 
 const marker = "\x7fmarker";
 
@@ -10,7 +12,7 @@ function filled(value: unknown): string | undefined {
   const { json, taken } = skeletonOf(value, marker);
   const parts = json?.split(JSON.stringify(marker));
   expect((parts?.length ?? 1) - 1).toBe(taken.length);
-  return parts?.reduce((text, part, i) => text + JSON.stringify(String(taken[i - 1])) + part);
+  return parts?.reduce((text, part, i) => text + JSON.stringify(taken[i - 1]) + part);
 }
 
 const long = (text: string): string => `${text} `.repeat(40);
@@ -71,16 +73,60 @@ test("strings that stay, and strings that are taken", () => {
   expect(skeletonOf(value, "M")).toEqual({ json: `{"a":"${value.a}","b":"M"}`, taken: [value.b] });
 });
 
-test("a SecureBuffer is taken wherever it stands, and what only looks like one is not", () => {
+test("a SecureBuffer is taken wherever it stands", () => {
   const secret = SecureBuffer.from(Buffer.from("secret"));
   const shown = { toJSON: () => secret };
-  const text = secret.toJSON();
-  for (const value of [{ a: secret, b: [secret, text], c: shown }, nested(250, [secret, text, shown, secret])]) {
+  class Member {
+    readonly secret = secret;
+  }
+  for (const value of [
+    { a: secret, b: [secret], c: shown, d: new Member() },
+    nested(250, [secret, shown, { deep: secret }, new Member()]),
+    nested(250, { a: secret, b: shown, c: [secret], d: new Member() }),
+  ]) {
     const { json, taken } = skeletonOf(value, marker);
-    expect(taken.filter((item) => item === secret)).toHaveLength(3);
-    expect(json?.split(JSON.stringify(text))).toHaveLength(2);
+    const buffers = taken.filter((item) => typeof item !== "string");
+    expect(buffers.map(({ buffer }) => buffer === secret.handle)).toEqual([true, true, true, true]);
+    expect(json?.split(JSON.stringify(marker))).toHaveLength(taken.length + 1);
   }
   secret.dispose();
+});
+
+describe("a SecureBuffer of another copy of the package", () => {
+  const symbol = Symbol.for("nomyo-native.SecureBuffer");
+  const toJSON = (): never => {
+    throw new Error("asked for JSON");
+  };
+
+  test.each([0, 250])("is taken when it is of the same addon, %i levels deep", (depth) => {
+    const copy: { exports?: typeof import("../../../lib/memory/secure-buffer.js") } = {};
+    jest.isolateModules(() => {
+      copy.exports = jest.requireActual<typeof import("../../../lib/memory/secure-buffer.js")>(
+        "../../../lib/memory/secure-buffer.js",
+      );
+    });
+    const foreign = copy.exports!.SecureBuffer.from("foreign");
+    expect(foreign).not.toBeInstanceOf(SecureBuffer);
+    const buffers = skeletonOf(nested(depth, [foreign]), marker).taken.filter((item) => typeof item !== "string");
+    expect(buffers).toEqual([{ buffer: foreign.handle }]);
+    expect(native.bufferToString(buffers[0]!.buffer)).toBe("foreign");
+  });
+
+  test.each([0, 250])("is refused when its handle is not of this addon, %i levels deep", (depth) => {
+    for (const handle of [{}, "text", native.createCancelToken()]) {
+      expect(() => skeletonOf(nested(depth, [{ [symbol]: handle, toJSON }]), marker)).toThrow(ConfigurationError);
+    }
+  });
+});
+
+const onRawJson = "rawJSON" in JSON ? test : test.skip;
+onRawJson("JSON.rawJSON is written as it stands", () => {
+  const { rawJSON } = JSON as unknown as { rawJSON: (text: string) => object };
+  for (const text of ["12345678901234567890", "1e400", "-0", "1.0", '"\\u00e9"', JSON.stringify(long("raw")), "null"]) {
+    for (const value of [rawJSON(text), { a: rawJSON(text) }, [rawJSON(text)], { toJSON: () => rawJSON(text) }]) {
+      for (const depth of [0, 250]) expect(filled(nested(depth, value))).toBe(JSON.stringify(nested(depth, value)));
+    }
+  }
 });
 
 describe("in a world that somebody has changed", () => {
