@@ -147,8 +147,8 @@ napi_value JsonValueMaker::DecodedAtOnce(std::span<const std::uint8_t> raw) {
 // Another string with escapes is decoded in pool memory of a fixed size, a long one in pieces that are joined.
 napi_value JsonValueMaker::Decoded(std::span<const std::uint8_t> raw) {
   if (napi_value whole = DecodedAtOnce(raw); whole != nullptr || env_.IsExceptionPending()) return whole;
-  // The answer is in the pool already and must not be lost for want of 32 KiB more of locked memory: where there is less,
-  // the pieces are smaller.
+  // The answer is in the pool already and must not be lost for want of 32 KiB more of locked memory: where there is
+  // less, the pieces are smaller.
   for (std::size_t units = kPieceUnits; scratch_.empty(); units /= 4) {
     auto scratch = SecureBuffer::Allocate(units * sizeof(char16_t));
     if (scratch) {
@@ -168,8 +168,7 @@ napi_value JsonValueMaker::Decoded(std::span<const std::uint8_t> raw) {
     if (const auto latin1 = decoder.NextLatin1(scratch_.bytes())) {
       status = napi_create_string_latin1(env_, Chars(scratch_.bytes()), *latin1, &piece);
     } else {
-      const std::span<char16_t> units(reinterpret_cast<char16_t*>(scratch_.data()),
-                                      scratch_.size() / sizeof(char16_t));
+      const std::span<char16_t> units(reinterpret_cast<char16_t*>(scratch_.data()), scratch_.size() / sizeof(char16_t));
       status = napi_create_string_utf16(env_, units.data(), decoder.Next(units), &piece);
     }
     if (!Check(status)) return nullptr;

@@ -73,9 +73,7 @@ class FakePageAllocator final : public PageAllocator {
     chosen_ = mechanism;
     return {};
   }
-  LockMechanism Expected() override {
-    return chosen_ == LockMechanism::kNone ? LockMechanism::kMemfdSecret : chosen_;
-  }
+  LockMechanism Expected() override { return chosen_ == LockMechanism::kNone ? LockMechanism::kMemfdSecret : chosen_; }
   LockLimit Limit() const override {
     if (!control_.report_limit) return {};
     return {control_.lock_limit, control_.lock_limit, false};

@@ -190,7 +190,8 @@ TEST(LockedPool, RequiredIsRefusedWhenTheNthLockIsAndWorksAgainWhenMemoryIsFreed
   EXPECT_EQ(taken.size(), 2u);
   EXPECT_EQ(fake.refusal, LockedPool::Refusal::kLock);
   EXPECT_EQ(fake.pool().Explain(fake.refusal, 200'000).code, Code::kMemoryLock);
-  EXPECT_EQ(fake.pool().Explain(fake.refusal, 200'000).message, "refused 200000 bytes: mlock: ENOMEM (12, Cannot allocate memory)");
+  EXPECT_EQ(fake.pool().Explain(fake.refusal, 200'000).message,
+            "refused 200000 bytes: mlock: ENOMEM (12, Cannot allocate memory)");
   EXPECT_EQ(fake.pool().stats().allocations, 2u);
   fake.pool().Free(taken.back());
   EXPECT_NE(memory = fake.Take(200'000), nullptr);

@@ -33,7 +33,8 @@ class KeyWrapper {
   // only. Errors: kCrypto, kMemoryLock (also in a child that fork() made), kOutOfMemory.
   Status Take(std::span<std::uint8_t, kAesKeyBytes> key, std::span<std::uint8_t> wrapped);
 
-  // DropAhead wipes the key that waits, and one that is being made as soon as it is. Take works on. One thread at a time.
+  // DropAhead wipes the key that waits, and one that is being made as soon as it is. Take works on. One thread at a
+  // time.
   void DropAhead() noexcept;
 
   // has_ready returns whether the next Take finds a key that was made ahead. Any thread.

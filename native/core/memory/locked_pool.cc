@@ -594,10 +594,9 @@ Status LockedPool::ChooseMechanism(std::string_view name) {
   UnmapIdle(true);
   for (std::size_t each = 0; each < kLockMechanisms; ++each) {
     if (each == static_cast<std::size_t>(wanted) || stats_.bytes_locked_by[each] == 0) continue;
-    return Error{Code::kInvalidArgument, "Memory that is in use is locked by " +
-                                             std::string(NameOf(static_cast<LockMechanism>(each))) +
-                                             " already. Choose " + wanted_name +
-                                             " before the first client or SecureBuffer is made."};
+    return Error{Code::kInvalidArgument,
+                 "Memory that is in use is locked by " + std::string(NameOf(static_cast<LockMechanism>(each))) +
+                     " already. Choose " + wanted_name + " before the first client or SecureBuffer is made."};
   }
   if (const LockFailure failure = pages_->Choose(wanted)) {
     setbacks_.refused = failure;

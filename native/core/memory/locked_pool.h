@@ -14,8 +14,8 @@
 // within retain_bytes (mapping a page of memfd_secret costs microseconds) and given back to the system beyond that, or
 // when a lock is refused.
 //
-// A chunk is locked, by one mechanism, or is not. An allocation under kRequired never lands in one that is not, and none
-// lands in a chunk of another mechanism than the one that was demanded.
+// A chunk is locked, by one mechanism, or is not. An allocation under kRequired never lands in one that is not, and
+// none lands in a chunk of another mechanism than the one that was demanded.
 //
 // In a child that fork() made nothing is handed out, taken back or looked at: core/memory/fork_guard.h says why.
 #pragma once
@@ -53,8 +53,8 @@ class LockedPool {
 
   // Exact numbers, in bytes unless said otherwise.
   struct Stats {
-    std::size_t bytes_mapped = 0;       // for chunks now, locked or not; guard pages not counted
-    std::size_t bytes_locked = 0;       // of these, locked
+    std::size_t bytes_mapped = 0;  // for chunks now, locked or not; guard pages not counted
+    std::size_t bytes_locked = 0;  // of these, locked
     // bytes_locked by mechanism; the place of LockMechanism::kNone stays 0.
     std::array<std::size_t, kLockMechanisms> bytes_locked_by{};
     std::size_t bytes_in_use = 0;       // handed out now, as asked for
@@ -75,9 +75,9 @@ class LockedPool {
 
   // What the pool has met with so far.
   struct Setbacks {
-    bool degraded = false;    // an allocation under kPreferred, or such a job, has had to go on unlocked
-    LockFailure refused;      // the last lock that was refused
-    LockFailure weaker;       // why, the last time, memory was locked by a weaker mechanism than the first choice
+    bool degraded = false;  // an allocation under kPreferred, or such a job, has had to go on unlocked
+    LockFailure refused;    // the last lock that was refused
+    LockFailure weaker;     // why, the last time, memory was locked by a weaker mechanism than the first choice
   };
 
   LockedPool(std::unique_ptr<PageAllocator> pages, Options options);

@@ -135,7 +135,8 @@ class LinuxPageAllocator final : public PageAllocator {
     }
     if (failure.cause == LockFailure::Cause::kDescriptors) {
       return cause +
-             "no file descriptor is left, and memfd_secret, which was demanded, needs one for a moment. Close files, or "
+             "no file descriptor is left, and memfd_secret, which was demanded, needs one for a moment. Close files, "
+             "or "
              "raise the limit of open files (`ulimit -n`, `LimitNOFILE=`).";
     }
     const LockLimit limit = Limit();

@@ -29,7 +29,8 @@ class MacPageAllocator final : public PageAllocator {
   }
 
   Mapped MapLocked(std::byte* at, std::size_t bytes) override {
-    if (!Map(at, bytes)) return {Outcome::kNoMemory, LockMechanism::kNone, {"mmap", errno, LockFailure::Cause::kMemory}};
+    if (!Map(at, bytes))
+      return {Outcome::kNoMemory, LockMechanism::kNone, {"mmap", errno, LockFailure::Cause::kMemory}};
     if (mlock(at, bytes) == 0) return {Outcome::kLocked, LockMechanism::kMlock, {}};
     // The system-wide bounds answer with the same error as the process's own limit.
     const LockFailure failure{"mlock", errno, errno == EPERM ? LockFailure::Cause::kJail : LockFailure::Cause::kLimit};
@@ -70,8 +71,9 @@ class MacPageAllocator final : public PageAllocator {
       return asked + ". This system locks memory by mlock only: leave secureMemory.mechanism out.";
     }
     if (failure.cause == LockFailure::Cause::kJail) {
-      return asked + ", which is not the cause: the call itself is forbidden here. Allow it, or choose secureMemory "
-                     "'preferred'.";
+      return asked +
+             ", which is not the cause: the call itself is forbidden here. Allow it, or choose secureMemory "
+             "'preferred'.";
     }
     return asked +
            ". Raise the limit (`ulimit -l`; the system-wide bounds are sysctl vm.user_wire_limit and "

@@ -17,9 +17,10 @@ class Job {
  public:
   virtual ~Job() = default;
 
-  // Run does the work, on a worker thread and on a stack of pool memory (kJobStackBytes) that is wiped afterwards, under
-  // the LockPolicy that was given to Submit. The stack is locked where that is possible, under kRequired always; where
-  // it is not, work under kPreferred counts as degraded. It must not throw, and must not keep pointers into its stack.
+  // Run does the work, on a worker thread and on a stack of pool memory (kJobStackBytes) that is wiped afterwards,
+  // under the LockPolicy that was given to Submit. The stack is locked where that is possible, under kRequired always;
+  // where it is not, work under kPreferred counts as degraded. It must not throw, and must not keep pointers into its
+  // stack.
   virtual void Run() noexcept = 0;
 
   // Finish is called once after Run (`cancelled` false), on the same worker thread but on its ordinary stack, or after
