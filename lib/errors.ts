@@ -52,7 +52,7 @@ export class AttestationError extends SecurityError {
   }
 }
 
-/** Raise the lock limit as the message says, or choose `secureMemory: "preferred"`. The client works on with smaller requests. */
+/** Do what the message says: raise the lock limit, or let the call through that a filter refuses; or choose `secureMemory: "preferred"`. The client works on. */
 export class MemoryProtectionError extends SecurityError {
   constructor(message: string, code = "MEMORY_LOCK") {
     super(message, code);

@@ -12,7 +12,7 @@ export type { LogFields, Logger } from "./client/logger.js";
 export type { DispatcherLike, FetchInit, FetchLike } from "./client/fetch-transport.js";
 export { APIPromise } from "./client/api-promise.js";
 export type { ResponseInfo, WithResponse } from "./client/api-promise.js";
-export type { Phase, PhaseTrace, RequestTrace, RetryTrace, ServerKeyTrace } from "./client/diagnostics.js";
+export type { MemoryTrace, Phase, PhaseTrace, RequestTrace, RetryTrace, ServerKeyTrace } from "./client/diagnostics.js";
 
 export { createSecureFetch } from "./openai/secure-fetch.js";
 export type { SecureFetch, SecureFetchOptions } from "./openai/secure-fetch.js";
@@ -40,5 +40,7 @@ export { SecureBuffer } from "./memory/secure-buffer.js";
 export { SecureResponse } from "./memory/secure-response.js";
 export { getMemoryProtectionInfo, hardenProcess } from "./memory/protection.js";
 export type { MemoryProtectionInfo } from "./memory/protection.js";
+export { setMemoryMechanism } from "./memory/secure-memory.js";
+export type { MemoryMechanism, SecureMemory, SecureMemoryOptions } from "./memory/secure-memory.js";
 export { getBuildInfo } from "./build-info.js";
-export type { BuildInfo, LockPolicy, PoolStats } from "./native.js";
+export type { BuildInfo, LockFailure, LockMechanism, LockPolicy, PoolStats } from "./native.js";

@@ -84,6 +84,8 @@ export interface PoolStats {
   readonly bytesMapped: number;
   /** Of these, locked. */
   readonly bytesLocked: number;
+  /** `bytesLocked` by the mechanism that locks them: those of `memfd_secret` cannot be read from outside the process. */
+  readonly bytesLockedBy: Readonly<Record<LockMechanism, number>>;
   /** Handed out now, as asked for by callers. */
   readonly bytesInUse: number;
   /** The largest `bytesInUse` so far. */
@@ -96,9 +98,33 @@ export interface PoolStats {
   readonly chunks: number;
 }
 
+/** The ways in which memory is locked. */
+export type LockMechanism = "memfd_secret" | "mlock" | "VirtualLock";
+
+/** A system call that failed to lock memory, and what that means. */
+export interface LockFailure {
+  /** e.g. `mlock`. */
+  readonly call: string;
+  /** The error's name, e.g. `EPERM`. */
+  readonly error: string;
+  /** On Windows what `GetLastError()` said. */
+  readonly errno: number;
+  /**
+   * `limit`: the lock limit is reached; `jail`: a filter of system calls or a security module forbids the call; `unavailable`: the kernel
+   * does not have it, or not switched on (some seccomp profiles answer so too); `descriptors`: no file descriptor was left; `memory`: the
+   * system had no memory or no mapping to give.
+   */
+  readonly cause: "limit" | "jail" | "unavailable" | "descriptors" | "memory";
+}
+
 export interface MemoryInfo {
-  /** How memory is locked on this system at this moment. */
-  readonly mechanism: "memfd_secret" | "mlock" | "VirtualLock" | "none";
+  /**
+   * How the memory that is locked at this moment is locked: `mixed` when by more than one mechanism (`stats.bytesLockedBy` has the
+   * numbers). While nothing is locked: what will be tried first, or `none` once locking was refused.
+   */
+  readonly mechanism: LockMechanism | "mixed" | "none";
+  /** The mechanism that was demanded for this process; `null`: the best that there is. */
+  readonly mechanismChosen: LockMechanism | null;
   /** Soft and hard lock limit in bytes; `null` means unlimited or not applicable. */
   readonly lockLimitSoft: number | null;
   readonly lockLimitHard: number | null;
@@ -108,8 +134,12 @@ export interface MemoryInfo {
   readonly coreDumpsEnabled: boolean | null;
   /** Linux: kernel.yama.ptrace_scope, `null` where there is none. */
   readonly ptraceScope: number | null;
-  /** Whether an allocation under `preferred` has had to go on unlocked. */
+  /** Whether an allocation or a job under `preferred` has had to go on in memory that is not locked. */
   readonly degraded: boolean;
+  /** The last time that memory could not be locked: why. */
+  readonly lockRefused: LockFailure | null;
+  /** The last time that memory was locked by a weaker mechanism than the first choice: why. */
+  readonly weakerBecause: LockFailure | null;
   /** Whether OpenSSL allocates from the pool. */
   readonly opensslInPool: boolean;
   readonly stats: PoolStats;
@@ -173,12 +203,15 @@ export interface NativeAddon {
 
   // -- memory (native/addon/memory.cc)
   memoryInfo(): MemoryInfo;
-  /** `memoryInfo().degraded`, without reading the rest from the system. */
-  memoryDegraded(): boolean;
+  /** A part of `memoryInfo()`, without reading the rest from the system. */
+  memorySetbacks(): Pick<MemoryInfo, "degraded" | "weakerBecause">;
   /** Turns core dumps off and makes the process not dumpable; throws `UNSUPPORTED` where there is no such thing. */
   hardenProcess(): void;
-  /** Chooses the way of locking before the first use of the pool; `INVALID_ARGUMENT` afterwards, `UNSUPPORTED` if there is none such. */
-  setMemoryMechanism(mechanism: "memfd_secret" | "mlock"): void;
+  /**
+   * Demands a way of locking, for all memory that is locked from now on. The same again does nothing. `INVALID_ARGUMENT`: another was
+   * chosen, or memory of another is in use; `MEMORY_LOCK`: this system does not have it; `UNSUPPORTED`: there is none such.
+   */
+  setMemoryMechanism(mechanism: LockMechanism): void;
   /** Checks that the pool can give `bytes` under `policy`; throws `MEMORY_LOCK` with limit and remedy. */
   memoryProbe(bytes: number, policy: LockPolicy): void;
   bufferAlloc(size: number, policy: LockPolicy): BufferHandle;
@@ -234,6 +267,8 @@ export interface NativeAddon {
   /** SPKI PEM of an RSA key of at least `minBits`. `KEY_FORMAT`, `KEY_WEAK`. */
   importPublicKey(pem: string, minBits: number): PublicKeyHandle;
   publicKeyInfo(key: PublicKeyHandle): PublicKeyInfo;
+  /** Wipes the AES key that may lie ready, wrapped for this key. The handle works on. */
+  publicKeyDropAhead(key: PublicKeyHandle): void;
 
   // -- packages (native/addon/envelope.cc)
   /**

@@ -1,4 +1,6 @@
 /** `nomyo-native doctor`: what of this package works on this machine and under this account, and what to do about the rest. */
+import { readFileSync } from "node:fs";
+import { failureText, weakerRemedy } from "../memory/lock-failure.js";
 import { native as addon } from "../native.js";
 import type { BuildInfo, MemoryInfo, NativeAddon } from "../native.js";
 import { parse } from "./arguments.js";
@@ -35,6 +37,8 @@ export interface Facts {
   readonly nodeVersion: string;
   readonly build: BuildInfo;
   readonly memory: MemoryInfo;
+  /** Whether a seccomp filter is in force in this process; undefined when it cannot be told. */
+  readonly seccomp: boolean | undefined;
   /** Why memory for `required` could not be locked; undefined when it could. */
   readonly requiredRefused: string | undefined;
   readonly tss: ReturnType<NativeAddon["tssInfo"]>;
@@ -74,9 +78,19 @@ export function gatherFacts(native: NativeAddon = addon): Facts {
     nodeVersion: process.version,
     build: native.getBuildInfo(),
     memory: native.memoryInfo(),
+    seccomp: seccompFilter(),
     requiredRefused,
     tss: native.tssInfo(),
   };
+}
+
+function seccompFilter(): boolean | undefined {
+  try {
+    const mode = /^Seccomp:\s+(\d)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+    return mode === undefined ? undefined : mode === "2";
+  } catch {
+    return undefined; // no Linux, or no /proc
+  }
 }
 
 /** Judges the facts. */
@@ -150,7 +164,13 @@ function openssl({ build, memory }: Facts): Finding {
   return { name, state: "ok", found };
 }
 
-function lockLimit({ memory, requiredRefused }: Facts): Finding {
+/** Whether it is the limit that stands in the way, as far as is known. */
+function limitReached({ memory }: Facts): boolean {
+  return memory.lockRefused === null || memory.lockRefused.cause === "limit";
+}
+
+function lockLimit(facts: Facts): Finding {
+  const { memory, requiredRefused } = facts;
   const name = "Lock limit";
   const { lockLimitHard: hard, lockLimitSoft: soft } = memory;
   // The soft limit is raised to the hard one when need be.
@@ -159,7 +179,9 @@ function lockLimit({ memory, requiredRefused }: Facts): Finding {
     limit === null
       ? "none for this process"
       : `${bytes(limit)} (RLIMIT_MEMLOCK), ${bytes(memory.stats.bytesLocked)} of it in use`;
-  if (requiredRefused !== undefined) return { name, state: "problem", found, next: requiredRefused };
+  if (requiredRefused !== undefined && limitReached(facts)) {
+    return { name, state: "problem", found, next: requiredRefused };
+  }
   if (limit !== null && limit < COMFORTABLE_LIMIT) {
     const next =
       "Enough to start, but longer answers and concurrent requests will be refused with a MemoryProtectionError. Raise it to " +
@@ -169,18 +191,37 @@ function lockLimit({ memory, requiredRefused }: Facts): Finding {
   return { name, state: "ok", found };
 }
 
-function mechanism({ memory, platform }: Facts): Finding {
+/** Who forbids a call: the kernel does not say, but whether there is a filter at all can be seen. */
+function forbidder(seccomp: boolean | undefined): string {
+  if (seccomp === undefined) return "a filter of system calls (seccomp) or a security module";
+  return seccomp
+    ? "a seccomp filter, which is in force in this process (a container's profile, systemd's SystemCallFilter=)"
+    : "a security module (SELinux, AppArmor …), since no seccomp filter is in force in this process";
+}
+
+function mechanism(facts: Facts): Finding {
+  const { memory, platform, requiredRefused, seccomp } = facts;
   const name = "Memory locking";
+  const { lockRefused, weakerBecause } = memory;
+  if (requiredRefused !== undefined && lockRefused !== null && !limitReached(facts)) {
+    const who = lockRefused.cause === "jail" ? `, by ${forbidder(seccomp)}` : "";
+    const found = `refused (${failureText(lockRefused)})${who}; the lock limit is not the cause`;
+    return { name, state: "problem", found, next: requiredRefused };
+  }
   switch (memory.mechanism) {
     case "memfd_secret":
       return { name, state: "ok", found: "memfd_secret: locked, and unreadable for root, debuggers and core dumps" };
+    case "mixed":
     case "mlock":
     case "VirtualLock": {
-      const found = `${memory.mechanism}: locked and left out of core dumps, but readable for root and debuggers`;
+      const which = memory.mechanism === "mixed" ? "memfd_secret and mlock" : memory.mechanism;
+      const found = `${which}: locked and left out of core dumps, but readable for root and debuggers`;
       if (platform !== "linux") return { name, state: "ok", found };
-      const next =
-        "Linux 5.14 or newer can hide the memory too (memfd_secret). Before 6.5 it wants `secretmem.enable=1` on the kernel's command " +
-        "line, and a container's seccomp profile must let the call through.";
+      if (memory.mechanismChosen === "mlock") return { name, state: "ok", found: `${found}; as was chosen` };
+      if (weakerBecause === null)
+        return { name, state: "advice", found, next: "memfd_secret would hide it from them too." };
+      const who = weakerBecause.cause === "jail" ? ` Here it is forbidden by ${forbidder(seccomp)}.` : "";
+      const next = `memfd_secret would hide it from them too (${failureText(weakerBecause)}): ${weakerRemedy(weakerBecause)}.${who}`;
       return { name, state: "advice", found, next };
     }
     case "none":

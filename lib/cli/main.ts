@@ -34,6 +34,9 @@ First steps, without an account, in two terminals:
 nomyo-native COMMAND --help tells each command's options. Secrets come from files, the environment or a prompt, never
 from arguments, which every account of the machine can read.
 
+  NOMYO_MEMORY_MECHANISM    for all commands: memfd_secret demands it; mlock forgoes it, and never calls it; else the
+                            best that there is (docs/memory.md)
+
   --help, --version
 
 Exit codes
@@ -59,6 +62,12 @@ export async function main(args: readonly string[], streams: Streams): Promise<n
     }
     const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
     if (load === undefined) throw new UsageError(`There is no command of this name.`);
+    const mechanism = streams.env["NOMYO_MEMORY_MECHANISM"];
+    if (mechanism !== undefined && mechanism !== "") {
+      // Before a command uses any memory.
+      const { applyMechanismVariable } = await import("../memory/secure-memory.js");
+      applyMechanismVariable(mechanism);
+    }
     return await (
       await load()
     )(rest, streams);

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { ConfigurationError } from "../errors.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
+import type { LockPolicy } from "../native.js";
 import { parseApiKeys } from "../router/api-keys.js";
 import { startRouter, type AccessEntry, type Router, type RouterOptions, type Tier } from "../router/index.js";
 import { isTier } from "../router/tiers.js";
@@ -283,7 +284,7 @@ function rateLimitOf(text: string | undefined): RouterOptions["rateLimit"] {
   return { perSecond, burst: match[2] === undefined ? Math.max(1, 2 * perSecond) : Number(match[2]) };
 }
 
-function policyOf(values: Values): RouterOptions["secureMemory"] {
+function policyOf(values: Values): LockPolicy | undefined {
   const policy = values["secure-memory"];
   if (policy !== undefined && policy !== "required" && policy !== "preferred" && policy !== "off") {
     throw new UsageError("--secure-memory is required, preferred or off.");

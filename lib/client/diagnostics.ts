@@ -1,6 +1,7 @@
 import diagnosticsChannel from "node:diagnostics_channel";
 
 import type { Sent } from "../errors.js";
+import type { LockFailure, MemoryInfo } from "../native.js";
 
 /** The phases of an attempt, in their order. */
 export type Phase = "client-key" | "rate-limit" | "server-key" | "seal" | "exchange" | "read" | "open" | "verify";
@@ -60,9 +61,20 @@ export interface ServerKeyTrace {
   readonly before?: string;
 }
 
+/** The message of the channel `nomyo:memory`, once for each client: memory is less protected than was hoped for. */
+export interface MemoryTrace {
+  /** `weaker-mechanism`: locked, but by `mlock`; `not-locked`: not locked, under the policy `"preferred"`. */
+  readonly event: "weaker-mechanism" | "not-locked";
+  /** How memory is locked at this moment. */
+  readonly mechanism: MemoryInfo["mechanism"];
+  /** The call that failed; `null` when it is not known. */
+  readonly because: LockFailure | null;
+}
+
 export const requestChannel = diagnosticsChannel.tracingChannel<unknown, RequestTrace>("nomyo:request");
 export const phaseChannel = diagnosticsChannel.channel("nomyo:request:phase");
 export const retryChannel = diagnosticsChannel.channel("nomyo:request:retry");
+export const memoryChannel = diagnosticsChannel.channel("nomyo:memory");
 export const serverKeyChannel = diagnosticsChannel.channel("nomyo:server-key");
 
 /**

@@ -1,6 +1,9 @@
 import { native } from "../native.js";
 import type { LockPolicy } from "../native.js";
+import { explainUnlocked, explainWeaker } from "../memory/lock-failure.js";
 import { withMemoryErrors } from "../memory/memory-error.js";
+import { memoryChannel } from "./diagnostics.js";
+import type { MemoryTrace } from "./diagnostics.js";
 import type { Logger } from "./logger.js";
 
 /**
@@ -9,11 +12,15 @@ import type { Logger } from "./logger.js";
  */
 const LEAST_BYTES = 800 * 1024;
 
-/** Tells early, and once, that memory cannot be locked: under `"required"` by an error, under `"preferred"` through the logger. */
+/**
+ * Tells early, and once, that memory cannot be locked: under `"required"` by an error, under `"preferred"` through the logger. Also once, that
+ * it is locked by a weaker mechanism than the first choice. The diagnostics channel `nomyo:memory` is told the same as the logger.
+ */
 export class MemoryCheck {
   readonly #policy: LockPolicy;
   readonly #logger: Logger;
   #reported = false;
+  #reportedWeaker = false;
 
   /** Throws a `MemoryProtectionError` that names the limit and how to raise it, if the policy is `"required"` and cannot be met. */
   constructor(policy: LockPolicy, logger: Logger) {
@@ -26,16 +33,28 @@ export class MemoryCheck {
     this.report();
   }
 
-  /** To be called after work: warns the first time that something has had to go on in memory that is not locked. */
+  /** To be called after work: warns the first time that something has had to go on in memory that is less protected than was hoped for. */
   report(): void {
-    if (this.#policy !== "preferred" || this.#reported) return;
-    if (!native.memoryDegraded()) return;
+    if (this.#policy === "off" || (this.#reported && this.#reportedWeaker)) return;
+    const { degraded, weakerBecause } = native.memorySetbacks();
+    if (weakerBecause !== null && !this.#reportedWeaker) {
+      this.#reportedWeaker = true;
+      this.#logger.warn(explainWeaker(weakerBecause), { call: weakerBecause.call, error: weakerBecause.error });
+      this.#publish({ event: "weaker-mechanism", because: weakerBecause });
+    }
+    if (!degraded || this.#policy !== "preferred" || this.#reported) return;
     this.#reported = true;
-    const { lockLimitSoft } = native.memoryInfo();
+    const { lockLimitSoft, lockRefused } = native.memoryInfo();
     this.#logger.warn(
-      'Not all secrets are in locked memory: the limit of this process is too low, and `secureMemory` is "preferred". They are wiped ' +
-        "after use all the same, but may be swapped out. Raise the limit (RLIMIT_MEMLOCK, `ulimit -l`); `nomyo-native doctor` tells how.",
-      { lockLimit: lockLimitSoft ?? undefined },
+      `Not all secrets are in locked memory, and \`secureMemory\` is "preferred": ${explainUnlocked(lockRefused)}. They are wiped after use ` +
+        "all the same, but may be swapped out. `nomyo-native doctor` tells more.",
+      { lockLimit: lockLimitSoft ?? undefined, call: lockRefused?.call, error: lockRefused?.error },
     );
+    this.#publish({ event: "not-locked", because: lockRefused });
+  }
+
+  #publish(message: Omit<MemoryTrace, "mechanism">): void {
+    if (!memoryChannel.hasSubscribers) return;
+    memoryChannel.publish({ ...message, mechanism: native.memoryInfo().mechanism } satisfies MemoryTrace);
   }
 }

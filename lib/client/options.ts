@@ -4,6 +4,8 @@ import { enforcementOf } from "../attestation/enforcement.js";
 import type { AttestationOption, Enforcement } from "../attestation/enforcement.js";
 import type { LockPolicy } from "../native.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
+import { resolveSecureMemory } from "../memory/secure-memory.js";
+import type { MemoryMechanism, SecureMemory } from "../memory/secure-memory.js";
 import type { DispatcherLike, FetchLike } from "./fetch-transport.js";
 import { KnownServersFile } from "./known-servers.js";
 import type { KeyPassword } from "./key-password.js";
@@ -53,8 +55,11 @@ export interface ClientOptions {
   readonly keyRotationInterval?: number | undefined;
   /** `"bucket"` appends spaces to the JSON so that only a few lengths are ever seen; `"none"` by default. */
   readonly padding?: "none" | "bucket" | undefined;
-  /** What happens when memory cannot be locked: `"required"` (default; the same as `true`), `"preferred"`, `"off"` (`false`). */
-  readonly secureMemory?: LockPolicy | boolean | undefined;
+  /**
+   * What happens when memory cannot be locked: `"required"` (default; the same as `true`), `"preferred"`, `"off"` (`false`). As an object
+   * it can demand a way of locking too.
+   */
+  readonly secureMemory?: SecureMemory | undefined;
   readonly serverKey?: ServerKeyOptions | undefined;
   /** `"off"`, `"report"` (default), `"require"`, or a policy. */
   readonly attestation?: AttestationOption | undefined;
@@ -95,6 +100,7 @@ export interface ResolvedOptions {
   readonly keyRotationInterval: number;
   readonly padding: "none" | "bucket";
   readonly policy: LockPolicy;
+  readonly mechanism: MemoryMechanism | undefined;
   readonly serverKey: ServerKeyPolicy;
   readonly attestation: Enforcement;
   readonly rateLimit: RateLimitOptions | undefined;
@@ -168,7 +174,7 @@ export function resolveClientOptions(options: ClientOptions): ResolvedOptions {
       Number.MAX_SAFE_INTEGER,
     ),
     padding: oneOf("padding", options.padding ?? "none", ["none", "bucket"]),
-    policy: lockPolicy(options.secureMemory),
+    ...resolveSecureMemory(options.secureMemory),
     serverKey: checkServerKey(options.serverKey ?? {}),
     attestation: enforcementOf(options.attestation ?? "report"),
     rateLimit: checkRateLimit(options.rateLimit),
@@ -382,12 +388,6 @@ function checkDispatcher(dispatcher: DispatcherLike | undefined): DispatcherLike
 function checkLogger(logger: Logger | undefined): Logger | undefined {
   if (logger === undefined || isLogger(logger)) return logger;
   throw new ConfigurationError("logger", "`logger` must have the methods debug, info, warn and error.");
-}
-
-function lockPolicy(value: LockPolicy | boolean | undefined): LockPolicy {
-  if (value === undefined || value === true) return "required";
-  if (value === false) return "off";
-  return oneOf("secureMemory", value, ["required", "preferred", "off"]);
 }
 
 /** An option that is misspelt would silently not protect. */

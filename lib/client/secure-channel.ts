@@ -28,6 +28,7 @@ import { retryChannel, tracePhase, traceRequest } from "./diagnostics.js";
 import type { RequestTrace, RetryTrace } from "./diagnostics.js";
 import { FetchTransport } from "./fetch-transport.js";
 import { httpError } from "./http-error.js";
+import { applyMechanism } from "../memory/secure-memory.js";
 import { MemoryCheck } from "./memory-check.js";
 import { fromNative } from "./native-error.js";
 import { NodeTransport } from "./node-transport.js";
@@ -88,6 +89,8 @@ export class SecureChannel {
 
   constructor(options: ResolvedOptions) {
     this.options = options;
+    // Before anything of the pool is used.
+    applyMechanism(options);
     this.#memory = new MemoryCheck(options.policy, options.logger);
     this.keys = new ClientKeys(options, options.logger);
     this.#transport =
@@ -187,6 +190,7 @@ export class SecureChannel {
     if (abort) this.#closing.abort();
     await Promise.allSettled(this.#inFlight);
     this.keys.close();
+    for (const cache of this.#serverKeys.values()) cache.close();
     this.#transport.close();
   }
 

@@ -69,7 +69,16 @@ export class ServerKeyCache {
 
   /** Forgets the cached key, unless it is another one than `key` by now, so that the next call fetches it. Pins stay. */
   invalidate(key: ServerKey): void {
-    if (this.#cached?.key === key) this.#cached = undefined;
+    if (this.#cached?.key !== key) return;
+    // Requests that still hold it seal with keys that they make themselves.
+    native.publicKeyDropAhead(key.handle);
+    this.#cached = undefined;
+  }
+
+  /** Forgets the key: an AES key that lies ready for it is wiped now, not when the collector comes. */
+  close(): void {
+    if (this.#cached !== undefined) native.publicKeyDropAhead(this.#cached.key.handle);
+    this.#cached = undefined;
   }
 
   async #fetch(race: (promise: Promise<ServerKey>) => Promise<ServerKey>): Promise<ServerKey> {
@@ -90,6 +99,7 @@ export class ServerKeyCache {
     const controller = new AbortController();
     const promise = this.#fetchPem(controller.signal).then(async (pem) => {
       const key = await this.#accept(pem);
+      this.close();
       this.#cached = { key, until: performance.now() + this.#policy.cacheTtl };
       return key;
     });

@@ -1,4 +1,6 @@
 /** The local router: the server's side of the protocol, in front of an OpenAI-compatible server or the echo model. */
+import { explainWeaker } from "../memory/lock-failure.js";
+import { applyMechanism } from "../memory/secure-memory.js";
 import { native } from "../native.js";
 import type { PublicKeyInfo } from "../native.js";
 import { BodyBudget } from "./body.js";
@@ -32,12 +34,13 @@ const leastMemory = 1024 * 1024;
 const bodyBudgetBytes = 512 * 1024 * 1024;
 
 /**
- * Starts a router. Rejects with a `ConfigurationError` that names the option, the addon's error when the TPM or locked memory is not there, or
- * Node's when the address cannot be listened on; nothing is left running then.
+ * Starts a router. Rejects with a `ConfigurationError` that names the option, the addon's error when the TPM or locked memory is not there (a
+ * `MemoryProtectionError` when a demanded mechanism is not), or Node's when the address cannot be listened on; nothing is left running then.
  */
 export async function startRouter(options: RouterOptions = {}): Promise<Router> {
   const settings = resolveOptions(options);
   const { attestor, policy } = settings;
+  applyMechanism(settings);
   probeMemory(settings);
   let key: ServerKey | undefined;
   const release = async (): Promise<void> => {
@@ -97,6 +100,8 @@ function makeServer(settings: RouterSettings, key: ServerKey): RouterServer {
 /** Under `required` the largest request must fit into lockable memory, or it will be refused: better said at start than found out later. */
 function probeMemory({ policy, maxPlaintextBytes, log }: RouterSettings): void {
   native.memoryProbe(leastMemory, policy);
+  const { weakerBecause } = native.memorySetbacks();
+  if (weakerBecause !== null) log(explainWeaker(weakerBecause));
   if (policy !== "required") return;
   try {
     native.memoryProbe(2 * maxPlaintextBytes, policy);

@@ -3,6 +3,8 @@ import { isPrintableWord } from "../printable.js";
 import { isIP } from "node:net";
 import { ConfigurationError } from "../errors.js";
 import type { KeyPassword } from "../client/key-password.js";
+import { resolveSecureMemory } from "../memory/secure-memory.js";
+import type { MemoryMechanism, SecureMemory } from "../memory/secure-memory.js";
 import type { LockPolicy, QuoteOptions } from "../native.js";
 import { ApiKeys } from "./api-keys.js";
 import { Attestor } from "./attestor.js";
@@ -69,8 +71,8 @@ export interface RouterOptions {
   readonly maxPlaintextBytes?: number;
   /** Requests under way at one time; 256. More are answered 503. */
   readonly maxRequests?: number;
-  /** What to do when memory cannot be locked; `required`. */
-  readonly secureMemory?: LockPolicy;
+  /** What to do when memory cannot be locked, `required` by default; as an object it can demand a way of locking too. */
+  readonly secureMemory?: SecureMemory;
   /** False: the router is up, but answers 404, "secure inference not enabled". */
   readonly secureInference?: boolean;
   /** Milliseconds that the echo model takes; 0. */
@@ -118,6 +120,7 @@ export interface RouterSettings {
   readonly maxPlaintextBytes: number;
   readonly maxRequests: number;
   readonly policy: LockPolicy;
+  readonly mechanism: MemoryMechanism | undefined;
   readonly secureInference: boolean;
   readonly echoDelayMs: number;
   readonly stopTimeoutMs: number;
@@ -166,7 +169,7 @@ export function resolveOptions(options: RouterOptions): RouterSettings {
     maxBodyBytes: integer("maxBodyBytes", options.maxBodyBytes, 64 * 1024 * 1024, 1024, 1024 * 1024 * 1024),
     maxPlaintextBytes: integer("maxPlaintextBytes", options.maxPlaintextBytes, 10 * 1024 * 1024, 2, 1024 * 1024 * 1024),
     maxRequests: integer("maxRequests", options.maxRequests, 256, 1, 1_000_000),
-    policy: checkPolicy(options.secureMemory ?? "required"),
+    ...resolveSecureMemory(options.secureMemory),
     secureInference: options.secureInference ?? true,
     echoDelayMs: integer("echoDelayMs", options.echoDelayMs, 0, 0, 3_600_000),
     stopTimeoutMs: integer("stopTimeoutMs", options.stopTimeoutMs, 30_000, 0, 3_600_000),
@@ -266,13 +269,6 @@ function checkRateLimit(limit: RateLimit): RateLimit {
     );
   }
   return limit;
-}
-
-function checkPolicy(policy: LockPolicy): LockPolicy {
-  if (!["required", "preferred", "off"].includes(policy)) {
-    throw new ConfigurationError("secureMemory", 'secureMemory must be "required", "preferred" or "off".');
-  }
-  return policy;
 }
 
 function integer(option: string, value: number | undefined, fallback: number, least: number, most: number): number {

@@ -134,7 +134,7 @@ Napi::Value PrivateKeyPublic(const Napi::CallbackInfo& info) {
   auto key = GetPrivateKey(info.Env(), info[0]);
   if (!key) return info.Env().Undefined();
   // A public key is no secret: it must not fail for want of locked memory.
-  LockPolicyScope scope(LockPolicy::kPreferred);
+  LockPolicyScope scope(LockPolicy::kPublic);
   return NewPublicKey(info.Env(), key->PublicKey());
 }
 
@@ -150,9 +150,16 @@ Napi::Value ImportPublicKey(const Napi::CallbackInfo& info) {
     Napi::TypeError::New(env, "expected a PEM string and the least number of bits").ThrowAsJavaScriptException();
     return env.Undefined();
   }
-  LockPolicyScope scope(LockPolicy::kPreferred);
+  LockPolicyScope scope(LockPolicy::kPublic);
   return NewPublicKey(
       env, RsaPublicKey::Import(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Number>().Int32Value()));
+}
+
+// For a client that closes: the handle itself goes when the collector comes, and works on until then.
+Napi::Value PublicKeyDropAhead(const Napi::CallbackInfo& info) {
+  auto object = GetHandle<PublicKeyObject>(info.Env(), info[0]);
+  if (object) object->wrapper.DropAhead();
+  return info.Env().Undefined();
 }
 
 Napi::Value PublicKeyInfo(const Napi::CallbackInfo& info) {
@@ -183,6 +190,7 @@ void InitCrypto(Napi::Env env, Napi::Object exports) {
   Export<PrivateKeyDispose>(env, exports, "privateKeyDispose");
   Export<Prepared<ImportPublicKey>>(env, exports, "importPublicKey");
   Export<PublicKeyInfo>(env, exports, "publicKeyInfo");
+  Export<PublicKeyDropAhead>(env, exports, "publicKeyDropAhead");
 }
 
 }  // namespace nomyo::addon

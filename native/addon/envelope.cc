@@ -24,13 +24,14 @@
 #include "core/envelope/text_scan.h"
 #include "core/envelope/utf8.h"
 #include "core/memory/bulk_memory.h"
-#include "core/memory/stack_wipe.h"
 
 namespace nomyo::addon {
 
 // OpenedObject is what an opened handle owns.
 struct OpenedObject {
   OpenedPackage package;
+  // The client's: what is made of the plaintext obeys it too.
+  LockPolicy policy = LockPolicy::kRequired;
   bool disposed = false;
   int readers = 0;
 
@@ -314,12 +315,6 @@ std::optional<GivenSealOptions> ReadSealOptions(Napi::Env env, const Napi::Value
   return PackageValue(env, std::move(*package));
 }
 
-Napi::Value Seal(const Napi::CallbackInfo& info) {
-  Napi::Value package = SealOnThisStack(info);
-  WipeStackBelow();
-  return package;
-}
-
 // Only the ciphertext leaves the pool here, and the stack holds no more than the cipher's own state.
 [[gnu::noinline]] Napi::Value SealBytesOnThisStack(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
@@ -418,6 +413,7 @@ class OpenJob final : public PromiseJob {
     if (!opened) return opened.error();
     opened_ = std::make_shared<OpenedObject>();
     opened_->package = std::move(*opened);
+    opened_->policy = CurrentLockPolicy();
     return Status::Ok();
   }
 
@@ -468,17 +464,9 @@ std::shared_ptr<OpenedObject> GetOpened(Napi::Env env, napi_value value) {
 }
 
 // The functions that make values wipe the stack afterwards: numbers and short strings of the plaintext went over it.
-template <Napi::Value (*Function)(const Napi::CallbackInfo&)>
-Napi::Value ThenWipeStack(const Napi::CallbackInfo& info) {
-  Napi::Value value = Function(info);
-  WipeStackBelow();
-  return value;
-}
-
 Napi::Value MakeValue(const Napi::CallbackInfo& info, OpenedObject& opened, std::span<const std::uint8_t> text) {
   const auto& helpers = static_cast<EnvelopeState*>(info.Data())->helpers;
-  // The text is in the pool already: a policy that cannot lock 32 KiB more must not lose the answer now.
-  LockPolicyScope scope(LockPolicy::kPreferred);
+  LockPolicyScope scope(opened.policy);
   const Reading reading(opened);
   const napi_value value = JsonValueMaker(info.Env(), helpers).Make(text, opened.package.facts);
   return value == nullptr ? info.Env().Undefined() : Napi::Value(info.Env(), value);
@@ -511,6 +499,7 @@ std::optional<std::span<const std::uint8_t>> FindOpened(const Napi::CallbackInfo
     ThrowType(info.Env(), "expected a JSON pointer");
     return std::nullopt;
   }
+  LockPolicyScope scope(opened.policy);
   auto found = FindPointer(opened.package.plaintext.bytes(), PointerText(info[1].As<Napi::String>()),
                            opened.package.facts.long_strings);
   if (!found) {
@@ -603,7 +592,7 @@ Napi::Value OpenedAesKeyForForensicTest(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void InitEnvelope(Napi::Env env, Napi::Object exports) {
-  Export<Prepared<Seal>>(env, exports, "seal");
+  Export<Prepared<ThenWipeStack<SealOnThisStack>>>(env, exports, "seal");
   Export<Prepared<ThenWipeStack<SealBytesOnThisStack>>>(env, exports, "sealBytes");
   Export<ThenWipeStack<OpenedGetBuffer>>(env, exports, "openedGetBuffer");
   Export<OpenedProcessedAt>(env, exports, "openedProcessedAt");

@@ -1,5 +1,5 @@
 // Export: defines a native function on the addon's object, and stops C++ exceptions at the binding. Prepared: OpenSSL
-// is ready before the function runs.
+// is ready before the function runs. ThenWipeStack: nothing of it stays on the stack, however it ends.
 #pragma once
 
 #include <exception>
@@ -8,12 +8,16 @@
 #include <napi.h>
 
 #include "addon/error.h"
+#include "core/memory/fork_guard.h"
 #include "core/memory/openssl_memory.h"
+#include "core/memory/stack_wipe.h"
 
 namespace nomyo::addon {
 
 template <Napi::Value (*Function)(const Napi::CallbackInfo&)>
 Napi::Value Guarded(const Napi::CallbackInfo& info) {
+  // What a handle owns is not there.
+  if (InForkedChild()) return Throw(info.Env(), ForkedChildError());
   try {
     return Function(info);
   } catch (const std::bad_alloc&) {
@@ -27,6 +31,13 @@ Napi::Value Guarded(const Napi::CallbackInfo& info) {
 template <Napi::Value (*Function)(const Napi::CallbackInfo&)>
 Napi::Value Prepared(const Napi::CallbackInfo& info) {
   if (const Status status = PrepareOpenSsl(); !status) return Throw(info.Env(), status.error());
+  return Function(info);
+}
+
+// ThenWipeStack is for functions that have secrets on the JavaScript thread's stack; Function must be noinline.
+template <Napi::Value (*Function)(const Napi::CallbackInfo&)>
+Napi::Value ThenWipeStack(const Napi::CallbackInfo& info) {
+  const StackWipe wipe;
   return Function(info);
 }
 

@@ -8,6 +8,8 @@
 
 #include <napi.h>
 
+#include "core/memory/fork_guard.h"
+
 namespace nomyo::addon {
 
 // HandleTag<T>::value must be specialised with a random tag for each T that has handles; HandleTag<T>::name says what
@@ -48,6 +50,8 @@ Napi::Value NewHandle(Napi::Env env, std::shared_ptr<T> object, std::int64_t ext
       napi_wrap(
           env, handle, box.get(),
           [](napi_env finalize_env, void* data, void*) {
+            // The memory is the parent's, and may not be mapped here.
+            if (InForkedChild()) return;
             std::unique_ptr<Box> owned(static_cast<Box*>(data));
             std::int64_t total = 0;
             napi_adjust_external_memory(finalize_env, -owned->external_bytes, &total);

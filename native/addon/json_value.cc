@@ -25,6 +25,8 @@ constexpr std::size_t kMostPending = 64;
 constexpr std::size_t kMostKeys = 512;
 // Code units decoded at a time: 32 KiB of pool memory as UTF-16.
 constexpr std::size_t kPieceUnits = std::size_t{16} * 1024;
+// The least where memory is short.
+constexpr std::size_t kLeastPieceUnits = 64;
 // The longest text that is decoded at one go: no more than the pool keeps mapped beside the answer itself.
 constexpr std::size_t kMostAtOnce = std::size_t{16} << 20;
 
@@ -145,13 +147,16 @@ napi_value JsonValueMaker::DecodedAtOnce(std::span<const std::uint8_t> raw) {
 // Another string with escapes is decoded in pool memory of a fixed size, a long one in pieces that are joined.
 napi_value JsonValueMaker::Decoded(std::span<const std::uint8_t> raw) {
   if (napi_value whole = DecodedAtOnce(raw); whole != nullptr || env_.IsExceptionPending()) return whole;
-  if (scratch_.empty()) {
-    auto scratch = SecureBuffer::Allocate(kPieceUnits * sizeof(char16_t));
-    if (!scratch) {
+  // The answer is in the pool already and must not be lost for want of 32 KiB more of locked memory: where there is
+  // less, the pieces are smaller.
+  for (std::size_t units = kPieceUnits; scratch_.empty(); units /= 4) {
+    auto scratch = SecureBuffer::Allocate(units * sizeof(char16_t));
+    if (scratch) {
+      scratch_ = std::move(*scratch);
+    } else if (units <= kLeastPieceUnits) {
       Throw(env_, scratch.error());
       return nullptr;
     }
-    scratch_ = std::move(*scratch);
   }
   StringDecoder decoder(raw);
   napi_value first = nullptr;
@@ -163,7 +168,7 @@ napi_value JsonValueMaker::Decoded(std::span<const std::uint8_t> raw) {
     if (const auto latin1 = decoder.NextLatin1(scratch_.bytes())) {
       status = napi_create_string_latin1(env_, Chars(scratch_.bytes()), *latin1, &piece);
     } else {
-      const std::span<char16_t> units(reinterpret_cast<char16_t*>(scratch_.data()), kPieceUnits);
+      const std::span<char16_t> units(reinterpret_cast<char16_t*>(scratch_.data()), scratch_.size() / sizeof(char16_t));
       status = napi_create_string_utf16(env_, units.data(), decoder.Next(units), &piece);
     }
     if (!Check(status)) return nullptr;

@@ -24,7 +24,7 @@ namespace nomyo::addon {
 
 struct BufferObject::Secret {
   explicit Secret(SecureBuffer buffer) : memory(std::make_shared<SecureBuffer>(std::move(buffer))) {}
-  ~Secret() { Cleanse(memory->data(), memory->size()); }
+  ~Secret() { memory->Wipe(); }
   Secret(const Secret&) = delete;
   Secret& operator=(const Secret&) = delete;
   const std::shared_ptr<SecureBuffer> memory;
@@ -133,6 +133,16 @@ std::optional<std::span<std::uint8_t>> GetBytes(Napi::Value value) {
   return std::span<std::uint8_t>(array.Data(), array.ElementLength());
 }
 
+Napi::Value FailureValue(Napi::Env env, const LockFailure& failure) {
+  if (!failure) return env.Null();
+  Napi::Object value = Napi::Object::New(env);
+  value.Set("call", failure.call);
+  value.Set("error", ErrorName(failure.error));
+  value.Set("errno", failure.error);
+  value.Set("cause", std::string(NameOf(failure.cause)));
+  return value;
+}
+
 Napi::Value MemoryInfo(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const LockedPool& pool = LockedPool::Instance();
@@ -144,12 +154,24 @@ Napi::Value MemoryInfo(const Napi::CallbackInfo& info) {
   result.Set("swapEnabled", OrNull(env, SwapEnabled()));
   result.Set("coreDumpsEnabled", OrNull(env, CoreDumpsEnabled()));
   result.Set("ptraceScope", OrNull(env, PtraceScope()));
-  result.Set("degraded", Napi::Boolean::New(env, pool.degraded()));
+  const LockMechanism chosen = pool.chosen();
+  result.Set("mechanismChosen", chosen == LockMechanism::kNone
+                                    ? env.Null()
+                                    : Napi::Value(Napi::String::New(env, std::string(NameOf(chosen)))));
+  const LockedPool::Setbacks setbacks = pool.setbacks();
+  result.Set("degraded", Napi::Boolean::New(env, setbacks.degraded));
+  result.Set("lockRefused", FailureValue(env, setbacks.refused));
+  result.Set("weakerBecause", FailureValue(env, setbacks.weaker));
   result.Set("opensslInPool", Napi::Boolean::New(env, OpenSslInPool()));
   const LockedPool::Stats stats = pool.stats();
   Napi::Object numbers = Napi::Object::New(env);
   numbers.Set("bytesMapped", Count(env, stats.bytes_mapped));
   numbers.Set("bytesLocked", Count(env, stats.bytes_locked));
+  Napi::Object locked_by = Napi::Object::New(env);
+  for (const auto each : {LockMechanism::kMemfdSecret, LockMechanism::kMlock, LockMechanism::kVirtualLock}) {
+    locked_by.Set(std::string(NameOf(each)), Count(env, stats.bytes_locked_by[static_cast<std::size_t>(each)]));
+  }
+  numbers.Set("bytesLockedBy", locked_by);
   numbers.Set("bytesInUse", Count(env, stats.bytes_in_use));
   numbers.Set("bytesPeak", Count(env, stats.bytes_peak));
   numbers.Set("allocations", Count(env, stats.allocations));
@@ -166,8 +188,12 @@ Napi::Value MemoryInfo(const Napi::CallbackInfo& info) {
   return result;
 }
 
-Napi::Value MemoryDegraded(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), LockedPool::Instance().degraded());
+Napi::Value MemorySetbacks(const Napi::CallbackInfo& info) {
+  const LockedPool::Setbacks setbacks = LockedPool::Instance().setbacks();
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("degraded", Napi::Boolean::New(info.Env(), setbacks.degraded));
+  result.Set("weakerBecause", FailureValue(info.Env(), setbacks.weaker));
+  return result;
 }
 
 Napi::Value SetMemoryMechanism(const Napi::CallbackInfo& info) {
@@ -175,7 +201,7 @@ Napi::Value SetMemoryMechanism(const Napi::CallbackInfo& info) {
     Napi::TypeError::New(info.Env(), "expected the name of a mechanism").ThrowAsJavaScriptException();
     return info.Env().Undefined();
   }
-  const Status status = LockedPool::Instance().SetMechanism(info[0].As<Napi::String>().Utf8Value());
+  const Status status = LockedPool::Instance().ChooseMechanism(info[0].As<Napi::String>().Utf8Value());
   return status ? info.Env().Undefined() : Throw(info.Env(), status.error());
 }
 
@@ -464,7 +490,7 @@ void InitMemory(Napi::Env env, Napi::Object exports) {
     return;
   }
   Export<MemoryInfo>(env, exports, "memoryInfo");
-  Export<MemoryDegraded>(env, exports, "memoryDegraded");
+  Export<MemorySetbacks>(env, exports, "memorySetbacks");
   Export<SetMemoryMechanism>(env, exports, "setMemoryMechanism");
   Export<Harden>(env, exports, "hardenProcess");
   Export<MemoryProbe>(env, exports, "memoryProbe");

@@ -2,6 +2,7 @@
 // refused: root never is.
 #pragma once
 
+#include <cerrno>
 #include <memory>
 #include <set>
 #include <utility>
@@ -17,6 +18,8 @@ class FakePageAllocator final : public PageAllocator {
     std::size_t lock_limit = SIZE_MAX;        // bytes that may be locked at a time
     std::size_t refuse_lock_from = SIZE_MAX;  // the N-th and later locks are refused (counted from 0)
     bool no_memory = false;
+    std::size_t weaker_from = SIZE_MAX;  // the N-th and later locks are by the second choice
+    bool has_first_choice = true;
     bool report_limit = false;  // Limit() says lock_limit
     std::size_t locks_tried = 0;
     std::size_t locked = 0;          // bytes
@@ -30,23 +33,29 @@ class FakePageAllocator final : public PageAllocator {
   std::size_t PageSize() const override { return system_->PageSize(); }
   std::byte* Reserve(std::size_t bytes) override { return system_->Reserve(bytes); }
 
-  Outcome MapLocked(std::byte* at, std::size_t bytes) override {
-    if (control_.no_memory) return Outcome::kNoMemory;
-    if (control_.locks_tried++ >= control_.refuse_lock_from || control_.locked + bytes > control_.lock_limit) {
-      return Outcome::kLockRefused;
+  Mapped MapLocked(std::byte* at, std::size_t bytes) override {
+    const LockFailure none_left{"memfd_secret", EMFILE, LockFailure::Cause::kDescriptors};
+    if (control_.no_memory) return {};
+    const std::size_t tried = control_.locks_tried++;
+    if (tried >= control_.refuse_lock_from || control_.locked + bytes > control_.lock_limit) {
+      return {Outcome::kLockRefused, LockMechanism::kNone, {"mlock", ENOMEM, LockFailure::Cause::kLimit}};
+    }
+    const bool weaker = tried >= control_.weaker_from && chosen_ != LockMechanism::kMlock;
+    if (weaker && chosen_ == LockMechanism::kMemfdSecret) {
+      return {Outcome::kLockRefused, LockMechanism::kNone, none_left};
     }
     // Real locks would be limited by the account that runs the tests.
-    if (system_->MapUnlocked(at, bytes) != Outcome::kUnlocked) return Outcome::kNoMemory;
+    if (system_->MapUnlocked(at, bytes) != Outcome::kUnlocked) return {};
     control_.locked += bytes;
     control_.locked_ranges.emplace(at, bytes);
-    Mapped(bytes);
-    return Outcome::kLocked;
+    Count(bytes);
+    return {Outcome::kLocked, weaker ? LockMechanism::kMlock : Expected(), weaker ? none_left : LockFailure{}};
   }
 
   Outcome MapUnlocked(std::byte* at, std::size_t bytes) override {
     if (control_.no_memory) return Outcome::kNoMemory;
     const Outcome outcome = system_->MapUnlocked(at, bytes);
-    if (outcome == Outcome::kUnlocked) Mapped(bytes);
+    if (outcome == Outcome::kUnlocked) Count(bytes);
     return outcome;
   }
 
@@ -56,27 +65,32 @@ class FakePageAllocator final : public PageAllocator {
     return system_->Unmap(at, bytes);
   }
 
-  std::string_view Mechanism() const override { return mechanism_; }
-  bool SetMechanism(std::string_view name) override {
-    if (name != "fake" && name != "other") return false;
-    mechanism_ = name;
-    return true;
+  LockFailure Choose(LockMechanism mechanism) override {
+    if (mechanism == LockMechanism::kVirtualLock ||
+        (mechanism == LockMechanism::kMemfdSecret && !control_.has_first_choice)) {
+      return {"memfd_secret", ENOSYS, LockFailure::Cause::kUnavailable};
+    }
+    chosen_ = mechanism;
+    return {};
   }
+  LockMechanism Expected() override { return chosen_ == LockMechanism::kNone ? LockMechanism::kMemfdSecret : chosen_; }
   LockLimit Limit() const override {
     if (!control_.report_limit) return {};
     return {control_.lock_limit, control_.lock_limit, false};
   }
-  std::string ExplainRefusal(std::size_t bytes) const override { return "refused " + std::to_string(bytes) + " bytes"; }
+  std::string ExplainRefusal(std::size_t bytes, const LockFailure& failure) const override {
+    return "refused " + std::to_string(bytes) + " bytes: " + Text(failure);
+  }
 
  private:
-  void Mapped(std::size_t bytes) {
+  void Count(std::size_t bytes) {
     control_.mapped += bytes;
     control_.largest_mapped = std::max(control_.largest_mapped, control_.mapped);
   }
 
   Control& control_;
   std::unique_ptr<PageAllocator> system_ = NewSystemPageAllocator();
-  std::string_view mechanism_ = "fake";
+  LockMechanism chosen_ = LockMechanism::kNone;
 };
 
 }  // namespace nomyo

@@ -3,9 +3,17 @@
 
 #include <gtest/gtest.h>
 
+#if !defined(_WIN32)
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
 #include <future>
 #include <memory>
 #include <set>
@@ -190,6 +198,120 @@ TEST(KeyWrapper, LeavesNothingInThePoolHoweverItEnds) {
   }));
   EXPECT_GT(LockedPool::Instance().stats().total_allocations, before.total_allocations);
 }
+
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
+
+// Counts a key in all memory of the pool that can be read: chunks that are handed out, kept or half free.
+std::size_t CountInPool(const Key& key) {
+  std::size_t count = 0;
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    std::uintptr_t from = 0;
+    std::uintptr_t to = 0;
+    char access[5] = {};
+    if (std::sscanf(line.c_str(), "%lx-%lx %4s", &from, &to, access) != 3 || access[0] != 'r') continue;
+    const auto* begin = reinterpret_cast<const std::uint8_t*>(from);  // NOLINT(performance-no-int-to-ptr)
+    if (!LockedPool::Instance().Owns(begin)) continue;
+    const auto* end = begin + (to - from);
+    for (const auto* at = begin; (at = std::search(at, end, key.begin(), key.end())) != end; ++at) ++count;
+  }
+  return count;
+}
+
+TEST(KeyWrapper, AKeyThatWasTakenIsNowhereInThePoolAnyMore) {
+  KeyWrapper wrapper = Wrapper();
+  static_cast<void>(Take(wrapper));
+  static_cast<void>(Take(wrapper));
+  ASSERT_TRUE(ComesTrue([&] { return wrapper.has_ready(); }));
+  const Occupied occupied;  // so that the next one is not written over it
+  const Taken taken = Take(wrapper);
+  EXPECT_TRUE(Opens(taken));
+  EXPECT_EQ(CountInPool(taken.key), 0u);
+  auto copy = SecureBuffer::CopyOf(taken.key);
+  EXPECT_EQ(CountInPool(taken.key), 1u);  // the search works
+}
+
+#endif
+
+TEST(KeyWrapper, DropsTheKeyThatWaitsAndWorksOn) {
+  KeyWrapper wrapper = Wrapper();
+  static_cast<void>(Take(wrapper));
+  static_cast<void>(Take(wrapper));
+  ASSERT_TRUE(ComesTrue([&] { return wrapper.has_ready(); }));
+  const auto before = LockedPool::Instance().stats();
+  wrapper.DropAhead();
+  EXPECT_FALSE(wrapper.has_ready());
+  EXPECT_LE(LockedPool::Instance().stats().bytes_in_use, before.bytes_in_use - kAesKeyBytes);
+  EXPECT_TRUE(Opens(Take(wrapper)));
+  EXPECT_TRUE(Opens(Take(wrapper)));
+  EXPECT_TRUE(ComesTrue([&] { return wrapper.has_ready(); }));
+}
+
+TEST(KeyWrapper, AKeyThatIsBeingMadeWhenItIsDroppedIsFreedWhenItIsMade) {
+  KeyWrapper wrapper = Wrapper();
+  static_cast<void>(Take(wrapper));
+  {
+    const Occupied occupied;
+    static_cast<void>(Take(wrapper));  // its job waits
+    wrapper.DropAhead();
+  }
+  EXPECT_TRUE(ComesTrue([] {
+    const auto stats = Executor::Instance().stats();
+    return stats.queued + stats.running == 0;
+  }));
+  EXPECT_FALSE(wrapper.has_ready());
+}
+
+#if !defined(_WIN32)
+
+// With mlock the key that was made ahead reads as zeros in a child of fork(), with memfd_secret it is not there.
+TEST(KeyWrapper, AForkedChildIsGivenNoKey) {
+  KeyWrapper wrapper = Wrapper();
+  static_cast<void>(Take(wrapper));
+  static_cast<void>(Take(wrapper));
+  ASSERT_TRUE(ComesTrue([&] { return wrapper.has_ready(); }));
+  const pid_t child = fork();
+  if (child == 0) {
+    signal(SIGSEGV, SIG_DFL);
+    Key key;
+    key.fill(0x5a);
+    std::vector<std::uint8_t> wrapped(wrapper.wrapped_bytes());
+    const Status status = wrapper.Take(key, wrapped);
+    if (status) _exit(10);
+    if (status.error().code != Code::kMemoryLock) _exit(11);
+    if (status.error().message.find("fork()") == std::string::npos) _exit(12);
+    if (Executor::Instance().Submit(nullptr, LockPolicy::kRequired, nullptr)) _exit(13);
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_TRUE(Opens(Take(wrapper)));  // the parent goes on
+}
+
+TEST(KeyWrapperDeathTest, AForkedChildIsGivenNoKeyOfMlockedMemoryEither) {
+  EXPECT_EXIT(
+      {
+        if (!LockedPool::Instance().ChooseMechanism("mlock")) _exit(90);
+        KeyWrapper wrapper = Wrapper();
+        static_cast<void>(Take(wrapper));
+        static_cast<void>(Take(wrapper));
+        if (!ComesTrue([&] { return wrapper.has_ready(); })) _exit(91);
+        const pid_t child = fork();
+        if (child == 0) {
+          Key key{};
+          std::vector<std::uint8_t> wrapped(wrapper.wrapped_bytes());
+          _exit(wrapper.Take(key, wrapped) ? 10 : 0);
+        }
+        int status = 0;
+        waitpid(child, &status, 0);
+        _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 92);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+#endif
 
 }  // namespace
 }  // namespace nomyo

@@ -2,9 +2,14 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <random>
@@ -12,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/memory/fork_guard.h"
 #include "core/memory/locked_pool.h"
 #include "test/fake_page_allocator.h"
 
@@ -41,7 +47,7 @@ struct FakePool {
 std::unique_ptr<LockedPool> RealPool(const char* mechanism, std::size_t retain = 0) {
   auto pool =
       std::make_unique<LockedPool>(NewSystemPageAllocator(), LockedPool::Options{std::size_t{256} << 20, retain});
-  if (!pool->SetMechanism(mechanism)) return nullptr;
+  if (!pool->ChooseMechanism(mechanism)) return nullptr;
   return pool;
 }
 
@@ -184,7 +190,8 @@ TEST(LockedPool, RequiredIsRefusedWhenTheNthLockIsAndWorksAgainWhenMemoryIsFreed
   EXPECT_EQ(taken.size(), 2u);
   EXPECT_EQ(fake.refusal, LockedPool::Refusal::kLock);
   EXPECT_EQ(fake.pool().Explain(fake.refusal, 200'000).code, Code::kMemoryLock);
-  EXPECT_EQ(fake.pool().Explain(fake.refusal, 200'000).message, "refused 200000 bytes");
+  EXPECT_EQ(fake.pool().Explain(fake.refusal, 200'000).message,
+            "refused 200000 bytes: mlock: ENOMEM (12, Cannot allocate memory)");
   EXPECT_EQ(fake.pool().stats().allocations, 2u);
   fake.pool().Free(taken.back());
   EXPECT_NE(memory = fake.Take(200'000), nullptr);
@@ -292,22 +299,114 @@ TEST(LockedPool, KeepsNoMoreThanAQuarterOfTheLockLimit) {
   EXPECT_GT(fake.pool().stats().bytes_mapped, 0u);
 }
 
-TEST(LockedPool, TheMechanismCanBeChosenOnlyBeforeTheFirstUse) {
+TEST(LockedPool, ReportsTheMechanismOfEachChunkAndMixedWhenTheyDiffer) {
   FakePool fake;
-  EXPECT_EQ(fake.pool().SetMechanism("unheard-of").error().code, Code::kUnsupported);
-  EXPECT_TRUE(fake.pool().SetMechanism("other").ok());
-  EXPECT_EQ(fake.pool().Mechanism(), "other");
+  fake.control.weaker_from = 1;
+  EXPECT_EQ(fake.pool().Mechanism(), "memfd_secret");  // what will be tried
+  void* first = fake.Take(100'000);
+  EXPECT_EQ(fake.pool().Mechanism(), "memfd_secret");
+  EXPECT_FALSE(fake.pool().setbacks().weaker);
+  void* second = fake.Take(200'000);
+  ASSERT_NE(second, nullptr);
+  EXPECT_EQ(fake.pool().Mechanism(), "mixed");
+  const auto stats = fake.pool().stats();
+  const auto by = [&stats](LockMechanism each) { return stats.bytes_locked_by[static_cast<std::size_t>(each)]; };
+  EXPECT_GE(by(LockMechanism::kMemfdSecret), 100'000u);
+  EXPECT_LT(by(LockMechanism::kMemfdSecret), 200'000u);
+  EXPECT_GE(by(LockMechanism::kMlock), 200'000u);
+  EXPECT_EQ(by(LockMechanism::kMemfdSecret) + by(LockMechanism::kMlock), stats.bytes_locked);
+  const LockFailure why = fake.pool().setbacks().weaker;
+  EXPECT_EQ(std::string(why.call), "memfd_secret");
+  EXPECT_EQ(why.error, EMFILE);
+  EXPECT_FALSE(fake.pool().degraded());  // all of it is locked
+  fake.pool().Free(first);
+  EXPECT_EQ(fake.pool().Mechanism(), "mlock");
+  fake.pool().Free(second);
+}
+
+TEST(LockedPool, ADemandedMechanismIsRefusedRatherThanReplaced) {
+  FakePool fake;
+  fake.control.weaker_from = 1;
+  ASSERT_TRUE(fake.pool().ChooseMechanism("memfd_secret").ok());
+  void* first = fake.Take(100'000);
+  EXPECT_EQ(fake.Take(200'000), nullptr);
+  EXPECT_EQ(fake.refusal, LockedPool::Refusal::kLock);
+  const Error error = fake.pool().Explain(fake.refusal, 200'000);
+  EXPECT_EQ(error.code, Code::kMemoryLock);
+  EXPECT_NE(error.message.find("memfd_secret: EMFILE"), std::string::npos) << error.message;
+  EXPECT_EQ(fake.pool().Mechanism(), "memfd_secret");
+  fake.pool().Free(first);
+}
+
+TEST(LockedPool, ADemandForWhatTheSystemDoesNotHaveFails) {
+  FakePool fake;
+  fake.control.has_first_choice = false;
+  const Status status = fake.pool().ChooseMechanism("memfd_secret");
+  EXPECT_EQ(status.error().code, Code::kMemoryLock);
+  EXPECT_NE(status.error().message.find("ENOSYS"), std::string::npos);
+  EXPECT_TRUE(fake.pool().ChooseMechanism("mlock").ok());  // nothing was chosen yet
+}
+
+TEST(LockedPool, OneProcessHasOneChosenMechanism) {
+  FakePool fake;
+  EXPECT_EQ(fake.pool().ChooseMechanism("unheard-of").error().code, Code::kUnsupported);
+  EXPECT_TRUE(fake.pool().ChooseMechanism("mlock").ok());
+  EXPECT_EQ(fake.pool().Mechanism(), "mlock");
   fake.pool().Free(fake.Take(1));
-  EXPECT_EQ(fake.pool().SetMechanism("fake").error().code, Code::kInvalidArgument);
+  EXPECT_TRUE(fake.pool().ChooseMechanism("mlock").ok());
+  const Status other = fake.pool().ChooseMechanism("memfd_secret");
+  EXPECT_EQ(other.error().code, Code::kInvalidArgument);
+  EXPECT_NE(other.error().message.find("by mlock"), std::string::npos);
+}
+
+TEST(LockedPool, AMechanismCanBeChosenWhileNothingOfAnotherIsInUse) {
+  FakePool fake(1 << 20);
+  void* memory = fake.Take(1000);
+  EXPECT_TRUE(fake.pool().ChooseMechanism("memfd_secret").ok());  // it is what there is
+  fake.pool().Free(memory);
+
+  FakePool late(1 << 20);
+  memory = late.Take(1000);
+  EXPECT_EQ(late.pool().ChooseMechanism("mlock").error().code, Code::kInvalidArgument);
+  late.pool().Free(memory);
+  EXPECT_TRUE(late.pool().ChooseMechanism("mlock").ok());  // what was kept empty is given up
+  memory = late.Take(1000);
+  EXPECT_EQ(late.pool().Mechanism(), "mlock");
+  late.pool().Free(memory);
+}
+
+TEST(LockedPool, PublicDataIsLockedWhileThereIsRoomAndDegradesNothingOtherwise) {
+  FakePool fake;
+  void* memory = fake.Take(1000, LockPolicy::kPublic);
+  EXPECT_TRUE(fake.pool().IsLocked(memory));
+  fake.control.refuse_lock_from = 0;
+  void* other = fake.Take(100'000, LockPolicy::kPublic);
+  ASSERT_NE(other, nullptr);
+  EXPECT_FALSE(fake.pool().IsLocked(other));
+  EXPECT_FALSE(fake.pool().degraded());
+  fake.pool().Free(memory);
+  fake.pool().Free(other);
 }
 
 TEST(LockedPool, ExplainsALockLimitWithItsSizeAndTheRemedies) {
   const auto pages = NewSystemPageAllocator();
-  const std::string text = pages->ExplainRefusal(12345);
-  for (const char* part :
-       {"12345 bytes", "RLIMIT_MEMLOCK", "ulimit -l", "LimitMEMLOCK", "--ulimit memlock", "Kubernetes"}) {
+  const std::string text = pages->ExplainRefusal(12345, {"mlock", ENOMEM, LockFailure::Cause::kLimit});
+  for (const char* part : {"mlock: ENOMEM (12", "12345 bytes", "RLIMIT_MEMLOCK", "Raise the limit", "ulimit -l",
+                           "LimitMEMLOCK", "--ulimit memlock", "Kubernetes"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " is missing in: " << text;
   }
+}
+
+TEST(LockedPool, TellsAJailAndALackOfMemoryFromALimit) {
+  const auto pages = NewSystemPageAllocator();
+  const std::string jail = pages->ExplainRefusal(12345, {"mlock", EPERM, LockFailure::Cause::kJail});
+  for (const char* part : {"mlock: EPERM (1", "which is not the cause", "seccomp", "SystemCallFilter"}) {
+    EXPECT_NE(jail.find(part), std::string::npos) << part << " is missing in: " << jail;
+  }
+  const std::string memory = pages->ExplainRefusal(12345, {"mremap", ENOMEM, LockFailure::Cause::kMemory});
+  EXPECT_NE(memory.find("mremap: ENOMEM (12"), std::string::npos);
+  EXPECT_NE(memory.find("vm.max_map_count"), std::string::npos);
+  for (const std::string& text : {jail, memory}) EXPECT_EQ(text.find("Raise the limit"), std::string::npos) << text;
 }
 
 // ---- fragmentation and return of memory
@@ -538,6 +637,61 @@ TEST_P(RealMechanism, AChildOfForkCannotReadTheSecret) {
   pool_->Free(memory);
 }
 
+// A fork() that no exec follows. `work` runs in the child; its value is the child's exit code, or -signal.
+template <class Work>
+int InForkedChildOf(Work work) {
+  const pid_t child = fork();
+  if (child == 0) {
+    for (const int fault : {SIGSEGV, SIGBUS, SIGABRT}) signal(fault, SIG_DFL);
+    _exit(work());
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+TEST_P(RealMechanism, AForkedChildIsRefusedMemoryAndCrashesOnNoneOfTheParents) {
+  auto* memory = static_cast<unsigned char*>(pool_->Allocate(1000, kRequired, &refusal_));
+  ASSERT_NE(memory, nullptr);
+  EXPECT_EQ(InForkedChildOf([&] {
+              LockedPool::Refusal refusal;
+              for (const auto policy : {kRequired, kPreferred, kOff}) {
+                if (pool_->Allocate(10, policy, &refusal) != nullptr) return 10;
+                if (!(refusal == LockedPool::Refusal::kForked)) return 11;
+              }
+              const Error error = pool_->Explain(refusal, 10);
+              if (error.code != Code::kMemoryLock || error.message.find("fork()") == std::string::npos) return 12;
+              if (pool_->IsLocked(memory) || pool_->SizeOf(memory) != 0) return 13;
+              if (pool_->ChooseMechanism("mlock")) return 14;
+              pool_->Free(memory);
+              pool_->Trim();
+              return pool_->stats().bytes_in_use == 0 && pool_->Mechanism() == "none" ? 0 : 15;
+            }),
+            0);
+  // The parent's is as it was.
+  EXPECT_FALSE(InForkedChild());
+  EXPECT_EQ(pool_->stats().bytes_in_use, 1000u);
+  pool_->Free(memory);
+}
+
+TEST_P(RealMechanism, AChildWhoseOtherThreadHeldTheLockDoesNotWaitForIt) {
+  std::atomic<bool> stop{false};
+  std::thread busy([&] {
+    LockedPool::Refusal refusal;
+    while (!stop) pool_->Free(pool_->Allocate(100, kRequired, &refusal));
+  });
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(InForkedChildOf([&] {
+                alarm(20);  // SIGALRM ends it
+                LockedPool::Refusal refusal;
+                return pool_->Allocate(10, kRequired, &refusal) == nullptr && pool_->stats().allocations == 0 ? 0 : 10;
+              }),
+              0);
+  }
+  stop = true;
+  busy.join();
+}
+
 TEST_P(RealMechanism, ProcPidMemSeesItOnlyWithMlock) {
   // The kernel's own door to another process's memory, which root and debuggers use.
   auto* memory = static_cast<unsigned char*>(pool_->Allocate(4096, kRequired, &refusal_));
@@ -570,6 +724,87 @@ TEST_P(RealMechanism, WorksInAnAddressSpaceLimit) {
       testing::ExitedWithCode(0), "");
 }
 #endif
+
+void AllowFewDescriptors() {
+  const rlimit limit{64, 64};
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Takes every file descriptor that this process may have, for its own lifetime.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    for (int fd = dup(0); fd >= 0; fd = dup(0)) taken_.push_back(fd);
+  }
+  ~NoDescriptors() {
+    for (const int fd : taken_) close(fd);
+  }
+
+ private:
+  std::vector<int> taken_;
+};
+
+TEST(Descriptors, ASpareOneServesSecretMemoryWhenThereAreNoneLeft) {
+  EXPECT_EXIT(
+      {
+        AllowFewDescriptors();
+        auto pool = RealPool("memfd_secret");
+        if (!pool) _exit(0);  // this system has none
+        LockedPool::Refusal refusal;
+        if (pool->Allocate(100, kRequired, &refusal) == nullptr) _exit(10);
+        auto none = std::make_unique<NoDescriptors>();
+        std::vector<const void*> taken;
+        for (int i = 0; i < 10; ++i) taken.push_back(pool->Allocate(100'000, kRequired, &refusal));
+        none.reset();  // the kernel's flags are read from a file
+        for (const void* memory : taken) {
+          if (memory == nullptr || VmFlags(memory).find(" dc ") == std::string::npos) _exit(11);
+        }
+        if (pool->Mechanism() != "memfd_secret") _exit(13);
+        _exit(0);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+TEST(Descriptors, WithoutASpareOneMemoryIsLockedOtherwiseAndItIsSaid) {
+  EXPECT_EXIT(
+      {
+        if (!RealPool("memfd_secret")) _exit(0);  // this system has none
+        AllowFewDescriptors();
+        LockedPool best(NewSystemPageAllocator(), LockedPool::Options{std::size_t{64} << 20, 0});
+        LockedPool demanded(NewSystemPageAllocator(), LockedPool::Options{std::size_t{64} << 20, 0});
+        const NoDescriptors none;
+        LockedPool::Refusal refusal;
+        if (best.Allocate(100'000, kRequired, &refusal) == nullptr) _exit(10);
+        if (best.Mechanism() != "mlock") _exit(11);
+        const LockFailure why = best.setbacks().weaker;
+        if (!why || why.error != EMFILE || why.cause != LockFailure::Cause::kDescriptors) _exit(12);
+        static_cast<void>(demanded.ChooseMechanism("memfd_secret"));
+        if (demanded.Allocate(100'000, kRequired, &refusal) != nullptr) _exit(13);
+        if (demanded.Explain(refusal, 100'000).message.find("EMFILE") == std::string::npos) _exit(14);
+        _exit(0);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+TEST(Descriptors, ANumberThatIsAnothersFileNowIsLeftAlone) {
+  EXPECT_EXIT(
+      {
+        AllowFewDescriptors();
+        auto pool = RealPool("memfd_secret");
+        if (!pool) _exit(0);  // this system has none
+        LockedPool::Refusal refusal;
+        if (pool->Allocate(100, kRequired, &refusal) == nullptr) _exit(10);
+        // Somebody closes all that he does not know, and opens files of his own.
+        for (int fd = 3; fd < 64; ++fd) close(fd);
+        std::FILE* file = std::tmpfile();
+        const NoDescriptors none;
+        if (pool->Allocate(100'000, kRequired, &refusal) != nullptr) _exit(11);  // demanded, and there is none
+        struct stat facts {};
+        if (file == nullptr || fstat(fileno(file), &facts) != 0 || facts.st_size != 0) _exit(12);
+        _exit(0);
+      },
+      testing::ExitedWithCode(0), "");
+}
 
 INSTANTIATE_TEST_SUITE_P(Linux, RealMechanism, testing::Values("memfd_secret", "mlock"));
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <new>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -42,6 +43,23 @@ TEST(WipeStackBelow, LeavesNothingOfWhatWasCalledBefore) {
   EXPECT_GT(CountBelow(), 4000u);  // the search works
   LeaveSecret(20);
   WipeStackBelow();
+  EXPECT_EQ(CountBelow(), 0u);
+}
+
+__attribute__((noinline)) void LeaveSecretAndThrow() {
+  LeaveSecret(20);
+  throw std::bad_alloc();
+}
+
+__attribute__((noinline)) void WipeAfterwards() {
+  const StackWipe wipe;
+  LeaveSecretAndThrow();
+}
+
+TEST(StackWipe, LeavesNothingWhenAnExceptionEndsTheWork) {
+  EXPECT_THROW(LeaveSecretAndThrow(), std::bad_alloc);
+  EXPECT_GT(CountBelow(), 1000u);  // unwinding alone leaves it there
+  EXPECT_THROW(WipeAfterwards(), std::bad_alloc);
   EXPECT_EQ(CountBelow(), 0u);
 }
 

@@ -383,14 +383,66 @@ TEST(ExecutorDeathTest, WithoutRoomForAStackRequiredIsRefusedWithTheReasonAndPre
       testing::ExitedWithCode(0), "");
 }
 
+std::vector<SecureBuffer> LockAllThereIs() {
+  std::vector<SecureBuffer> all;
+  for (std::size_t size = std::size_t{1} << 20; size > kJobStackBytes / 4;) {
+    auto buffer = SecureBuffer::Allocate(size);
+    if (buffer) {
+      all.push_back(std::move(*buffer));
+    } else {
+      size /= 2;
+    }
+  }
+  return all;
+}
+
+TEST(ExecutorDeathTest, AThreadThatPublicDataStartedHasALockedStackForThoseWhoNeedIt) {
+  EXPECT_EXIT(
+      {
+        BecomeOrdinaryWith(8 << 20);
+        for (const auto policy : {LockPolicy::kOff, LockPolicy::kPublic, LockPolicy::kPreferred}) {
+          bool locked = false;
+          auto job = Make([&] {
+            int here = 0;
+            const auto stats = LockedPool::Instance().stats();
+            locked = LockedPool::Instance().Owns(&here) && stats.bytes_locked == stats.bytes_mapped;
+          });
+          if (!Executor::Instance().Submit(job, policy, nullptr)) _exit(90);
+          job->Wait();
+          if (!locked) _exit(91);
+        }
+        _exit(LockedPool::Instance().degraded() ? 92 : 0);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+TEST(ExecutorDeathTest, PreferredWorkOnAStackThatIsNotLockedIsReportedWhoeverMadeTheStack) {
+  EXPECT_EXIT(
+      {
+        BecomeOrdinaryWith(64 * 1024);
+        auto off = Make([] {});
+        if (!Executor::Instance().Submit(off, LockPolicy::kOff, nullptr)) _exit(90);
+        off->Wait();
+        if (LockedPool::Instance().degraded()) _exit(91);
+        auto preferred = Make([] {});
+        if (!Executor::Instance().Submit(preferred, LockPolicy::kPreferred, nullptr)) _exit(92);
+        preferred->Wait();
+        _exit(LockedPool::Instance().degraded() ? 0 : 93);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
 TEST(ExecutorDeathTest, ARequiredJobAfterUnlockedOnesGetsALockedStackAsTheThreadLimitIsReached) {
   EXPECT_EXIT(
       {
         BecomeOrdinaryWith(8 << 20);
         if (!Executor::Instance().SetThreadLimit(1)) _exit(90);
+        std::vector<SecureBuffer> all = LockAllThereIs();
         auto off = Make([] {});
         if (!Executor::Instance().Submit(off, LockPolicy::kOff, nullptr)) _exit(91);
         off->Wait();
+        if (LockedPool::Instance().degraded()) _exit(94);  // nothing has asked for locked memory but what has it
+        all.clear();
         bool locked = false;
         auto required = Make([&] {
           int here = 0;

@@ -116,7 +116,7 @@ struct TpmDevice::State : std::enable_shared_from_this<State> {
   // The thread that uses the TPM. It is the device's own as long as `turn` is its number; the watch takes it away.
   void Serve(std::uint64_t number) {
     // Quotes hold no secret, so nothing that OpenSSL allocates here needs to be locked.
-    const LockPolicyScope unlocked(LockPolicy::kOff);
+    const LockPolicyScope scope(LockPolicy::kPublic);
     std::unique_ptr<TpmConnection> connection;
     for (;;) {
       Work work;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/memory/cleanse.h"
+#include "core/memory/fork_guard.h"
 #include "core/memory/kernel_random.h"
 #include "core/memory/lock_policy.h"
 #include "core/memory/secure_buffer.h"
@@ -97,6 +98,8 @@ Result<KeyWrapper> KeyWrapper::For(const RsaPublicKey& key) {
 }
 
 Status KeyWrapper::Take(std::span<std::uint8_t, kAesKeyBytes> key, std::span<std::uint8_t> wrapped) {
+  // A key that was made ahead reads as zeros there.
+  if (InForkedChild()) return ForkedChildError();
   if (ahead_ == nullptr || !ahead_->Take(CurrentLockPolicy(), key, wrapped)) {
     if (Status status = MakeKey(encryptor_, key, wrapped); !status) return status;
   }
@@ -123,6 +126,12 @@ void KeyWrapper::MakeAhead() {
   ahead_->End(false);
   // No thread can be had: asking each time would cost more than it could save.
   if (status.error().code != Code::kQueueFull) makes_ahead_ = false;
+}
+
+void KeyWrapper::DropAhead() noexcept {
+  // A job that makes one holds it for so long; the pool wipes what is freed.
+  ahead_.reset();
+  used_ = false;
 }
 
 bool KeyWrapper::has_ready() const {

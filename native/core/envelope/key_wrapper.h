@@ -30,8 +30,12 @@ class KeyWrapper {
 
   // Take writes a fresh random key, and the same wrapped by RSA-OAEP into `wrapped`, which has wrapped_bytes(). No key
   // is ever given twice. One thread at a time; any thread. Under LockPolicy::kRequired the key was in locked memory
-  // only. Errors: kCrypto, kMemoryLock, kOutOfMemory.
+  // only. Errors: kCrypto, kMemoryLock (also in a child that fork() made), kOutOfMemory.
   Status Take(std::span<std::uint8_t, kAesKeyBytes> key, std::span<std::uint8_t> wrapped);
+
+  // DropAhead wipes the key that waits, and one that is being made as soon as it is. Take works on. One thread at a
+  // time.
+  void DropAhead() noexcept;
 
   // has_ready returns whether the next Take finds a key that was made ahead. Any thread.
   bool has_ready() const;

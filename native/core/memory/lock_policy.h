@@ -8,6 +8,7 @@ enum class LockPolicy {
   kRequired,   // the allocation fails (Code::kMemoryLock)
   kPreferred,  // goes on in memory that is not locked, but not dumped and wiped all the same
   kOff,        // does not try to lock; wipes all the same
+  kPublic,     // for what is no secret: locked while there is room, and nobody's concern when there is none
 };
 
 // CurrentLockPolicy returns the calling thread's policy: kRequired unless a LockPolicyScope says otherwise.

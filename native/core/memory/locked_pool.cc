@@ -5,9 +5,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <utility>
 
 #include "core/memory/cleanse.h"
+#include "core/memory/fork_guard.h"
 #include "core/memory/kernel_random.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -97,6 +99,7 @@ struct LockedPool::Chunk {
   std::uint32_t used = 0;
   std::uint32_t hint = 0;  // the first word of `free` that may have a bit
   bool locked = false;
+  LockMechanism mechanism = LockMechanism::kNone;
   std::uint64_t idle_since = 0;
   std::size_t large_size = 0;  // 0: the large allocation is not live
   std::vector<std::uint64_t> free;
@@ -136,6 +139,7 @@ struct LockedPool::Location {
 
 LockedPool::LockedPool(std::unique_ptr<PageAllocator> pages, Options options)
     : pages_(std::move(pages)), frames_(nullptr, &std::free) {
+  GuardForks();
   static_assert(std::size(kClassBytes) == kClasses && std::size(kGeometry) == kGeometries);
   page_ = pages_->PageSize();
   // A frame has room for the smallest chunk between two guard pages, also where pages are 64 KiB.
@@ -232,18 +236,30 @@ LockedPool::Chunk* LockedPool::MapChunk(std::size_t bytes, bool locked, Refusal*
   chunk->first_frame = *first;
   chunk->frames = frames;
   chunk->locked = locked;
-  const auto outcome = locked ? pages_->MapLocked(chunk->base, bytes) : pages_->MapUnlocked(chunk->base, bytes);
-  if (outcome != PageAllocator::Outcome::kLocked && outcome != PageAllocator::Outcome::kUnlocked) {
+  using Outcome = PageAllocator::Outcome;
+  PageAllocator::Mapped mapped;
+  if (locked) {
+    mapped = pages_->MapLocked(chunk->base, bytes);
+  } else {
+    mapped.outcome = pages_->MapUnlocked(chunk->base, bytes);
+  }
+  if (mapped.outcome != Outcome::kLocked && mapped.outcome != Outcome::kUnlocked) {
     GiveFrames(*first, frames);
-    *refusal = outcome == PageAllocator::Outcome::kLockRefused ? Refusal::kLock : Refusal::kMemory;
-    refused_ = refused_ || *refusal == Refusal::kLock;
+    *refusal = mapped.outcome == Outcome::kLockRefused ? Refusal::kLock : Refusal::kMemory;
+    refusal->failure = mapped.failure;
+    if (*refusal == Refusal::kLock) setbacks_.refused = mapped.failure;
     return nullptr;
   }
+  chunk->mechanism = mapped.mechanism;
+  if (locked && mapped.failure) setbacks_.weaker = mapped.failure;
   NOMYO_LEAK_ROOT(chunk->base, bytes);
   NOMYO_POISON(chunk->base, bytes);
   std::fill_n(&frames_[*first], frames, chunk.get());
   stats_.bytes_mapped += bytes;
-  if (locked) stats_.bytes_locked += bytes;
+  if (locked) {
+    stats_.bytes_locked += bytes;
+    stats_.bytes_locked_by[static_cast<std::size_t>(chunk->mechanism)] += bytes;
+  }
   ++stats_.chunks;
   return chunk.release();
 }
@@ -254,7 +270,10 @@ void LockedPool::UnmapChunk(Chunk* chunk) {
   NOMYO_NO_LEAK_ROOT(chunk->base, chunk->bytes);
   std::fill_n(&frames_[chunk->first_frame], chunk->frames, nullptr);
   stats_.bytes_mapped -= chunk->bytes;
-  if (chunk->locked) stats_.bytes_locked -= chunk->bytes;
+  if (chunk->locked) {
+    stats_.bytes_locked -= chunk->bytes;
+    stats_.bytes_locked_by[static_cast<std::size_t>(chunk->mechanism)] -= chunk->bytes;
+  }
   --stats_.chunks;
   // A range that could not be reserved again is left out of use.
   if (pages_->Unmap(chunk->base, chunk->bytes)) GiveFrames(chunk->first_frame, chunk->frames);
@@ -404,6 +423,11 @@ void* LockedPool::TakeLarge(std::size_t size, bool locked, Refusal* refusal) {
 void* LockedPool::Allocate(std::size_t size, LockPolicy policy, Refusal* refusal) noexcept try {
   if (size == 0) size = 1;
   *refusal = Refusal::kNone;
+  // Before the lock, which another thread of the parent may have held.
+  if (InForkedChild()) {
+    *refusal = Refusal::kForked;
+    return nullptr;
+  }
   std::lock_guard lock(mutex_);
   if (size > reserved_) {
     *refusal = Refusal::kMemory;
@@ -422,9 +446,9 @@ void* LockedPool::Allocate(std::size_t size, LockPolicy policy, Refusal* refusal
       if (Chunk* chunk = open_[true][larger].head) memory = TakeSlot(chunk, size);
     }
   }
-  if (memory == nullptr && policy == LockPolicy::kPreferred) {
+  if (memory == nullptr && (policy == LockPolicy::kPreferred || policy == LockPolicy::kPublic)) {
     memory = take(false);
-    degraded_ = degraded_ || memory != nullptr;
+    if (memory != nullptr && policy == LockPolicy::kPreferred) setbacks_.degraded = true;
   }
   if (memory == nullptr) return nullptr;
   *refusal = Refusal::kNone;
@@ -468,6 +492,8 @@ LockedPool::Location LockedPool::Find(const void* memory) const noexcept {
 
 void LockedPool::Free(void* memory) noexcept {
   if (memory == nullptr) return;
+  // The memory is the parent's, who frees it. Its pages are wiped here, or are not here at all.
+  if (InForkedChild()) return;
   // Wiping much is done without the lock; the slot is neither live nor free meanwhile.
   constexpr std::size_t kWipeUnderLock = 4096;
   std::unique_lock lock(mutex_);
@@ -501,45 +527,89 @@ void LockedPool::Free(void* memory) noexcept {
   }
 }
 
+void LockedPool::NoteDegraded() noexcept {
+  if (InForkedChild()) return;
+  std::lock_guard lock(mutex_);
+  setbacks_.degraded = true;
+}
+
 std::size_t LockedPool::SizeOf(const void* memory) const noexcept {
+  if (InForkedChild()) return 0;
   std::lock_guard lock(mutex_);
   return Find(memory).size;
 }
 
 bool LockedPool::IsLocked(const void* memory) const noexcept {
+  if (InForkedChild()) return false;
   std::lock_guard lock(mutex_);
   return Find(memory).chunk->locked;
 }
 
 void LockedPool::Trim() noexcept {
+  if (InForkedChild()) return;
   std::lock_guard lock(mutex_);
   UnmapIdle(std::nullopt);
 }
 
 LockedPool::Stats LockedPool::stats() const noexcept {
+  if (InForkedChild()) return {};
   std::lock_guard lock(mutex_);
   return stats_;
 }
 
-bool LockedPool::degraded() const noexcept {
+LockedPool::Setbacks LockedPool::setbacks() const noexcept {
+  if (InForkedChild()) return {};
   std::lock_guard lock(mutex_);
-  return degraded_;
+  return setbacks_;
 }
 
 std::string_view LockedPool::Mechanism() const noexcept {
+  if (InForkedChild()) return NameOf(LockMechanism::kNone);
   std::lock_guard lock(mutex_);
-  return refused_ && stats_.bytes_locked == 0 ? "none" : pages_->Mechanism();
+  if (stats_.bytes_locked == 0) return NameOf(setbacks_.refused ? LockMechanism::kNone : pages_->Expected());
+  for (std::size_t each = 0; each < kLockMechanisms; ++each) {
+    if (stats_.bytes_locked_by[each] == stats_.bytes_locked) return NameOf(static_cast<LockMechanism>(each));
+  }
+  return "mixed";
 }
 
-Status LockedPool::SetMechanism(std::string_view name) {
+Status LockedPool::ChooseMechanism(std::string_view name) {
+  if (InForkedChild()) return ForkedChildError();
+  auto wanted = LockMechanism::kNone;
+  for (const auto each : {LockMechanism::kMemfdSecret, LockMechanism::kMlock, LockMechanism::kVirtualLock}) {
+    if (NameOf(each) == name) wanted = each;
+  }
+  if (wanted == LockMechanism::kNone) {
+    return Error{Code::kUnsupported, "There is no way of locking memory of this name: use memfd_secret or mlock."};
+  }
+  const std::string wanted_name(name);
   std::lock_guard lock(mutex_);
-  if (stats_.total_allocations != 0) {
-    return Error{Code::kInvalidArgument, "The mechanism can be chosen only before the first use of the pool."};
+  if (chosen_ == wanted) return Status::Ok();
+  if (chosen_ != LockMechanism::kNone) {
+    return Error{Code::kInvalidArgument, "This process locks its memory by " + std::string(NameOf(chosen_)) +
+                                             ", as was chosen before; " + wanted_name +
+                                             " cannot be had beside it. All clients of a process share one pool: "
+                                             "choose the same mechanism for all."};
   }
-  if (!pages_->SetMechanism(name)) {
-    return Error{Code::kUnsupported, "This system does not have the mechanism that was asked for."};
+  UnmapIdle(true);
+  for (std::size_t each = 0; each < kLockMechanisms; ++each) {
+    if (each == static_cast<std::size_t>(wanted) || stats_.bytes_locked_by[each] == 0) continue;
+    return Error{Code::kInvalidArgument,
+                 "Memory that is in use is locked by " + std::string(NameOf(static_cast<LockMechanism>(each))) +
+                     " already. Choose " + wanted_name + " before the first client or SecureBuffer is made."};
   }
+  if (const LockFailure failure = pages_->Choose(wanted)) {
+    setbacks_.refused = failure;
+    return Error{Code::kMemoryLock, pages_->ExplainRefusal(0, failure)};
+  }
+  chosen_ = wanted;
   return Status::Ok();
+}
+
+LockMechanism LockedPool::chosen() const noexcept {
+  if (InForkedChild()) return LockMechanism::kNone;
+  std::lock_guard lock(mutex_);
+  return chosen_;
 }
 
 std::optional<std::size_t> LockedPool::LockBudget() const {
@@ -549,8 +619,9 @@ std::optional<std::size_t> LockedPool::LockBudget() const {
   return limit.hard ? limit.hard : std::nullopt;
 }
 
-Error LockedPool::Explain(Refusal refusal, std::size_t size) const {
-  if (refusal == Refusal::kLock) return {Code::kMemoryLock, pages_->ExplainRefusal(size)};
+Error LockedPool::Explain(const Refusal& refusal, std::size_t size) const {
+  if (refusal == Refusal::kForked) return ForkedChildError();
+  if (refusal == Refusal::kLock) return {Code::kMemoryLock, pages_->ExplainRefusal(size, refusal.failure)};
   return {Code::kOutOfMemory, "The system has no memory to give: " + std::to_string(size) + " bytes were asked for."};
 }
 

@@ -14,7 +14,10 @@
 // within retain_bytes (mapping a page of memfd_secret costs microseconds) and given back to the system beyond that, or
 // when a lock is refused.
 //
-// A chunk is locked or is not. An allocation under kRequired never lands in one that is not.
+// A chunk is locked, by one mechanism, or is not. An allocation under kRequired never lands in one that is not, and
+// none lands in a chunk of another mechanism than the one that was demanded.
+//
+// In a child that fork() made nothing is handed out, taken back or looked at: core/memory/fork_guard.h says why.
 #pragma once
 
 #include <array>
@@ -50,8 +53,10 @@ class LockedPool {
 
   // Exact numbers, in bytes unless said otherwise.
   struct Stats {
-    std::size_t bytes_mapped = 0;       // for chunks now, locked or not; guard pages not counted
-    std::size_t bytes_locked = 0;       // of these, locked
+    std::size_t bytes_mapped = 0;  // for chunks now, locked or not; guard pages not counted
+    std::size_t bytes_locked = 0;  // of these, locked
+    // bytes_locked by mechanism; the place of LockMechanism::kNone stays 0.
+    std::array<std::size_t, kLockMechanisms> bytes_locked_by{};
     std::size_t bytes_in_use = 0;       // handed out now, as asked for
     std::size_t bytes_peak = 0;         // the largest bytes_in_use so far
     std::size_t allocations = 0;        // live (count)
@@ -59,7 +64,21 @@ class LockedPool {
     std::size_t chunks = 0;             // mapped now (count)
   };
 
-  enum class Refusal { kNone, kLock, kMemory };
+  // Why nothing was handed out.
+  struct Refusal {
+    enum Kind { kNone, kLock, kMemory, kForked };
+    Refusal(Kind of_kind = kNone) : kind(of_kind) {}  // NOLINT(google-explicit-constructor): a kind is a refusal
+    friend bool operator==(const Refusal& refusal, Kind kind) { return refusal.kind == kind; }
+    Kind kind;
+    LockFailure failure;  // of kLock
+  };
+
+  // What the pool has met with so far.
+  struct Setbacks {
+    bool degraded = false;  // an allocation under kPreferred, or such a job, has had to go on unlocked
+    LockFailure refused;    // the last lock that was refused
+    LockFailure weaker;     // why, the last time, memory was locked by a weaker mechanism than the first choice
+  };
 
   LockedPool(std::unique_ptr<PageAllocator> pages, Options options);
   ~LockedPool();
@@ -78,13 +97,17 @@ class LockedPool {
   // a broken canary. Any thread.
   void Free(void* memory) noexcept;
 
+  // NoteDegraded is for work under kPreferred that could not be given what is locked.
+  void NoteDegraded() noexcept;
+
   // Owns says whether an address lies in the pool's range. Any thread, no lock.
   bool Owns(const void* memory) const noexcept {
     const auto offset = reinterpret_cast<std::uintptr_t>(memory) - reinterpret_cast<std::uintptr_t>(base_);
     return offset < reserved_;
   }
 
-  // SizeOf returns the size that a live allocation was asked for with; IsLocked whether its bytes are locked.
+  // SizeOf returns the size that a live allocation was asked for with; IsLocked whether its bytes are locked. In a
+  // forked child 0 and false.
   std::size_t SizeOf(const void* memory) const noexcept;
   bool IsLocked(const void* memory) const noexcept;
 
@@ -93,15 +116,21 @@ class LockedPool {
 
   Stats stats() const noexcept;
 
-  // Whether an allocation under kPreferred has had to go on unlocked.
-  bool degraded() const noexcept;
+  Setbacks setbacks() const noexcept;
+  bool degraded() const noexcept { return setbacks().degraded; }
 
-  // The way memory is locked; "none" once a lock was refused and nothing is locked.
+  // Mechanism names how the memory that is locked now is locked; "mixed" when that is by more than one. When nothing is
+  // locked: what will be tried first, or "none" once a lock was refused.
   std::string_view Mechanism() const noexcept;
 
-  // SetMechanism chooses "memfd_secret" or "mlock" where there is a choice. kInvalidArgument once memory is mapped,
-  // kUnsupported when this system does not have it.
-  Status SetMechanism(std::string_view name);
+  // ChooseMechanism demands a mechanism by its name, for all memory that is locked from now on: where it cannot be had
+  // locking is refused. "mlock" so forgoes memfd_secret, which is never called then. Choosing the same again does
+  // nothing. Errors: kInvalidArgument when another was chosen, or memory of another is in use; kMemoryLock when this
+  // system does not have it; kUnsupported for an unknown name. Any thread.
+  Status ChooseMechanism(std::string_view name);
+
+  // chosen returns what was demanded; kNone when nothing was.
+  LockMechanism chosen() const noexcept;
 
   PageAllocator::LockLimit Limit() const { return pages_->Limit(); }
 
@@ -109,7 +138,7 @@ class LockedPool {
   std::optional<std::size_t> LockBudget() const;
 
   // Explain turns a refusal into an error for people.
-  Error Explain(Refusal refusal, std::size_t size) const;
+  Error Explain(const Refusal& refusal, std::size_t size) const;
 
  private:
   struct Chunk;
@@ -159,8 +188,8 @@ class LockedPool {
   std::size_t idle_bytes_ = 0;
   std::uint64_t clock_ = 0;
   Stats stats_;
-  bool degraded_ = false;
-  bool refused_ = false;
+  Setbacks setbacks_;
+  LockMechanism chosen_ = LockMechanism::kNone;
 };
 
 }  // namespace nomyo

@@ -37,7 +37,7 @@ namespace nomyo {
 namespace {
 
 thread_local bool initialising = false;
-thread_local LockedPool::Refusal refused = LockedPool::Refusal::kNone;
+thread_local LockedPool::Refusal refused;
 thread_local std::size_t refused_bytes = 0;
 std::atomic<bool> in_pool{false};
 

@@ -6,7 +6,9 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
+
+#include "core/memory/lock_failure.h"
+#include "core/memory/lock_mechanism.h"
 
 namespace nomyo {
 
@@ -15,8 +17,15 @@ class PageAllocator {
   enum class Outcome {
     kLocked,       // mapped and locked
     kUnlocked,     // mapped, not locked (MapUnlocked only)
-    kLockRefused,  // not mapped: the system does not let this process lock so much
+    kLockRefused,  // not mapped: the system does not let this process lock that
     kNoMemory,     // not mapped: the system has no memory or no mapping to give
+  };
+
+  struct Mapped {
+    Outcome outcome = Outcome::kNoMemory;
+    LockMechanism mechanism = LockMechanism::kNone;  // how, when the outcome is kLocked
+    // The call that failed. Also when memory was locked by a weaker mechanism than the first choice: why.
+    LockFailure failure;
   };
 
   struct LockLimit {
@@ -35,7 +44,7 @@ class PageAllocator {
 
   // MapLocked makes [at, at + bytes), a page-aligned part of the reservation, readable, writable, zero-filled, locked,
   // absent from core dumps and from child processes. Nothing is mapped unless the outcome is kLocked.
-  virtual Outcome MapLocked(std::byte* at, std::size_t bytes) = 0;
+  virtual Mapped MapLocked(std::byte* at, std::size_t bytes) = 0;
 
   // MapUnlocked does the same without the lock. Nothing is mapped unless the outcome is kUnlocked.
   virtual Outcome MapUnlocked(std::byte* at, std::size_t bytes) = 0;
@@ -44,16 +53,19 @@ class PageAllocator {
   // given back, but may not be used again.
   virtual bool Unmap(std::byte* at, std::size_t bytes) = 0;
 
-  // Mechanism names how MapLocked locks: "memfd_secret", "mlock" or "VirtualLock".
-  virtual std::string_view Mechanism() const = 0;
+  // Choose confines MapLocked to one mechanism from now on; without it MapLocked takes the best that there is. Returns
+  // the failure when this system does not have it. A mechanism that was not chosen is not even tried: under a filter
+  // that kills the process at the call, trying is fatal.
+  virtual LockFailure Choose(LockMechanism mechanism) = 0;
 
-  // SetMechanism chooses one by name; false when this system does not have it. Before the first mapping only.
-  virtual bool SetMechanism(std::string_view name) = 0;
+  // Expected is the mechanism that the next MapLocked will try first. It may try the system's call to know.
+  virtual LockMechanism Expected() = 0;
 
   virtual LockLimit Limit() const = 0;
 
-  // ExplainRefusal is for people: what was asked for, the limit, what is locked already, and how to raise the limit.
-  virtual std::string ExplainRefusal(std::size_t bytes) const = 0;
+  // ExplainRefusal is for people: what was asked for, the call that failed and its error, and what helps against its
+  // cause: a limit is raised, a filter is changed.
+  virtual std::string ExplainRefusal(std::size_t bytes, const LockFailure& failure) const = 0;
 };
 
 // NewSystemPageAllocator returns this operating system's.

@@ -3,18 +3,26 @@
 // memfd_secret pages are locked, and are taken out of the kernel's own map of memory: ptrace, /proc/PID/mem,
 // process_vm_readv and core dumps cannot read them, not even for root. They are MAP_SHARED, so MADV_WIPEONFORK does not
 // apply to them; MADV_DONTFORK keeps them out of children altogether.
+//
+// Each chunk is a file of its own, closed once it is mapped: its pages go when it is unmapped. (One file for all chunks
+// would need one descriptor for good, and a chunk half the time to map, 5 µs for 11 µs; but secretmem can punch no
+// holes, so what was unmapped would stay in memory, and be there again when that part is mapped the next time.) A spare
+// file is kept open for the moment when the process has used its descriptors up.
 #if defined(__linux__)
 
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "core/memory/page_allocator.h"
 
@@ -62,11 +70,8 @@ std::string LimitText(const std::optional<std::size_t>& value) {
 
 class LinuxPageAllocator final : public PageAllocator {
  public:
-  LinuxPageAllocator() {
-    const int fd = MemfdSecret();
-    has_secret_ = fd >= 0;
-    if (has_secret_) close(fd);
-    use_secret_ = has_secret_;
+  ~LinuxPageAllocator() override {
+    if (SpareIsOurs()) close(spare_);
   }
 
   std::size_t PageSize() const override { return page_size_; }
@@ -78,10 +83,10 @@ class LinuxPageAllocator final : public PageAllocator {
     return static_cast<std::byte*>(memory);
   }
 
-  Outcome MapLocked(std::byte* at, std::size_t bytes) override {
-    Outcome outcome = TryLocked(at, bytes);
-    if (outcome == Outcome::kLockRefused && RaiseSoftLimit()) outcome = TryLocked(at, bytes);
-    return outcome;
+  Mapped MapLocked(std::byte* at, std::size_t bytes) override {
+    Mapped mapped = TryLocked(at, bytes);
+    if (mapped.outcome == Outcome::kLockRefused && RaiseSoftLimit()) mapped = TryLocked(at, bytes);
+    return mapped;
   }
 
   Outcome MapUnlocked(std::byte* at, std::size_t bytes) override {
@@ -100,18 +105,18 @@ class LinuxPageAllocator final : public PageAllocator {
     return true;
   }
 
-  std::string_view Mechanism() const override { return use_secret_ ? "memfd_secret" : "mlock"; }
+  LockFailure Choose(LockMechanism mechanism) override {
+    if (mechanism == LockMechanism::kMemfdSecret && !ProbeSecret()) return no_secret_;
+    if (mechanism != LockMechanism::kMemfdSecret && mechanism != LockMechanism::kMlock) {
+      return {NameOf(mechanism).data(), ENOSYS, LockFailure::Cause::kUnavailable};
+    }
+    chosen_ = mechanism;
+    return {};
+  }
 
-  bool SetMechanism(std::string_view name) override {
-    if (name == "memfd_secret" && has_secret_) {
-      use_secret_ = true;
-      return true;
-    }
-    if (name == "mlock") {
-      use_secret_ = false;
-      return true;
-    }
-    return false;
+  LockMechanism Expected() override {
+    if (chosen_ != LockMechanism::kNone) return chosen_;
+    return ProbeSecret() ? LockMechanism::kMemfdSecret : LockMechanism::kMlock;
   }
 
   LockLimit Limit() const override {
@@ -120,45 +125,165 @@ class LinuxPageAllocator final : public PageAllocator {
     return {LimitValue(limit.rlim_cur), LimitValue(limit.rlim_max), HasCapIpcLock()};
   }
 
-  std::string ExplainRefusal(std::size_t bytes) const override {
+  std::string ExplainRefusal(std::size_t bytes, const LockFailure& failure) const override {
+    const std::string cause = "Memory could not be locked (" + Text(failure) + "): ";
+    if (failure.cause == LockFailure::Cause::kUnavailable) {
+      return cause +
+             "memfd_secret, which was demanded, is not to be had here. It wants Linux 5.14 or newer, before 6.5 with "
+             "`secretmem.enable=1` on the kernel's command line, and in a container a seccomp profile that lets the "
+             "call through. Or leave secureMemory.mechanism out: then mlock is used where memfd_secret is not.";
+    }
+    if (failure.cause == LockFailure::Cause::kDescriptors) {
+      return cause +
+             "no file descriptor is left, and memfd_secret, which was demanded, needs one for a moment. Close files, "
+             "or "
+             "raise the limit of open files (`ulimit -n`, `LimitNOFILE=`).";
+    }
     const LockLimit limit = Limit();
-    return "Memory could not be locked: " + std::to_string(bytes) + " bytes were asked for, this process has locked " +
-           std::to_string(LockedBytesOfProcess()) + " bytes already, and its limit (RLIMIT_MEMLOCK) is " +
-           LimitText(limit.soft) + " (hard limit: " + LimitText(limit.hard) +
-           "). Raise the limit: `ulimit -l unlimited` in the shell or /etc/security/limits.conf (memlock) for an "
-           "account, `LimitMEMLOCK=infinity` in a systemd unit, `--ulimit memlock=-1:-1` for Docker, and for "
-           "Kubernetes "
-           "the container runtime's limit on the node or the capability IPC_LOCK in the container's securityContext. "
-           "Or send less at a time, or choose secureMemory 'preferred'.";
+    const std::string asked = cause + std::to_string(bytes) + " bytes were asked for, this process has locked " +
+                              std::to_string(LockedBytesOfProcess()) +
+                              " bytes already, and its limit (RLIMIT_MEMLOCK) is " + LimitText(limit.soft) +
+                              " (hard limit: " + LimitText(limit.hard) + ")";
+    if (failure.cause == LockFailure::Cause::kLimit) {
+      return asked +
+             ". Raise the limit: `ulimit -l unlimited` in the shell or /etc/security/limits.conf (memlock) for an "
+             "account, `LimitMEMLOCK=infinity` in a systemd unit, `--ulimit memlock=-1:-1` for Docker, and for "
+             "Kubernetes the container runtime's limit on the node or the capability IPC_LOCK in the container's "
+             "securityContext. Or send less at a time, or choose secureMemory 'preferred'.";
+    }
+    if (failure.cause == LockFailure::Cause::kJail) {
+      return asked + ", which is not the cause: the call " + failure.call +
+             " itself is forbidden here, by a filter of system calls (the seccomp profile of a container, "
+             "`SystemCallFilter=` of a systemd unit) or a security module. Allow it there; docs/deployment.md shows "
+             "how. Or choose secureMemory 'preferred'.";
+    }
+    return asked +
+           ", which is not the cause: the system, or this process's control group, has no memory or no mapping left to "
+           "give (sysctl vm.max_map_count). Send less at a time, or give it more memory.";
   }
 
  private:
-  Outcome TryLocked(std::byte* at, std::size_t bytes) {
-    // A secret mapping may fail for want of a file descriptor; then the second choice is tried for this chunk.
-    if (use_secret_ && MapSecret(at, bytes)) return Outcome::kLocked;
-    if (!MapPrivate(at, bytes)) return Outcome::kNoMemory;
-    if (mlock(at, bytes) == 0) return Outcome::kLocked;
+  Mapped TryLocked(std::byte* at, std::size_t bytes) {
+    LockFailure failure;
+    if (chosen_ != LockMechanism::kMlock) {
+      failure = MapSecret(at, bytes);
+      if (!failure) return {Outcome::kLocked, LockMechanism::kMemfdSecret, {}};
+      // The limit is the same for mlock.
+      if (chosen_ == LockMechanism::kMemfdSecret || failure.cause == LockFailure::Cause::kLimit) {
+        return {Outcome::kLockRefused, LockMechanism::kNone, failure};
+      }
+    }
+    // The second choice for this chunk; the pool is told why.
+    if (!MapPrivate(at, bytes)) {
+      return {Outcome::kNoMemory, LockMechanism::kNone, {"mmap", errno, LockFailure::Cause::kMemory}};
+    }
+    if (mlock(at, bytes) == 0) return {Outcome::kLocked, LockMechanism::kMlock, failure};
+    failure = LimitedFailure("mlock", errno, bytes);
     Unmap(at, bytes);
-    return Outcome::kLockRefused;
+    return {Outcome::kLockRefused, LockMechanism::kNone, failure};
   }
 
-  static bool MapSecret(std::byte* at, std::size_t bytes) {
+  // ProbeSecret returns whether memfd_secret can be called. Its file becomes the spare one.
+  bool ProbeSecret() {
+    if (!spare_made_ && !no_secret_) {
+      LockFailure failure;
+      const int fd = TakeFile(&failure);
+      if (fd >= 0) KeepSpare(fd);
+      // For want of a descriptor it cannot be told; the next chunk tells.
+    }
+    return !no_secret_;
+  }
+
+  // TakeFile returns an empty file of memfd_secret, or -1 with the failure.
+  int TakeFile(LockFailure* failure) {
+    if (no_secret_) {
+      *failure = no_secret_;
+      return -1;
+    }
     const int fd = MemfdSecret();
-    if (fd < 0) return false;
+    if (fd >= 0) return fd;
+    *failure = {"memfd_secret", errno, LockFailure::Cause::kMemory};
+    switch (failure->error) {
+      case EMFILE:
+      case ENFILE:
+        if (SpareIsOurs()) {
+          *failure = {};
+          return std::exchange(spare_, -1);
+        }
+        spare_ = -1;
+        failure->cause = LockFailure::Cause::kDescriptors;
+        break;
+      // It will not come back: not asked again.
+      case ENOSYS:
+        failure->cause = LockFailure::Cause::kUnavailable;
+        no_secret_ = *failure;
+        break;
+      case EPERM:
+      case EACCES:
+        failure->cause = LockFailure::Cause::kJail;
+        no_secret_ = *failure;
+        break;
+      default: break;
+    }
+    return -1;
+  }
+
+  // KeepSpare keeps `fd`, or a new file, for when there is no descriptor left.
+  void KeepSpare(int fd = -1) {
+    if (spare_ < 0) spare_ = fd >= 0 ? std::exchange(fd, -1) : MemfdSecret();
+    if (fd >= 0) close(fd);
+    struct stat facts {};
+    if (spare_ < 0 || fstat(spare_, &facts) != 0) return;
+    spare_made_ = true;
+    spare_device_ = facts.st_dev;
+    spare_inode_ = facts.st_ino;
+  }
+
+  // Somebody may have closed all descriptors that he did not know, and the number be another file's now.
+  bool SpareIsOurs() const {
+    struct stat facts {};
+    return spare_ >= 0 && fstat(spare_, &facts) == 0 && facts.st_dev == spare_device_ && facts.st_ino == spare_inode_ &&
+           facts.st_size == 0;
+  }
+
+  LockFailure MapSecret(std::byte* at, std::size_t bytes) {
+    LockFailure failure;
+    const int fd = TakeFile(&failure);
+    if (fd < 0) return failure;
     // Mapped where the kernel likes and then moved: a refused MAP_FIXED would leave a hole in the reservation, into
     // which another thread's mapping could fall.
     void* memory = MAP_FAILED;
-    if (ftruncate(fd, static_cast<off_t>(bytes)) == 0) {
+    if (ftruncate(fd, static_cast<off_t>(bytes)) != 0) {
+      failure = {"ftruncate", errno, LockFailure::Cause::kMemory};
+    } else {
       memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+      if (memory == MAP_FAILED) failure = LimitedFailure("mmap", errno, bytes);
     }
     close(fd);
-    if (memory == MAP_FAILED) return false;
-    if (madvise(memory, bytes, MADV_DONTFORK) != 0 ||
-        mremap(memory, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, at) == MAP_FAILED) {
-      munmap(memory, bytes);
-      return false;
+    // The descriptor that was just given back is there for it, unless another thread was faster.
+    if (spare_ < 0) KeepSpare();
+    if (memory == MAP_FAILED) return failure;
+    if (madvise(memory, bytes, MADV_DONTFORK) != 0) {
+      failure = {"madvise", errno, LockFailure::Cause::kMemory};
+    } else if (mremap(memory, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, at) == MAP_FAILED) {
+      failure = {"mremap", errno, LockFailure::Cause::kMemory};
     }
-    return true;
+    if (failure) munmap(memory, bytes);
+    return failure;
+  }
+
+  // LimitedFailure judges the failure of a call that counts against the lock limit. Both mlock and the mapping of
+  // memfd_secret answer with several errors when it is reached, so it is what is locked that tells.
+  LockFailure LimitedFailure(const char* call, int error, std::size_t bytes) const {
+    const LockLimit limit = Limit();
+    const bool over = !limit.exempt && limit.soft && LockedBytesOfProcess() + bytes > *limit.soft;
+    auto cause = LockFailure::Cause::kMemory;
+    if (over && (error == ENOMEM || error == EAGAIN || error == EPERM)) {
+      cause = LockFailure::Cause::kLimit;
+    } else if (error == EPERM || error == EACCES || error == ENOSYS) {
+      cause = LockFailure::Cause::kJail;
+    }
+    return {call, error, cause};
   }
 
   static bool MapPrivate(std::byte* at, std::size_t bytes) {
@@ -180,8 +305,12 @@ class LinuxPageAllocator final : public PageAllocator {
   }
 
   const std::size_t page_size_ = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  bool has_secret_ = false;
-  bool use_secret_ = false;
+  LockMechanism chosen_ = LockMechanism::kNone;
+  LockFailure no_secret_;  // set once memfd_secret is known not to be had
+  int spare_ = -1;
+  bool spare_made_ = false;
+  dev_t spare_device_ = 0;
+  ino_t spare_inode_ = 0;
 };
 
 }  // namespace

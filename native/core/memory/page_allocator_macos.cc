@@ -7,6 +7,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "core/memory/page_allocator.h"
 
 namespace nomyo {
@@ -26,11 +28,14 @@ class MacPageAllocator final : public PageAllocator {
     return memory == MAP_FAILED ? nullptr : static_cast<std::byte*>(memory);
   }
 
-  Outcome MapLocked(std::byte* at, std::size_t bytes) override {
-    if (!Map(at, bytes)) return Outcome::kNoMemory;
-    if (mlock(at, bytes) == 0) return Outcome::kLocked;
+  Mapped MapLocked(std::byte* at, std::size_t bytes) override {
+    if (!Map(at, bytes))
+      return {Outcome::kNoMemory, LockMechanism::kNone, {"mmap", errno, LockFailure::Cause::kMemory}};
+    if (mlock(at, bytes) == 0) return {Outcome::kLocked, LockMechanism::kMlock, {}};
+    // The system-wide bounds answer with the same error as the process's own limit.
+    const LockFailure failure{"mlock", errno, errno == EPERM ? LockFailure::Cause::kJail : LockFailure::Cause::kLimit};
     Unmap(at, bytes);
-    return Outcome::kLockRefused;
+    return {Outcome::kLockRefused, LockMechanism::kNone, failure};
   }
 
   Outcome MapUnlocked(std::byte* at, std::size_t bytes) override {
@@ -45,8 +50,11 @@ class MacPageAllocator final : public PageAllocator {
     return false;
   }
 
-  std::string_view Mechanism() const override { return "mlock"; }
-  bool SetMechanism(std::string_view name) override { return name == "mlock"; }
+  LockFailure Choose(LockMechanism mechanism) override {
+    if (mechanism == LockMechanism::kMlock) return {};
+    return {NameOf(mechanism).data(), ENOSYS, LockFailure::Cause::kUnavailable};
+  }
+  LockMechanism Expected() override { return LockMechanism::kMlock; }
 
   LockLimit Limit() const override {
     rlimit limit{};
@@ -54,11 +62,20 @@ class MacPageAllocator final : public PageAllocator {
     return {LimitValue(limit.rlim_cur), LimitValue(limit.rlim_max), false};
   }
 
-  std::string ExplainRefusal(std::size_t bytes) const override {
+  std::string ExplainRefusal(std::size_t bytes, const LockFailure& failure) const override {
     const LockLimit limit = Limit();
-    return "Memory could not be locked: " + std::to_string(bytes) +
-           " bytes were asked for, and the limit (RLIMIT_MEMLOCK) is " +
-           (limit.soft ? std::to_string(*limit.soft) + " bytes" : std::string("unlimited")) +
+    const std::string asked = "Memory could not be locked (" + Text(failure) + "): " + std::to_string(bytes) +
+                              " bytes were asked for, and the limit (RLIMIT_MEMLOCK) is " +
+                              (limit.soft ? std::to_string(*limit.soft) + " bytes" : std::string("unlimited"));
+    if (failure.cause == LockFailure::Cause::kUnavailable) {
+      return asked + ". This system locks memory by mlock only: leave secureMemory.mechanism out.";
+    }
+    if (failure.cause == LockFailure::Cause::kJail) {
+      return asked +
+             ", which is not the cause: the call itself is forbidden here. Allow it, or choose secureMemory "
+             "'preferred'.";
+    }
+    return asked +
            ". Raise the limit (`ulimit -l`; the system-wide bounds are sysctl vm.user_wire_limit and "
            "vm.global_user_wire_limit), send less at a time, or choose secureMemory 'preferred'.";
   }

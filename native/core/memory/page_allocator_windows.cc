@@ -21,11 +21,16 @@ class WindowsPageAllocator final : public PageAllocator {
     return static_cast<std::byte*>(VirtualAlloc(nullptr, bytes, MEM_RESERVE, PAGE_NOACCESS));
   }
 
-  Outcome MapLocked(std::byte* at, std::size_t bytes) override {
-    if (MapUnlocked(at, bytes) == Outcome::kNoMemory) return Outcome::kNoMemory;
-    if (VirtualLock(at, bytes) || (GrowWorkingSet(bytes) && VirtualLock(at, bytes))) return Outcome::kLocked;
+  Mapped MapLocked(std::byte* at, std::size_t bytes) override {
+    if (MapUnlocked(at, bytes) == Outcome::kNoMemory) {
+      return {Outcome::kNoMemory, LockMechanism::kNone, Failure("VirtualAlloc", LockFailure::Cause::kMemory)};
+    }
+    if (VirtualLock(at, bytes) || (GrowWorkingSet(bytes) && VirtualLock(at, bytes))) {
+      return {Outcome::kLocked, LockMechanism::kVirtualLock, {}};
+    }
+    const LockFailure failure = Failure("VirtualLock", LockFailure::Cause::kLimit);
     Unmap(at, bytes);
-    return Outcome::kLockRefused;
+    return {Outcome::kLockRefused, LockMechanism::kNone, failure};
   }
 
   Outcome MapUnlocked(std::byte* at, std::size_t bytes) override {
@@ -35,19 +40,30 @@ class WindowsPageAllocator final : public PageAllocator {
   // Decommitting unlocks, and the range stays reserved.
   bool Unmap(std::byte* at, std::size_t bytes) override { return VirtualFree(at, bytes, MEM_DECOMMIT) != 0; }
 
-  std::string_view Mechanism() const override { return "VirtualLock"; }
-  bool SetMechanism(std::string_view name) override { return name == "VirtualLock"; }
+  LockFailure Choose(LockMechanism mechanism) override {
+    if (mechanism == LockMechanism::kVirtualLock) return {};
+    return {NameOf(mechanism).data(), static_cast<int>(ERROR_NOT_SUPPORTED), LockFailure::Cause::kUnavailable};
+  }
+  LockMechanism Expected() override { return LockMechanism::kVirtualLock; }
   LockLimit Limit() const override { return {}; }
 
-  std::string ExplainRefusal(std::size_t bytes) const override {
-    return "Memory could not be locked: " + std::to_string(bytes) +
-           " bytes were asked for, and the process's working set could not be grown to hold them. Give the account the "
-           "right 'Increase a process working set', raise the job object's working-set limit if there is one, send "
-           "less "
-           "at a time, or choose secureMemory 'preferred'.";
+  std::string ExplainRefusal(std::size_t bytes, const LockFailure& failure) const override {
+    const std::string asked =
+        "Memory could not be locked (" + Text(failure) + "): " + std::to_string(bytes) + " bytes were asked for";
+    if (failure.cause == LockFailure::Cause::kUnavailable) {
+      return asked + ". This system locks memory by VirtualLock only: leave secureMemory.mechanism out.";
+    }
+    return asked +
+           ", and the process's working set could not be grown to hold them. Give the account the right 'Increase a "
+           "process working set', raise the job object's working-set limit if there is one, send less at a time, or "
+           "choose secureMemory 'preferred'.";
   }
 
  private:
+  static LockFailure Failure(const char* call, LockFailure::Cause cause) {
+    return {call, static_cast<int>(GetLastError()), cause};
+  }
+
   static bool GrowWorkingSet(std::size_t bytes) {
     SIZE_T least = 0;
     SIZE_T most = 0;

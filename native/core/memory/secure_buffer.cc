@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/memory/cleanse.h"
+#include "core/memory/fork_guard.h"
 #include "core/memory/lock_policy.h"
 #include "core/memory/locked_pool.h"
 
@@ -52,6 +53,10 @@ void SecureBuffer::Reset() noexcept {
   LockedPool::Instance().Free(data_);
   data_ = nullptr;
   size_ = 0;
+}
+
+void SecureBuffer::Wipe() noexcept {
+  if (!InForkedChild()) Cleanse(data_, size_);
 }
 
 bool SecureBuffer::locked() const noexcept {

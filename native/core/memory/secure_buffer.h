@@ -41,6 +41,10 @@ class SecureBuffer {
   // Reset wipes and gives the memory back; size() is 0 afterwards.
   void Reset() noexcept;
 
+  // Wipe overwrites the bytes with zeros and keeps the memory. Does nothing in a child that fork() made, where the
+  // memory may not be mapped.
+  void Wipe() noexcept;
+
   // locked returns whether these very bytes are locked.
   bool locked() const noexcept;
 

@@ -14,6 +14,16 @@ inline constexpr std::size_t kWipedStackBytes = std::size_t{64} * 1024;
 // every frame of the work lay below. It needs that much stack to be left. Any thread; costs about two microseconds.
 void WipeStackBelow() noexcept;
 
+// StackWipe does that when it goes, also when an exception is why. Its owner must not be inlined into the work's frame,
+// nor the work into its owner's.
+class StackWipe {
+ public:
+  StackWipe() = default;
+  ~StackWipe() { WipeStackBelow(); }
+  StackWipe(const StackWipe&) = delete;
+  StackWipe& operator=(const StackWipe&) = delete;
+};
+
 // ClearVectorRegisters zeroes the vector registers that a function may change. AES leaves round keys there, from where
 // they could get into a signal frame or a core dump's register notes. Any thread.
 void ClearVectorRegisters() noexcept;

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/memory/fork_guard.h"
 #include "core/memory/locked_pool.h"
 #include "core/memory/openssl_memory.h"
 #include "core/threads/job_stack.h"
@@ -151,6 +152,7 @@ struct Executor::Impl {
       job->state_ = Job::State::kRunning;
       ++running;
       lock.unlock();
+      if (!stack.locked() && job->policy_ == LockPolicy::kPreferred) LockedPool::Instance().NoteDegraded();
       {
         LockPolicyScope scope(job->policy_);
         stack.Run(
@@ -208,7 +210,9 @@ Executor& Executor::Instance() {
   return *executor;
 }
 
+// A child that fork() made has none of the threads, and the mutex may have been held by one of them.
 Status Executor::Submit(std::shared_ptr<Job> job, LockPolicy policy, const void* owner) {
+  if (InForkedChild()) return ForkedChildError();
   std::lock_guard lock(impl_->mutex);
   if (impl_->queued >= kQueueLimit) {
     return Error{Code::kQueueFull, "Too many operations are waiting already. Send fewer requests at the same time."};
@@ -231,6 +235,7 @@ Status Executor::Submit(std::shared_ptr<Job> job, LockPolicy policy, const void*
 }
 
 bool Executor::Cancel(const std::shared_ptr<Job>& job) {
+  if (InForkedChild()) return false;
   {
     std::lock_guard lock(impl_->mutex);
     if (job->state_ != Job::State::kQueued) return false;
@@ -249,6 +254,7 @@ bool Executor::Cancel(const std::shared_ptr<Job>& job) {
 }
 
 void Executor::CancelOwner(const void* owner) {
+  if (InForkedChild()) return;
   std::deque<std::shared_ptr<Job>> jobs;
   {
     std::lock_guard lock(impl_->mutex);
@@ -271,6 +277,7 @@ Status Executor::SetThreadLimit(std::size_t threads) {
 }
 
 Executor::Stats Executor::stats() const {
+  if (InForkedChild()) return {};
   std::lock_guard lock(impl_->mutex);
   return {impl_->threads, impl_->limit, impl_->queued, impl_->running};
 }

@@ -17,8 +17,10 @@ class Job {
  public:
   virtual ~Job() = default;
 
-  // Run does the work, on a worker thread and on a stack of locked memory (kJobStackBytes) that is wiped afterwards,
-  // under the LockPolicy that was given to Submit. It must not throw, and must not keep pointers into its stack.
+  // Run does the work, on a worker thread and on a stack of pool memory (kJobStackBytes) that is wiped afterwards,
+  // under the LockPolicy that was given to Submit. The stack is locked where that is possible, under kRequired always;
+  // where it is not, work under kPreferred counts as degraded. It must not throw, and must not keep pointers into its
+  // stack.
   virtual void Run() noexcept = 0;
 
   // Finish is called once after Run (`cancelled` false), on the same worker thread but on its ordinary stack, or after
@@ -39,8 +41,8 @@ class Executor {
 
   // Submit queues `job`. `owner` (an environment) is served in turn with other owners, so that one that queues a
   // thousand jobs does not hold up another's single one. Threads are started when they are first needed.
-  // Errors: kQueueFull; kMemoryLock when no stack can be locked under kRequired; kOutOfMemory when no thread can be
-  // started. On an error neither Run nor Finish is called. Any thread.
+  // Errors: kQueueFull; kMemoryLock when no stack can be locked under kRequired, and in a child that fork() made;
+  // kOutOfMemory when no thread can be started. On an error neither Run nor Finish is called. Any thread.
   Status Submit(std::shared_ptr<Job> job, LockPolicy policy, const void* owner);
 
   // Cancel takes a job that has not started out of the queue and calls Finish(true); returns false, and does nothing,

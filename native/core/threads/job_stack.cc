@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/memory/cleanse.h"
+#include "core/memory/fork_guard.h"
 #include "core/memory/stack_wipe.h"
 
 #if defined(_WIN32)
@@ -17,8 +18,13 @@
 namespace nomyo {
 
 Result<JobStack> JobStack::Allocate(LockPolicy policy) {
-  LockPolicyScope scope(policy);
+  LockPolicyScope locked(LockPolicy::kRequired);
   auto memory = SecureBuffer::Allocate(kJobStackBytes);
+  if (!memory && policy != LockPolicy::kRequired && !InForkedChild()) {
+    // Whether that matters shows when a job runs on it.
+    LockPolicyScope unlocked(LockPolicy::kOff);
+    memory = SecureBuffer::Allocate(kJobStackBytes);
+  }
   if (!memory) return memory.error();
   return JobStack(std::move(*memory));
 }

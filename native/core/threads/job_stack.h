@@ -28,7 +28,8 @@ inline constexpr std::size_t kJobStackBytes = std::size_t{128} * 1024;
 
 class JobStack {
  public:
-  // Allocate obeys `policy`. Errors: kMemoryLock, kOutOfMemory. Any thread.
+  // Allocate locks the stack, whatever the policy: the next job on it may be another client's. When it cannot be locked
+  // that is an error under kRequired only. Errors: kMemoryLock, kOutOfMemory. Any thread.
   static Result<JobStack> Allocate(LockPolicy policy);
 
   // Run calls `function(argument)` on this stack, then wipes the whole stack and the vector registers. The function

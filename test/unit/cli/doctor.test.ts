@@ -19,16 +19,20 @@ const good: Facts = {
   },
   memory: {
     mechanism: "memfd_secret",
+    mechanismChosen: null,
     lockLimitSoft: 8 << 20,
     lockLimitHard: 8 << 20,
     swapEnabled: false,
     coreDumpsEnabled: false,
     ptraceScope: 1,
     degraded: false,
+    lockRefused: null,
+    weakerBecause: null,
     opensslInPool: true,
     stats: {
       bytesMapped: 65_536,
       bytesLocked: 65_536,
+      bytesLockedBy: { memfd_secret: 65_536, mlock: 0, VirtualLock: 0 },
       bytesInUse: 100,
       bytesPeak: 100,
       allocations: 1,
@@ -37,9 +41,13 @@ const good: Facts = {
     },
     threads: { started: 0, limit: 2, queued: 0, running: 0 },
   },
+  seccomp: false,
   requiredRefused: undefined,
   tss: { available: true, detail: "libtss2-mu.so.0, libtss2-esys.so.0" },
 };
+
+const noSuchCall = { call: "memfd_secret", error: "ENOSYS", errno: 38, cause: "unavailable" } as const;
+const noDescriptors = { call: "memfd_secret", error: "EMFILE", errno: 24, cause: "descriptors" } as const;
 
 const withMemory = (memory: Partial<MemoryInfo>): Facts => ({ ...good, memory: { ...good.memory, ...memory } });
 
@@ -74,9 +82,48 @@ describe("the doctor's judgement", () => {
     expect(examine(facts).verdict).toContain("does not work here");
   });
 
+  it.each<[string, boolean | undefined, string]>([
+    ["a jail", true, "by a seccomp filter, which is in force"],
+    ["a policy", false, "by a security module (SELinux"],
+    ["a jail or a policy", undefined, "by a filter of system calls (seccomp) or a security module"],
+  ])("tells a limit from %s that refuses the call", (_, seccomp, found) => {
+    const facts: Facts = {
+      ...withMemory({ mechanism: "none", lockRefused: { call: "mlock", error: "EPERM", errno: 1, cause: "jail" } }),
+      seccomp,
+      requiredRefused: "Memory could not be locked (mlock: EPERM).",
+    };
+    expect(finding(facts, "Lock limit").state).toBe("ok");
+    expect(finding(facts, "Memory locking")).toMatchObject({
+      state: "problem",
+      found: expect.stringContaining(found),
+      next: "Memory could not be locked (mlock: EPERM).",
+    });
+    expect(finding(facts, "Memory locking").found).toContain("refused (mlock: EPERM (1))");
+    expect(examine(facts).requiredMet).toBe(false);
+  });
+
   it.each<[string, Facts, string, string]>([
     ["Lock limit", withMemory({ lockLimitSoft: 65_536, lockLimitHard: 2 << 20 }), "2 MiB", "LimitMEMLOCK"],
     ["Memory locking", withMemory({ mechanism: "mlock" }), "readable for root", "memfd_secret"],
+    ["Memory locking", withMemory({ mechanism: "mlock", weakerBecause: noSuchCall }), "mlock", "secretmem.enable=1"],
+    [
+      "Memory locking",
+      withMemory({ mechanism: "mixed", weakerBecause: noDescriptors }),
+      "memfd_secret and mlock",
+      "ulimit -n",
+    ],
+    [
+      "Memory locking",
+      {
+        ...withMemory({
+          mechanism: "mlock",
+          weakerBecause: { ...noSuchCall, error: "EPERM", errno: 1, cause: "jail" },
+        }),
+        seccomp: true,
+      },
+      "mlock",
+      "(memfd_secret: EPERM (1)): a filter of system calls",
+    ],
     ["Swap", withMemory({ swapEnabled: true }), "on", "swapoff"],
     ["Core dumps", withMemory({ coreDumpsEnabled: true }), "on", "hardenProcess()"],
     ["ptrace", withMemory({ ptraceScope: 0 }), "ptrace_scope=0", "kernel.yama.ptrace_scope to 1"],
@@ -103,6 +150,7 @@ describe("the doctor's judgement", () => {
     ["Core dumps", withMemory({ coreDumpsEnabled: null })],
     ["Lock limit", withMemory({ lockLimitSoft: null, lockLimitHard: null })],
     ["ptrace", { ...good, platform: "win32" }],
+    ["Memory locking", withMemory({ mechanism: "mlock", mechanismChosen: "mlock" })],
     ["OpenSSL", { ...good, build: { ...good.build, opensslVersion: "OpenSSL 3.0.22 5 Nov 2026" } }],
   ])("%s: what cannot be told, or does not matter, is no advice", (name, facts) => {
     expect(finding(facts, name).state).toBe("ok");

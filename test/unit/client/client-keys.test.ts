@@ -95,3 +95,20 @@ test("a rotation that fails is logged with its code alone, and the present key s
   expect((await keys.lease(patient)).key).toBe(former.key);
   expect(dispose).not.toHaveBeenCalled();
 });
+
+test("a next key that is overtaken by a key that the caller gives is wiped", async () => {
+  jest.useFakeTimers({ doNotFake: ["setImmediate", "nextTick", "queueMicrotask"] });
+  try {
+    const lease = await ring(1000).lease(patient);
+    lease.release();
+    jest.advanceTimersByTime(950); // the next key is begun in the last tenth
+    expect(generation).toHaveBeenCalledTimes(2);
+    const next = (await generation.mock.results[1]?.value) as PrivateKeyHandle;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(wiped(next)).toBe(0);
+    keys.use({ key: await readyKey(), writtenAt: Date.now() });
+    expect(wiped(next)).toBe(1);
+  } finally {
+    jest.useRealTimers();
+  }
+});

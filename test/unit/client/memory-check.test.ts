@@ -1,4 +1,5 @@
 /** When a client says that memory cannot be locked: the addon's memory is a made-up one here. */
+import diagnosticsChannel from "node:diagnostics_channel";
 import { MemoryCheck } from "../../../lib/client/memory-check.js";
 import { MemoryProtectionError } from "../../../lib/errors.js";
 import { native } from "../../../lib/native.js";
@@ -7,12 +8,12 @@ import type { MemoryInfo } from "../../../lib/native.js";
 const logger = { debug: jest.fn(), info: jest.fn(), warn: jest.fn(), error: jest.fn() };
 const probe = jest.spyOn(native, "memoryProbe");
 const info = jest.spyOn(native, "memoryInfo");
-const degraded = jest.spyOn(native, "memoryDegraded");
+const setbacks = jest.spyOn(native, "memorySetbacks");
 const real = native.memoryInfo();
 
 function machine(state: Partial<MemoryInfo>, bytesInUse = 0): void {
   info.mockReturnValue({ ...real, ...state, stats: { ...real.stats, bytesInUse } });
-  degraded.mockReturnValue(state.degraded === true);
+  setbacks.mockReturnValue({ degraded: state.degraded === true, weakerBecause: state.weakerBecause ?? null });
 }
 beforeEach(() => {
   jest.clearAllMocks();
@@ -49,7 +50,7 @@ test("preferred warns once, with the limit, when memory is not locked from the s
   const check = new MemoryCheck("preferred", logger);
   check.report();
   expect(logger.warn.mock.calls).toEqual([
-    [expect.stringMatching(/^Not all secrets are in locked memory: .*RLIMIT_MEMLOCK/), { lockLimit: 65_536 }],
+    [expect.stringMatching(/^Not all secrets are in locked memory.*RLIMIT_MEMLOCK/), { lockLimit: 65_536 }],
   ]);
 });
 
@@ -61,4 +62,42 @@ test("preferred warns when it happens later, without a limit where there is none
   check.report();
   check.report();
   expect(logger.warn.mock.calls).toEqual([[expect.any(String), { lockLimit: undefined }]]);
+});
+
+test("preferred names the call that a jail refuses, and does not blame the limit", () => {
+  machine({ degraded: true, lockRefused: { call: "mlock", error: "EPERM", errno: 1, cause: "jail" } });
+  new MemoryCheck("preferred", logger);
+  const [message, fields] = logger.warn.mock.calls[0] as [string, object];
+  expect(message).toMatch(/refuses the call \(mlock: EPERM \(1\)\) though the lock limit is not reached/);
+  expect(message).not.toMatch(/too low|raise/i);
+  expect(fields).toMatchObject({ call: "mlock", error: "EPERM" });
+});
+
+describe("a weaker mechanism than the first choice", () => {
+  const because = { call: "memfd_secret", error: "EMFILE", errno: 24, cause: "descriptors" } as const;
+
+  test.each(["required", "preferred"] as const)("is told once to the logger and to the channel, under %s", (policy) => {
+    const messages: unknown[] = [];
+    const listener = (message: unknown): void => void messages.push(message);
+    diagnosticsChannel.subscribe("nomyo:memory", listener);
+    try {
+      const check = new MemoryCheck(policy, logger);
+      expect(logger.warn).not.toHaveBeenCalled();
+      machine({ weakerBecause: because, mechanism: "mixed" });
+      check.report();
+      check.report();
+    } finally {
+      diagnosticsChannel.unsubscribe("nomyo:memory", listener);
+    }
+    expect(logger.warn.mock.calls).toEqual([
+      [expect.stringMatching(/locked by mlock, not memfd_secret.*memfd_secret: EMFILE \(24\)/), expect.anything()],
+    ]);
+    expect(messages).toEqual([{ event: "weaker-mechanism", mechanism: "mixed", because }]);
+  });
+
+  test("concerns nobody under off", () => {
+    machine({ weakerBecause: because });
+    new MemoryCheck("off", logger).report();
+    expect(logger.warn).not.toHaveBeenCalled();
+  });
 });

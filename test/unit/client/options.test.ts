@@ -156,7 +156,27 @@ describe("secureMemory", () => {
     ["preferred", "preferred"],
     ["off", "off"],
   ] as const)("%j means %s", (given, policy) => {
-    expect(resolveClientOptions({ secureMemory: given }).policy).toBe(policy);
+    expect(resolveClientOptions({ secureMemory: given })).toMatchObject({ policy, mechanism: undefined });
+  });
+
+  it.each([
+    [{}, "required", undefined],
+    [{ policy: "off" }, "off", undefined],
+    [{ mechanism: "memfd_secret" }, "required", "memfd_secret"],
+    [{ policy: "preferred", mechanism: "mlock" }, "preferred", "mlock"],
+  ] as const)("%j means %s by %s", (given, policy, mechanism) => {
+    expect(resolveClientOptions({ secureMemory: given })).toMatchObject({ policy, mechanism });
+  });
+
+  it.each<[unknown, string]>([
+    [null, "secureMemory"],
+    [{ policy: "yes" }, "secureMemory.policy"],
+    [{ mechanism: "VirtualLock" }, "secureMemory.mechanism"],
+    [{ mechanism: "memfd_secret", policy: "preferred" }, "secureMemory.mechanism"],
+    [{ mechanisms: "mlock" }, "secureMemory.mechanisms"],
+  ])("%j is refused", (given, option) => {
+    const wrong = { secureMemory: given as "off" };
+    expect(() => resolveClientOptions(wrong)).toThrow(expect.objectContaining({ option }));
   });
 });
 

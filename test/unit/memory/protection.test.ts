@@ -41,6 +41,8 @@ describe("getMemoryProtectionInfo", () => {
     expect(["memfd_secret", "mlock"]).toContain(info.mechanism);
     const locked = /^VmLck:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
     expect(Number(locked) * 1024).toBe(info.stats.bytesLocked);
+    const { memfd_secret: hidden, mlock } = info.stats.bytesLockedBy;
+    expect(hidden + mlock).toBe(info.stats.bytesLocked);
     expect(info.swapEnabled).toBe(readFileSync("/proc/swaps", "utf8").trim().split("\n").length > 1);
     let scope: number | null = null;
     try {
@@ -64,7 +66,6 @@ describe("hardenProcess", () => {
   onLinux("turns core dumps off and makes the process not dumpable", () => {
     const result = inProcess(
       `native.hardenProcess();
-       const { execFileSync } = require("node:child_process");
        print({ enabled: native.memoryInfo().coreDumpsEnabled, owner: require("node:fs").statSync("/proc/self/mem").uid,
                limits: require("node:fs").readFileSync("/proc/self/limits", "utf8").match(/Max core file size *(\\S+) *(\\S+)/).slice(1) });`,
       ["prlimit", "--core=unlimited"],
@@ -79,12 +80,14 @@ describe("hardenProcess", () => {
 });
 
 describe("the mechanism", () => {
-  onLinux("is memfd_secret or mlock, as chosen before the first use", () => {
+  onLinux("is memfd_secret or mlock, as chosen, once for the process", () => {
     const code = (name: string) => `
       native.setMemoryMechanism("${name}");
       const buffer = native.bufferFrom("secret", "required");
       let late;
-      try { native.setMemoryMechanism("mlock"); } catch (error) { late = error.code; }
+      native.setMemoryMechanism("${name}"); // the same again is nothing new
+      const other = "${name}" === "mlock" ? "memfd_secret" : "mlock";
+      try { native.setMemoryMechanism(other); } catch (error) { late = error.code; }
       print({ mechanism: native.memoryInfo().mechanism, locked: native.bufferLocked(buffer), late });`;
     expect(inProcess(code("mlock"))).toEqual({ mechanism: "mlock", locked: true, late: "INVALID_ARGUMENT" });
     if (getMemoryProtectionInfo().mechanism === "memfd_secret") {
@@ -102,6 +105,40 @@ const asOrdinaryAccount = (limit: number): string[] =>
   process.getuid?.() === 0
     ? ["prlimit", `--memlock=${limit}`, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     : ["prlimit", `--memlock=${limit}`];
+
+describe("what is made of an answer when no more can be locked", () => {
+  // Strings with escapes are decoded in memory of the pool.
+  const code = (policy: string) => `
+    (async () => {
+      const key = await native.generatePrivateKey(2048, "required");
+      const text = JSON.stringify({ a: "\\n".repeat(40000), b: "\\u00e9\\t\\u20ac".repeat(9000), c: "x" });
+      const package_ = native.sealBytes(native.privateKeyPublic(key), Buffer.from(text),
+        { maxPlaintextBytes: 1 << 20, policy: "required" });
+      const opened = await native.open(key, package_, { maxPlaintextBytes: 1 << 20, maxDepth: 10 }, "${policy}");
+      const all = [];
+      for (let size = 1 << 20; size >= 1024; ) {
+        try { all.push(native.bufferAlloc(size, "required")); } catch { size >>= 1; }
+      }
+      let value, error;
+      try { value = native.openedValue(opened); native.openedGet(opened, "/c"); } catch (e) { error = e.code; }
+      const { degraded, stats } = native.memoryInfo();
+      print({ same: JSON.stringify(value) === JSON.stringify(JSON.parse(text)), error, degraded,
+              unlocked: stats.bytesMapped - stats.bytesLocked });
+    })();`;
+
+  onLinux("under required it stays in locked memory, in smaller pieces", () => {
+    expect(inProcess(code("required"), asOrdinaryAccount(2 << 20))).toEqual({
+      same: true,
+      degraded: false,
+      unlocked: 0,
+    });
+  });
+
+  onLinux("under preferred it goes on, and that is reported if the memory was not locked", () => {
+    const result = inProcess(code("preferred"), asOrdinaryAccount(2 << 20)) as { unlocked: number };
+    expect(result).toMatchObject({ same: true, degraded: result.unlocked > 0 });
+  });
+});
 
 describe("an account with a lock limit", () => {
   const tryBoth = `

@@ -1,0 +1,107 @@
+/** The option `secureMemory` of clients and of the router, and the mechanism that it may demand. */
+import { ConfigurationError, MemoryProtectionError } from "../errors.js";
+import { native } from "../native.js";
+import type { LockPolicy } from "../native.js";
+
+/**
+ * The mechanisms that can be demanded. `"memfd_secret"` (Linux): locked, and unreadable from outside the process; where it cannot be had,
+ * that is a `MemoryProtectionError`. `"mlock"`: forgoes `memfd_secret`, which is then never called, not even to find out whether it is
+ * there: for system call filters that end the process at that call, and for machines that must be able to hibernate.
+ */
+export type MemoryMechanism = "memfd_secret" | "mlock";
+
+/** The long form of the option `secureMemory`. */
+export interface SecureMemoryOptions {
+  /** What happens when memory cannot be locked; `"required"` by default. */
+  readonly policy?: LockPolicy | undefined;
+  /**
+   * Demands a mechanism. Without it the best that there is is taken, and a weaker one than `memfd_secret` on Linux is reported to the
+   * logger. It is the whole process's: another client's different demand is a `ConfigurationError`, and so is one that comes after memory
+   * of another mechanism is in use. `"memfd_secret"` goes with the policy `"required"` only.
+   */
+  readonly mechanism?: MemoryMechanism | undefined;
+}
+
+/** A policy, `true` for `"required"`, `false` for `"off"`, or the long form. */
+export type SecureMemory = LockPolicy | boolean | SecureMemoryOptions;
+
+/** The option, checked. */
+export interface ResolvedSecureMemory {
+  readonly policy: LockPolicy;
+  readonly mechanism: MemoryMechanism | undefined;
+}
+
+const policies: readonly unknown[] = ["required", "preferred", "off"];
+const mechanisms: readonly unknown[] = ["memfd_secret", "mlock"];
+
+/** Checks the option. Nothing is locked or chosen here. */
+export function resolveSecureMemory(value: SecureMemory | undefined): ResolvedSecureMemory {
+  if (value === undefined || value === true) return { policy: "required", mechanism: undefined };
+  if (value === false) return { policy: "off", mechanism: undefined };
+  if (typeof value !== "object" || (value as unknown) === null) {
+    return { policy: checkPolicy("secureMemory", value), mechanism: undefined };
+  }
+  for (const name of Object.keys(value)) {
+    if (name !== "policy" && name !== "mechanism") {
+      throw new ConfigurationError(
+        `secureMemory.${name}`,
+        `There is no option \`secureMemory.${name}\`. Known: policy, mechanism.`,
+      );
+    }
+  }
+  const policy = value.policy === undefined ? "required" : checkPolicy("secureMemory.policy", value.policy);
+  const mechanism =
+    value.mechanism === undefined ? undefined : checkMechanism("secureMemory.mechanism", value.mechanism);
+  if (mechanism === "memfd_secret" && policy !== "required") {
+    throw new ConfigurationError(
+      "secureMemory.mechanism",
+      `A demand for memfd_secret cannot be met by memory that is not locked: it goes with the policy "required", not "${policy}".`,
+    );
+  }
+  return { policy, mechanism };
+}
+
+/**
+ * Demands a mechanism for the whole process. Call it before the first client or `SecureBuffer` is made, where that is not the option
+ * `secureMemory.mechanism` of a client.
+ *
+ * @throws MemoryProtectionError when this system does not have it; ConfigurationError when another one was demanded before, or memory that
+ * is in use is locked by another.
+ */
+export function setMemoryMechanism(mechanism: MemoryMechanism): void {
+  choose("mechanism", checkMechanism("mechanism", mechanism));
+}
+
+/** The same for the option of a client or the router, if it says anything. */
+export function applyMechanism({ mechanism }: { readonly mechanism: MemoryMechanism | undefined }): void {
+  if (mechanism !== undefined) choose("secureMemory.mechanism", mechanism);
+}
+
+/** The same for the environment variable of the command line. The library itself never reads it. */
+export function applyMechanismVariable(value: string): void {
+  choose(MECHANISM_VARIABLE, checkMechanism(MECHANISM_VARIABLE, value));
+}
+/** What the command line reads. */
+export const MECHANISM_VARIABLE = "NOMYO_MEMORY_MECHANISM";
+
+function choose(option: string, mechanism: MemoryMechanism): void {
+  try {
+    native.setMemoryMechanism(mechanism);
+  } catch (error) {
+    // By shape: where code runs in a context of its own (node:vm) it has another class Error than the addon.
+    const { code, message } = error as { code?: string; message: string };
+    if (code === "MEMORY_LOCK") throw new MemoryProtectionError(message);
+    if (code === "INVALID_ARGUMENT" || code === "UNSUPPORTED") throw new ConfigurationError(option, message);
+    throw error;
+  }
+}
+
+function checkPolicy(option: string, value: unknown): LockPolicy {
+  if (policies.includes(value)) return value as LockPolicy;
+  throw new ConfigurationError(option, `\`${option}\` must be one of: ${policies.join(", ")}.`);
+}
+
+function checkMechanism(option: string, value: unknown): MemoryMechanism {
+  if (mechanisms.includes(value)) return value as MemoryMechanism;
+  throw new ConfigurationError(option, `\`${option}\` must be one of: ${mechanisms.join(", ")}.`);
+}

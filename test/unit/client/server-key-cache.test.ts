@@ -1,0 +1,57 @@
+/** What happens to the AES key that lies ready for a server when the server's key goes out of use. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ServerKeyCache } from "../../../lib/client/server-key.js";
+import { native } from "../../../lib/native.js";
+import { keyVectors } from "../../support/test-clients.js";
+
+const logger = { debug: jest.fn(), info: jest.fn(), warn: jest.fn(), error: jest.fn() };
+const pem = readFileSync(join(keyVectors, "client_public.pem"), "utf8");
+const dropped = jest.spyOn(native, "publicKeyDropAhead");
+const patient = <T>(promise: Promise<T>) => promise;
+
+function cache(cacheTtl = 60_000): ServerKeyCache {
+  const policy = { fingerprints: [], cacheTtl, minBits: 2048, knownServers: undefined };
+  return new ServerKeyCache("https://server.example", policy, () => Promise.resolve(pem), logger);
+}
+beforeEach(() => jest.clearAllMocks());
+afterAll(() => jest.restoreAllMocks());
+
+/** Seals until an AES key lies ready. */
+async function sealUntilOneLiesReady(handle: Parameters<typeof native.sealBytes>[0]): Promise<void> {
+  const options = { maxPlaintextBytes: 100, policy: "required" } as const;
+  for (let i = 0; i < 2; i++) native.sealBytes(handle, Buffer.from("{}"), options);
+  for (;;) {
+    const { queued, running } = native.memoryInfo().threads;
+    if (queued + running === 0) return;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+test("closing wipes it", async () => {
+  const keys = cache();
+  const { key } = await keys.get(patient);
+  await sealUntilOneLiesReady(key.handle);
+  const before = native.memoryInfo().stats.bytesInUse;
+  keys.close();
+  // The AES key alone has 32 bytes; what wrapped it goes too.
+  expect(native.memoryInfo().stats.bytesInUse).toBeLessThanOrEqual(before - 32);
+  keys.close();
+  expect(dropped).toHaveBeenCalledTimes(1);
+});
+
+test("a key that is given up, or replaced by a newer one, has it wiped; the key itself works on", async () => {
+  const keys = cache(0);
+  const first = (await keys.get(patient)).key;
+  const second = (await keys.get(patient)).key;
+  expect(dropped.mock.calls.map(([handle]) => handle === first.handle)).toEqual([true]);
+  keys.invalidate(first); // another one by now
+  expect(dropped).toHaveBeenCalledTimes(1);
+  keys.invalidate(second);
+  expect(dropped.mock.calls[1]?.[0] === second.handle).toBe(true);
+  await sealUntilOneLiesReady(second.handle);
+});
+
+test("a handle of another kind is a TypeError", () => {
+  expect(() => native.publicKeyDropAhead({} as never)).toThrow("expected a public key");
+});
