@@ -8,6 +8,7 @@ import { hasKey, keyFiles, loadPrivateKey, publicPem, savePrivateKey, writePubli
 import type { StoredKey } from "./key-store.js";
 import type { Logger } from "./logger.js";
 import { fromNative } from "./native-error.js";
+import { ownError } from "./own-error.js";
 
 const KEY_BITS = 4096;
 /** The next key is begun this much before it is needed, or in the last tenth of a shorter interval. Generation takes seconds at most. */
@@ -111,7 +112,13 @@ export class ClientKeys {
    */
   async lease(race: (promise: Promise<void>) => Promise<void>): Promise<KeyLease> {
     this.#swapIfDue();
-    if (this.#current === undefined) await awake(race(this.#begin()));
+    if (this.#current === undefined) {
+      try {
+        await awake(race(this.#begin()));
+      } catch (error) {
+        throw ownError(error);
+      }
+    }
     if (this.#current === undefined) throw closed();
     return this.#current.lease();
   }
@@ -124,6 +131,9 @@ export class ClientKeys {
     }
     this.#current?.retire();
     this.#current = this.#share(stored);
+    // Made to follow the former key: it would replace this one before its time.
+    this.#next?.retire();
+    this.#next = undefined;
     this.#schedule();
   }
 
@@ -206,9 +216,11 @@ export class ClientKeys {
     }
     const { keyDir, keyPassword, policy } = this.#options;
     let made: StoredKey | undefined;
+    let next: SharedKey;
     try {
       made = await generate(policy, this.#token, true);
       if (keyDir !== undefined && !this.#closed) await savePrivateKey(keyDir, made.key, keyPassword, policy, true);
+      next = this.#share(made);
     } catch (error) {
       if (made !== undefined) native.privateKeyDispose(made.key);
       if (this.#closed) return;
@@ -218,10 +230,12 @@ export class ClientKeys {
       return;
     }
     if (this.#closed) {
-      native.privateKeyDispose(made.key);
+      next.retire();
       return;
     }
-    this.#next = this.#share(made);
+    // `use` may have begun another preparation meanwhile: its key is not needed twice.
+    this.#next?.retire();
+    this.#next = next;
     // A little late rather than early: a timer may fire a fraction of a millisecond before its time.
     this.#after(due - performance.now() + 2, () => this.#swapIfDue());
   }
