@@ -353,9 +353,11 @@ describe("the caller's signal", () => {
 
   it("aborted while it waits for a retry", async () => {
     refuseWith(503, { "retry-after": "30" });
-    const client = clients.make({ baseUrl: server.url });
     const controller = new AbortController();
-    setTimeout(() => controller.abort(), 500);
+    // The client says so as the wait begins.
+    const warn = (): void => void setImmediate(() => controller.abort());
+    const logger = { debug: jest.fn(), info: jest.fn(), error: jest.fn(), warn };
+    const client = clients.make({ baseUrl: server.url, logger });
     const started = performance.now();
     const error = await errorOf(client.create(request, { signal: controller.signal }));
     expect(error).toBeInstanceOf(APIUserAbortError);
