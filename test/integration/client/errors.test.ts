@@ -393,8 +393,8 @@ describe("the caller's signal", () => {
 
   it("aborted while it waits for a retry", async () => {
     refuseWith(503, { "retry-after": "30" });
-    const client = clients.make({ baseUrl: server.url });
     const controller = new AbortController();
+    const client = clients.make({ baseUrl: server.url });
     const waiting = nextRetry();
     const ended = errorOf(client.create(request, { signal: controller.signal }));
     expect(await waiting).toBe(30_000);
