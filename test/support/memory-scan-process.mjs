@@ -2,7 +2,8 @@
  * The scanner: a process of its own that looks for known bytes in another process's memory, or in a core file.
  *
  * It is given one JSON line on standard input and answers with one on standard output:
- * `{ pid }` or `{ core }`, and `patterns: { name: [hex, …] }` with pieces of 16 bytes or more.
+ * `{ pid }` or `{ core }`, and `patterns: { name: [hex, …] }` with pieces of 16 bytes or more, or `texts: { name: path }` with files of
+ * which every fragment of 12 bytes is looked for.
  *
  * A process is stopped while it is read, so that nothing moves from a place not yet read to one already read.
  */
@@ -49,6 +50,81 @@ class Pieces {
       }
     }
   }
+}
+
+/** The shortest run of a text that counts as found. */
+const fragmentBytes = 12;
+
+/**
+ * Finds what is left of long texts: every run of 12 bytes or more that is also in one of them, wherever it lies in both. Of the texts all
+ * pairs of words are known, at every offset; wherever a run of 12 bytes lies, it has two whole aligned words of the memory in it.
+ */
+class Fragments {
+  #texts;
+  #table;
+  #mask;
+  longest = 4096;
+
+  constructor(texts) {
+    this.#texts = Object.entries(texts).map(([name, path]) => ({ name, bytes: readFileSync(path) }));
+    const all = this.#texts.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    let size = 1024;
+    while (size < all * 2) size *= 2;
+    this.#mask = size - 1;
+    // Open addressing; 0 is free. An entry is the place in all texts together, plus 1.
+    this.#table = new Uint32Array(size);
+    let base = 0;
+    for (const text of this.#texts) {
+      text.base = base;
+      const { bytes } = text;
+      for (let at = 0; at + 8 <= bytes.length; at++) {
+        let slot = this.#slot(bytes.readInt32LE(at), bytes.readInt32LE(at + 4));
+        while (this.#table[slot] !== 0) slot = (slot + 1) & this.#mask;
+        this.#table[slot] = base + at + 1;
+      }
+      base += bytes.length;
+    }
+  }
+
+  #slot(first, second) {
+    let hash = Math.imul(first, 0x9e3779b1) ^ Math.imul(second, 0x85ebca77);
+    hash ^= hash >>> 15;
+    return Math.imul(hash, 0x27d4eb2f) & this.#mask;
+  }
+
+  /** Calls `found(name, offset)` for each run, once. */
+  find(block, length, found) {
+    const words = new Int32Array(block.buffer, block.byteOffset, length >> 2);
+    let after = 0;
+    for (let i = 0; i + 1 < words.length; i++) {
+      if (words[i] === 0 || i * 4 < after) continue;
+      for (let slot = this.#slot(words[i], words[i + 1]); this.#table[slot] !== 0; slot = (slot + 1) & this.#mask) {
+        const place = this.#table[slot] - 1;
+        const text = this.#texts.findLast(({ base }) => base <= place);
+        const at = place - text.base;
+        const run = runAround(text.bytes, at, block, i * 4, length);
+        if (run === undefined) continue;
+        found(text.name, run.start);
+        after = run.end;
+        break;
+      }
+    }
+  }
+}
+
+/** The run of equal bytes around two equal places, if it is long enough. */
+function runAround(text, textAt, block, blockAt, length) {
+  let before = 0;
+  while (before < textAt && before < blockAt && text[textAt - before - 1] === block[blockAt - before - 1]) before++;
+  let behind = 0;
+  while (
+    textAt + behind < text.length &&
+    blockAt + behind < length &&
+    text[textAt + behind] === block[blockAt + behind]
+  ) {
+    behind++;
+  }
+  return before + behind < fragmentBytes ? undefined : { start: blockAt - before, end: blockAt + behind };
 }
 
 /** Reads [start, end) of a file in blocks that overlap by the longest piece, and returns how many bytes could be read. */
@@ -184,7 +260,7 @@ function scanCore(path, pieces) {
 }
 
 const order = JSON.parse(readFileSync(0, "utf8"));
-const pieces = new Pieces(order.patterns);
+const pieces = order.texts === undefined ? new Pieces(order.patterns) : new Fragments(order.texts);
 process.stdout.write(
   JSON.stringify(order.core === undefined ? scanProcess(order.pid, pieces) : scanCore(order.core, pieces)),
 );

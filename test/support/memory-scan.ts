@@ -31,6 +31,9 @@ const scanner = join(__dirname, "memory-scan-process.mjs");
 
 /** Stops process `pid`, reads everything in it that can be read, and lets it go on. */
 export const scanProcess = (pid: number, patterns: Patterns) => scan<ProcessScan>({ pid, patterns });
+/** As {@link scanProcess}, for every fragment of 12 bytes of the files at `texts` (name to path); a hit is a whole run. */
+export const scanForFragments = (pid: number, texts: Readonly<Record<string, string>>) =>
+  scan<ProcessScan>({ pid, texts });
 export const scanCore = (core: string, patterns: Patterns) => scan<CoreScan>({ core, patterns });
 
 /** Why this account cannot read another process's memory here, or `undefined` if it can. */
