@@ -32,6 +32,8 @@ const maxAnswerBytes = 47 * 1024 * 1024;
 const leastMemory = 1024 * 1024;
 /** All bodies that are being received or opened, together. */
 const bodyBudgetBytes = 512 * 1024 * 1024;
+/** Milliseconds that a body may pause. */
+const bodyIdleMs = 30_000;
 
 /**
  * Starts a router. Rejects with a `ConfigurationError` that names the option, the addon's error when the TPM or locked memory is not there (a
@@ -52,6 +54,11 @@ export async function startRouter(options: RouterOptions = {}): Promise<Router> 
     key = await (settings.keyFile === undefined
       ? generateServerKey(policy)
       : loadServerKey(settings.keyFile, settings.keyPassword, policy));
+    if (settings.upstream?.url.protocol === "https:") {
+      settings.log(
+        "the upstream speaks TLS: Node decrypts its answers in memory that is neither locked nor wiped (docs/router.md, The upstream)",
+      );
+    }
     const server = makeServer(settings, key);
     const port = await server.listen();
     let closing: Promise<void> | undefined;
@@ -79,11 +86,14 @@ function makeServer(settings: RouterSettings, key: ServerKey): RouterServer {
       attestor,
       tierModels: settings.tierModels,
       policy,
-      maxBodyBytes: settings.maxBodyBytes,
+      body: {
+        maxBytes: settings.maxBodyBytes,
+        budget: new BodyBudget(Math.max(bodyBudgetBytes, settings.maxBodyBytes)),
+        idleMs: bodyIdleMs,
+      },
       maxPlaintextBytes: settings.maxPlaintextBytes,
       maxAnswerBytes,
       maxDepth,
-      bodyBudget: new BodyBudget(Math.max(bodyBudgetBytes, settings.maxBodyBytes)),
       onForensicAesKey: settings.onForensicAesKey,
     },
     () => ({
