@@ -27,8 +27,6 @@ export interface CompletionSettings {
   readonly maxAnswerBytes: number;
   readonly maxDepth: number;
   readonly bodyBudget: BodyBudget;
-  /** Set in forensic test mode only. */
-  readonly onForensicAesKey: ((payloadId: string, aesKeyHex: string) => void) | undefined;
 }
 
 export interface Completion {
@@ -55,7 +53,7 @@ export async function complete(
   const body = await readBody(request, settings.maxBodyBytes, settings.bodyBudget);
   let plaintext: BufferHandle;
   try {
-    plaintext = await openRequest(body, payloadId, settings, signal);
+    plaintext = await openRequest(body, settings, signal);
   } finally {
     settings.bodyBudget.release(body.length);
   }
@@ -104,22 +102,16 @@ export async function complete(
   }
 }
 
-async function openRequest(
-  body: Uint8Array,
-  payloadId: string,
-  settings: CompletionSettings,
-  signal: AbortSignal,
-): Promise<BufferHandle> {
+async function openRequest(body: Uint8Array, settings: CompletionSettings, signal: AbortSignal): Promise<BufferHandle> {
   if (body.length === 0) throw new Refusal(400, "The body is empty: it must be an encrypted package.");
   if (signal.aborted) throw new Disconnected();
   const token = native.createCancelToken();
   const cancel = () => native.cancel(token);
   signal.addEventListener("abort", cancel, { once: true });
   try {
-    const { maxPlaintextBytes, maxDepth, key, policy, onForensicAesKey } = settings;
+    const { maxPlaintextBytes, maxDepth, key, policy } = settings;
     const opened = await native.open(key.private, body, { maxPlaintextBytes, maxDepth }, policy, token);
     try {
-      onForensicAesKey?.(payloadId, native.openedAesKeyForForensicTest(opened));
       return native.openedTakeBuffer(opened);
     } finally {
       native.openedDispose(opened);

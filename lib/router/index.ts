@@ -84,7 +84,6 @@ function makeServer(settings: RouterSettings, key: ServerKey): RouterServer {
       maxAnswerBytes,
       maxDepth,
       bodyBudget: new BodyBudget(Math.max(bodyBudgetBytes, settings.maxBodyBytes)),
-      onForensicAesKey: settings.onForensicAesKey,
     },
     () => ({
       version: native.getBuildInfo().version,

@@ -83,8 +83,6 @@ export interface RouterOptions {
   readonly log?: (message: string) => void;
   /** One entry for each answer. */
   readonly accessLog?: (entry: AccessEntry) => void;
-  /** Forensic test mode (NOMYO_NATIVE_FORENSIC_TEST=1): gets each request's AES key. Refused without that mode and off loopback. */
-  readonly onForensicAesKey?: (payloadId: string, aesKeyHex: string) => void;
 }
 
 /** Sizes, statuses and times; nothing of a request's content, not even its path or id. */
@@ -126,7 +124,6 @@ export interface RouterSettings {
   readonly stopTimeoutMs: number;
   readonly log: (message: string) => void;
   readonly accessLog: ((entry: AccessEntry) => void) | undefined;
-  readonly onForensicAesKey: RouterOptions["onForensicAesKey"];
 }
 
 /** Throws a {@link ConfigurationError} that names the option. */
@@ -147,12 +144,6 @@ export function resolveOptions(options: RouterOptions): RouterSettings {
           "if a proxy in front ends TLS.",
       );
     }
-    if (options.onForensicAesKey !== undefined) {
-      throw new ConfigurationError("onForensicAesKey", "The forensic test mode works on a loopback address only.");
-    }
-  }
-  if (options.onForensicAesKey !== undefined && process.env["NOMYO_NATIVE_FORENSIC_TEST"] !== "1") {
-    throw new ConfigurationError("onForensicAesKey", "The forensic test mode needs NOMYO_NATIVE_FORENSIC_TEST=1.");
   }
   const log = options.log ?? (() => undefined);
   return {
@@ -175,7 +166,6 @@ export function resolveOptions(options: RouterOptions): RouterSettings {
     stopTimeoutMs: integer("stopTimeoutMs", options.stopTimeoutMs, 30_000, 0, 3_600_000),
     log,
     accessLog: options.accessLog,
-    onForensicAesKey: options.onForensicAesKey,
   };
 }
 

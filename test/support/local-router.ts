@@ -7,18 +7,16 @@ const command = join(__dirname, "../../dist/cli/main.js");
 export interface LocalRouter {
   readonly url: string;
   readonly keySha256: string;
-  /** In forensic mode: the AES key of a request, in hex, when the router has opened it. */
-  aesKey(payloadId: string): Promise<string>;
   stop(): Promise<void>;
 }
 
 export async function startLocalRouter(
-  options: { readonly upstream?: string; readonly forensic?: boolean; readonly args?: readonly string[] } = {},
+  options: { readonly upstream?: string; readonly args?: readonly string[] } = {},
 ): Promise<LocalRouter> {
   const upstream = options.upstream === undefined ? [] : ["--upstream", options.upstream];
   const child = spawn(process.execPath, [command, "router", "--json", ...upstream, ...(options.args ?? [])], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { PATH: process.env["PATH"], ...(options.forensic ? { NOMYO_NATIVE_FORENSIC_TEST: "1" } : {}) },
+    env: { PATH: process.env["PATH"] },
   });
   const events: Record<string, unknown>[] = [];
   const watchers = new Set<() => void>();
@@ -56,10 +54,6 @@ export async function startLocalRouter(
   return {
     url: listening["url"] as string,
     keySha256: listening["key_sha256"] as string,
-    async aesKey(payloadId) {
-      const found = await event((each) => each["event"] === "forensic-aes-key" && each["payload_id"] === payloadId);
-      return found["aes_key_hex"] as string;
-    },
     async stop() {
       child.kill();
       await exit;
