@@ -55,7 +55,7 @@ export interface PublicKeyHandle {
 export interface OpenedHandle {
   readonly [kind]: "opened";
 }
-/** Takes one queued job out of the queue before it starts. */
+/** Cancels one job, whether it waits or runs. */
 export interface CancelToken {
   readonly [kind]: "cancel-token";
 }
@@ -198,7 +198,11 @@ export interface NativeAddon {
 
   // -- jobs
   createCancelToken(): CancelToken;
-  /** Cancels the job that the token was given to: its promise rejects with `CANCELLED` unless it has already started. */
+  /**
+   * Cancels the job that the token was given to, or will be: its promise rejects with `CANCELLED`, unless the work was done before. A job
+   * that waits leaves the queue at once. One that runs stops within milliseconds (opening looks every 64 KiB, key generation at each
+   * candidate for a prime); only a private-key operation goes on to its end. When an environment ends, all its jobs are cancelled so.
+   */
   cancel(token: CancelToken): void;
 
   // -- memory (native/addon/memory.cc)
@@ -305,8 +309,9 @@ export interface NativeAddon {
     options: { readonly maxPlaintextBytes: number; readonly processedAt?: number; readonly policy: LockPolicy },
   ): Uint8Array<ArrayBuffer>;
   /**
-   * Opens a package. `body` must be neither changed nor transferred until the promise settles. Errors: `PACKAGE_FORMAT`, `PACKAGE_ALGORITHM`, `DECRYPT`,
-   * `PLAINTEXT`, `TOO_LARGE`, `MEMORY_LOCK`, `CANCELLED`, `QUEUE_FULL`.
+   * Opens a package. `body` is copied before the call returns: no thread reads memory that JavaScript can reach. Over a SharedArrayBuffer
+   * or a resizable ArrayBuffer it is refused (`INVALID_ARGUMENT`). Errors: `PACKAGE_FORMAT`, `PACKAGE_ALGORITHM`, `DECRYPT`, `PLAINTEXT`,
+   * `TOO_LARGE`, `MEMORY_LOCK`, `CANCELLED`, `QUEUE_FULL`, `OUT_OF_MEMORY`.
    */
   open(
     key: PrivateKeyHandle,
@@ -329,11 +334,6 @@ export interface NativeAddon {
   /** Moves the plaintext's bytes, without a copy, to a buffer of the caller's; `opened` is disposed of. */
   openedTakeBuffer(opened: OpenedHandle): BufferHandle;
   openedDispose(opened: OpenedHandle): void;
-  /**
-   * TEST ONLY, for the forensic proof: the AES key of the package in hex. Throws `UNSUPPORTED` unless the process was started with
-   * NOMYO_NATIVE_FORENSIC_TEST=1 in its environment, and the router says so loudly.
-   */
-  openedAesKeyForForensicTest(opened: OpenedHandle): string;
 
   // -- files (native/addon/file_lock.cc)
   /**

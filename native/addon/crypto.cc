@@ -1,5 +1,6 @@
 #include "addon/crypto.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -60,7 +61,7 @@ class GenerateJob final : public PrivateKeyJob {
   bool HoldsLoop() const override { return !background_; }
 
  private:
-  Result<RsaPrivateKey> MakeKey() override { return RsaPrivateKey::Generate(bits_); }
+  Result<RsaPrivateKey> MakeKey() override { return RsaPrivateKey::Generate(bits_, cancellation()); }
   int bits_;
   bool background_;
 };
