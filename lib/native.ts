@@ -173,6 +173,27 @@ export interface PublicKeyInfo {
   readonly pem: string;
 }
 
+/** What {@link NativeAddon.scanObject} looks for among an object's own members. */
+export interface ScanOptions {
+  readonly find: readonly string[];
+  readonly blank: readonly string[];
+  /**
+   * Refuses names that are not among these (which must be lower-case ASCII then) but that parsers which ignore case, `_` and `-` take for
+   * one: `Model`, `\u017ftream`. Go's JSON reader takes the last of them.
+   */
+  readonly refuseFolded: boolean;
+  readonly maxDepth: number;
+}
+
+export interface ScannedObject {
+  /** For each name of `find`: where its value begins, and one past its last byte; null when it is not there. */
+  readonly found: readonly ({ readonly begin: number; readonly end: number } | null)[];
+  /** How many members were not blanked. */
+  readonly left: number;
+  /** Where the closing brace is. */
+  readonly close: number;
+}
+
 export interface QuoteOptions {
   /** `"ecc-p256"` (default, ECDSA), `"rsa2048-rsassa"` or `"rsa2048-rsapss"`. */
   readonly aik?: "ecc-p256" | "rsa2048-rsassa" | "rsa2048-rsapss";
@@ -341,6 +362,23 @@ export interface NativeAddon {
    * ends when the descriptor is closed, or its process ends. `UNSUPPORTED` where the file system has no locks.
    */
   tryLockFile(fd: number): boolean;
+
+  // -- looking at JSON in the pool (native/addon/json_members.cc)
+  /**
+   * Goes once over the members of the JSON object in the first `byteLength` bytes of `buffer`, on the package's threads; nothing of it
+   * becomes a JavaScript value. `find`: where the values of these names are. `blank`: members that are overwritten with spaces, with one
+   * comma each. `refuseFolded`: see {@link ScanOptions}. No view of the buffer may be out (`INVALID_ARGUMENT`), nor be taken meanwhile.
+   *
+   * `PLAINTEXT` when the bytes are not the JSON of one object, are nested deeper than `maxDepth`, have more than 4 096 members or a name
+   * twice; the message is for the middle of a sentence, and holds nothing of the text. `CANCELLED`, `QUEUE_FULL`, `MEMORY_LOCK`.
+   */
+  scanObject(
+    buffer: BufferHandle,
+    byteLength: number,
+    options: ScanOptions,
+    policy: LockPolicy,
+    token?: CancelToken,
+  ): Promise<ScannedObject>;
 
   // -- attestation (native/addon/attestation.cc)
   /**

@@ -5,11 +5,10 @@
  * arrived. Nothing becomes a JavaScript string. What stays ordinary memory: the kernel's socket buffers, Node's TLS records when the
  * upstream speaks TLS, and the upstream itself.
  */
-import { isUtf8 } from "node:buffer";
 import http from "node:http";
 import https from "node:https";
 import { native, type BufferHandle, type LockPolicy } from "../native.js";
-import { blankMember, JsonObjectError, scanObject } from "./json-members.js";
+import { JsonObjectError } from "./json-members.js";
 import type { Model } from "./model.js";
 import { PoolBytes } from "./pool-bytes.js";
 import { Disconnected, Refusal } from "./refusal.js";
@@ -38,8 +37,6 @@ export class UpstreamModel implements Model {
   async complete(request: BufferHandle, signal: AbortSignal): Promise<PoolBytes> {
     const view = native.bufferView(request);
     try {
-      // The service never streams: the answer must be one object, which is sealed whole.
-      for (const name of ["stream", "stream_options"]) blankMember(view, name, this.#settings.maxDepth);
       return await this.#exchange(view, signal);
     } finally {
       native.bufferReleaseView(request, view);
@@ -109,10 +106,7 @@ export class UpstreamModel implements Model {
         if (answer.length + chunk.length > maxAnswerBytes) throw tooLarge();
         answer.appendAndWipe(chunk);
       }
-      answer.use((bytes) => {
-        if (!isUtf8(bytes)) throw new JsonObjectError("it is not UTF-8");
-        scanObject(bytes, maxDepth);
-      });
+      await answer.scan({ find: [], blank: [], refuseFolded: false, maxDepth });
       return answer;
     } catch (error) {
       answer.dispose();

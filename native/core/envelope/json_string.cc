@@ -163,6 +163,26 @@ bool IsText(const JsonString& string, std::string_view plain) noexcept {
   return bytes.Next() < 0;
 }
 
+bool FoldsTo(const JsonString& string, std::string_view plain) noexcept {
+  TextBytes bytes(string);
+  // The next byte that counts, folded; -1 at the end, -2 for what folds to no ASCII letter.
+  const auto next = [&bytes]() -> int {
+    for (;;) {
+      const int byte = bytes.Next();
+      if (byte == '_' || byte == '-') continue;
+      if (byte >= 'A' && byte <= 'Z') return byte + ('a' - 'A');
+      if (byte < 0x80) return byte;
+      if (byte == 0xC5) return bytes.Next() == 0xBF ? 's' : -2;
+      if (byte == 0xE2) return bytes.Next() == 0x84 && bytes.Next() == 0xAA ? 'k' : -2;
+      return -2;
+    }
+  };
+  for (const char c : plain) {
+    if (c != '_' && c != '-' && next() != static_cast<std::uint8_t>(c)) return false;
+  }
+  return next() == -1;
+}
+
 double ParseNumber(std::span<const std::uint8_t> digits) noexcept {
   const char* const first = reinterpret_cast<const char*>(digits.data());
   const char* const last = first + digits.size();

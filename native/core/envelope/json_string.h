@@ -44,6 +44,11 @@ std::size_t DecodeUtf8(std::span<const std::uint8_t> raw, std::uint8_t* out, boo
 int CompareText(const JsonString& a, const JsonString& b) noexcept;
 bool IsText(const JsonString& string, std::string_view plain) noexcept;
 
+// FoldsTo returns whether a parser that is not strict about names may take the string for `plain`, which is lower-case
+// ASCII: case is ignored with Unicode's simple folding (beyond ASCII, U+017F folds to s and U+212A to k; no other
+// character folds to an ASCII letter), and so are '_' and '-'. True for `plain` itself.
+bool FoldsTo(const JsonString& string, std::string_view plain) noexcept;
+
 // ParseNumber returns the double nearest to a JSON number, as JSON.parse does: -0 stays -0, too large is infinite.
 double ParseNumber(std::span<const std::uint8_t> digits) noexcept;
 
