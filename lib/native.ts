@@ -55,7 +55,7 @@ export interface PublicKeyHandle {
 export interface OpenedHandle {
   readonly [kind]: "opened";
 }
-/** Takes one queued job out of the queue before it starts. */
+/** Cancels one job, whether it waits or runs. */
 export interface CancelToken {
   readonly [kind]: "cancel-token";
 }
@@ -173,6 +173,27 @@ export interface PublicKeyInfo {
   readonly pem: string;
 }
 
+/** What {@link NativeAddon.scanObject} looks for among an object's own members. */
+export interface ScanOptions {
+  readonly find: readonly string[];
+  readonly blank: readonly string[];
+  /**
+   * Refuses names that are not among these (which must be lower-case ASCII then) but that parsers which ignore case, `_` and `-` take for
+   * one: `Model`, `\u017ftream`. Go's JSON reader takes the last of them.
+   */
+  readonly refuseFolded: boolean;
+  readonly maxDepth: number;
+}
+
+export interface ScannedObject {
+  /** For each name of `find`: where its value begins, and one past its last byte; null when it is not there. */
+  readonly found: readonly ({ readonly begin: number; readonly end: number } | null)[];
+  /** How many members were not blanked. */
+  readonly left: number;
+  /** Where the closing brace is. */
+  readonly close: number;
+}
+
 export interface QuoteOptions {
   /** `"ecc-p256"` (default, ECDSA), `"rsa2048-rsassa"` or `"rsa2048-rsapss"`. */
   readonly aik?: "ecc-p256" | "rsa2048-rsassa" | "rsa2048-rsapss";
@@ -198,7 +219,11 @@ export interface NativeAddon {
 
   // -- jobs
   createCancelToken(): CancelToken;
-  /** Cancels the job that the token was given to: its promise rejects with `CANCELLED` unless it has already started. */
+  /**
+   * Cancels the job that the token was given to, or will be: its promise rejects with `CANCELLED`, unless the work was done before. A job
+   * that waits leaves the queue at once. One that runs stops within milliseconds (opening looks every 64 KiB, key generation at each
+   * candidate for a prime); only a private-key operation goes on to its end. When an environment ends, all its jobs are cancelled so.
+   */
   cancel(token: CancelToken): void;
 
   // -- memory (native/addon/memory.cc)
@@ -310,8 +335,9 @@ export interface NativeAddon {
     options: { readonly maxPlaintextBytes: number; readonly processedAt?: number; readonly policy: LockPolicy },
   ): Uint8Array<ArrayBuffer>;
   /**
-   * Opens a package. `body` must be neither changed nor transferred until the promise settles. Errors: `PACKAGE_FORMAT`, `PACKAGE_ALGORITHM`, `DECRYPT`,
-   * `PLAINTEXT`, `TOO_LARGE`, `MEMORY_LOCK`, `CANCELLED`, `QUEUE_FULL`.
+   * Opens a package. `body` is copied before the call returns: no thread reads memory that JavaScript can reach. Over a SharedArrayBuffer
+   * or a resizable ArrayBuffer it is refused (`INVALID_ARGUMENT`). Errors: `PACKAGE_FORMAT`, `PACKAGE_ALGORITHM`, `DECRYPT`, `PLAINTEXT`,
+   * `TOO_LARGE`, `MEMORY_LOCK`, `CANCELLED`, `QUEUE_FULL`, `OUT_OF_MEMORY`.
    */
   open(
     key: PrivateKeyHandle,
@@ -334,11 +360,6 @@ export interface NativeAddon {
   /** Moves the plaintext's bytes, without a copy, to a buffer of the caller's; `opened` is disposed of. */
   openedTakeBuffer(opened: OpenedHandle): BufferHandle;
   openedDispose(opened: OpenedHandle): void;
-  /**
-   * TEST ONLY, for the forensic proof: the AES key of the package in hex. Throws `UNSUPPORTED` unless the process was started with
-   * NOMYO_NATIVE_FORENSIC_TEST=1 in its environment, and the router says so loudly.
-   */
-  openedAesKeyForForensicTest(opened: OpenedHandle): string;
 
   // -- files (native/addon/file_lock.cc)
   /**
@@ -346,6 +367,23 @@ export interface NativeAddon {
    * ends when the descriptor is closed, or its process ends. `UNSUPPORTED` where the file system has no locks.
    */
   tryLockFile(fd: number): boolean;
+
+  // -- looking at JSON in the pool (native/addon/json_members.cc)
+  /**
+   * Goes once over the members of the JSON object in the first `byteLength` bytes of `buffer`, on the package's threads; nothing of it
+   * becomes a JavaScript value. `find`: where the values of these names are. `blank`: members that are overwritten with spaces, with one
+   * comma each. `refuseFolded`: see {@link ScanOptions}. No view of the buffer may be out (`INVALID_ARGUMENT`), nor be taken meanwhile.
+   *
+   * `PLAINTEXT` when the bytes are not the JSON of one object, are nested deeper than `maxDepth`, have more than 4 096 members or a name
+   * twice; the message is for the middle of a sentence, and holds nothing of the text. `CANCELLED`, `QUEUE_FULL`, `MEMORY_LOCK`.
+   */
+  scanObject(
+    buffer: BufferHandle,
+    byteLength: number,
+    options: ScanOptions,
+    policy: LockPolicy,
+    token?: CancelToken,
+  ): Promise<ScannedObject>;
 
   // -- attestation (native/addon/attestation.cc)
   /**

@@ -115,7 +115,6 @@ export async function runRouter(args: readonly string[], streams: Streams): Prom
   const log = (message: string) => {
     streams.stderr.write(`nomyo-native router: ${message}\n`);
   };
-  const forensic = streams.env["NOMYO_NATIVE_FORENSIC_TEST"] === "1";
   const password = await readSecret(
     { option: "--key-password-file", file: values["key-password-file"], variable: "NOMYO_ROUTER_KEY_PASSWORD" },
     streams.env,
@@ -126,15 +125,6 @@ export async function runRouter(args: readonly string[], streams: Streams): Prom
     router = await startRouter({
       ...(await routerOptions(values, streams, password)),
       log,
-      ...(forensic
-        ? {
-            onForensicAesKey: (payload_id: string, aes_key_hex: string) =>
-              say(
-                { event: "forensic-aes-key", payload_id, aes_key_hex },
-                `forensic-aes-key ${payload_id} ${aes_key_hex}`,
-              ),
-          }
-        : {}),
     });
   } finally {
     password?.dispose();
@@ -160,11 +150,6 @@ export async function runRouter(args: readonly string[], streams: Streams): Prom
   }
   if (values.tcti === undefined)
     log("there is no TPM (--tcti): answers go without attestation, tier maximum is refused");
-  if (forensic) {
-    log(
-      "WARNING: FORENSIC TEST MODE: the AES key of every request is printed. Never give real prompts to this process",
-    );
-  }
   return await stopped;
 }
 

@@ -4,7 +4,7 @@ import { openError } from "./envelope-error.js";
 
 export interface OpenOptions {
   readonly policy: LockPolicy;
-  /** Takes the work out of the queue, if it has not started. The promise rejects with the signal's reason in any case. */
+  /** Cancels the work, whether it waits or runs. The promise rejects with the signal's reason in any case. */
   readonly signal?: AbortSignal | undefined;
   /** Largest plaintext in bytes; 64 MiB by default. */
   readonly maxPlaintextBytes?: number | undefined;
@@ -82,11 +82,6 @@ export class OpenedPackage {
     return mapErrors(() => native.openedText(this.#handle));
   }
 
-  /** For the forensic test only (see `NativeAddon.openedAesKeyForForensicTest`). */
-  aesKeyForForensicTest(): string {
-    return mapErrors(() => native.openedAesKeyForForensicTest(this.#handle));
-  }
-
   dispose(): void {
     forgotten.unregister(this);
     native.openedDispose(this.#handle);
@@ -94,8 +89,9 @@ export class OpenedPackage {
 }
 
 /**
- * Opens the bytes of a package with `key`: RSA, AES, and the check of the JSON run on the package's own threads. `body` must be neither
- * changed nor transferred until the promise settles. Rejects with a `SecurityError` whatever is wrong with the package
+ * Opens the bytes of a package with `key`: RSA, AES, and the check of the JSON run on the package's own threads. `body` is copied before
+ * this returns, so the caller may do with it what he likes; over a SharedArrayBuffer or a resizable ArrayBuffer it is refused (a
+ * `NomyoError` with code `INVALID_ARGUMENT`). Rejects with a `SecurityError` whatever is wrong with the package
  * (`code`: `PACKAGE_FORMAT`, `PACKAGE_ALGORITHM`, `DECRYPT`, `PLAINTEXT`, `TOO_LARGE`), with `MemoryProtectionError`, with a `NomyoError` of
  * code `QUEUE_FULL`, or with the signal's reason.
  */

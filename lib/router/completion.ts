@@ -16,6 +16,9 @@ import { checkModelAllowed, type Tier, type TierModels } from "./tiers.js";
 /** Room for `_metadata` beside the largest answer: a block with 16 banks of 24 PCRs and a certificate chain stays under it. */
 const metadataBytes = 128 * 1024;
 
+/** The longest name of a model, as JSON. */
+const maxModelBytes = 1024;
+
 export interface CompletionSettings {
   readonly key: ServerKey;
   readonly model: Model;
@@ -26,8 +29,6 @@ export interface CompletionSettings {
   readonly maxPlaintextBytes: number;
   readonly maxAnswerBytes: number;
   readonly maxDepth: number;
-  /** Set in forensic test mode only. */
-  readonly onForensicAesKey: ((payloadId: string, aesKeyHex: string) => void) | undefined;
 }
 
 export interface Completion {
@@ -78,12 +79,12 @@ async function completeFor(
   let plaintext: BufferHandle;
   try {
     run();
-    plaintext = await openRequest(body.bytes, payloadId, settings, signal);
+    plaintext = await openRequest(body.bytes, settings, signal);
   } finally {
     settings.body.budget.release(body.held);
   }
   try {
-    const model = withView(plaintext, (view) => modelName(view, settings.maxDepth));
+    const model = await prepareRequest(plaintext, settings, signal);
     checkModelAllowed(settings.tierModels, tier, model);
     const quoting = quote(payloadId, tier, settings.attestor, signal);
     // Tier maximum asks for proof first: without it the model never sees the prompt. Otherwise TPM and model work at the same time.
@@ -95,7 +96,7 @@ async function completeFor(
     try {
       if (attested.status === "rejected") throw attested.reason as Error;
       const processedAt = Math.floor(Date.now() / 1000);
-      addMetadata(
+      await addMetadata(
         answer,
         {
           payload_id: payloadId,
@@ -127,22 +128,16 @@ async function completeFor(
   }
 }
 
-async function openRequest(
-  body: Uint8Array,
-  payloadId: string,
-  settings: CompletionSettings,
-  signal: AbortSignal,
-): Promise<BufferHandle> {
+async function openRequest(body: Uint8Array, settings: CompletionSettings, signal: AbortSignal): Promise<BufferHandle> {
   if (body.length === 0) throw new Refusal(400, "The body is empty: it must be an encrypted package.");
   if (signal.aborted) throw new Disconnected();
   const token = native.createCancelToken();
   const cancel = () => native.cancel(token);
   signal.addEventListener("abort", cancel, { once: true });
   try {
-    const { maxPlaintextBytes, maxDepth, key, policy, onForensicAesKey } = settings;
+    const { maxPlaintextBytes, maxDepth, key, policy } = settings;
     const opened = await native.open(key.private, body, { maxPlaintextBytes, maxDepth }, policy, token);
     try {
-      onForensicAesKey?.(payloadId, native.openedAesKeyForForensicTest(opened));
       return native.openedTakeBuffer(opened);
     } finally {
       native.openedDispose(opened);
@@ -154,15 +149,24 @@ async function openRequest(
   }
 }
 
-/** The model's name, out of the request's bytes; throws a 400 when there is none, or a member's name is there twice. */
-function modelName(view: Uint8Array, maxDepth: number): string {
-  const member = scanObject(view, maxDepth).members.find(({ name }) => name === "model");
-  const value: unknown =
-    member === undefined
-      ? undefined
-      : JSON.parse(new TextDecoder().decode(view.subarray(member.valueStart, member.end)));
-  if (typeof value !== "string" || value === "") throw new Refusal(400, "The request needs a model: a string.");
-  return value;
+/**
+ * Takes `stream` and `stream_options` out of the request, since the service never streams, and resolves to the model's name; rejects with
+ * a 400 when there is none, or when the model's server could understand another model or another wish to stream than is seen here.
+ */
+async function prepareRequest(
+  request: BufferHandle,
+  { maxDepth, policy }: CompletionSettings,
+  signal: AbortSignal,
+): Promise<string> {
+  const options = { find: ["model"], blank: ["stream", "stream_options"], refuseFolded: true, maxDepth };
+  const { found } = await scanObject(request, native.bufferLength(request), options, policy, signal);
+  const place = found[0];
+  if (place !== null && place !== undefined && place.end - place.begin <= maxModelBytes) {
+    const name = withView(request, (view) => new TextDecoder().decode(view.subarray(place.begin, place.end)));
+    const value: unknown = JSON.parse(name);
+    if (typeof value === "string" && value !== "") return value;
+  }
+  throw new Refusal(400, `The request needs a model: a string of at most ${maxModelBytes} bytes.`);
 }
 
 async function quote(

@@ -94,7 +94,6 @@ function makeServer(settings: RouterSettings, key: ServerKey): RouterServer {
       maxPlaintextBytes: settings.maxPlaintextBytes,
       maxAnswerBytes,
       maxDepth,
-      onForensicAesKey: settings.onForensicAesKey,
     },
     () => ({
       version: native.getBuildInfo().version,

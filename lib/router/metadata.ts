@@ -1,6 +1,5 @@
 /** The `_metadata` that the router puts into each answer (PROTOCOL 3). */
 import { native, type LockPolicy, type TpmAttestationBlock } from "../native.js";
-import { blankMember, scanObject } from "./json-members.js";
 import type { PayloadBinding } from "./payload-binding.js";
 import type { PoolBytes } from "./pool-bytes.js";
 import type { Tier } from "./tiers.js";
@@ -20,12 +19,9 @@ export interface Metadata {
 }
 
 /** Adds `_metadata` as the answer's last member; one that the model's server sent goes. */
-export function addMetadata(answer: PoolBytes, metadata: Metadata, maxDepth: number): void {
-  const { close, members } = answer.use((bytes) => {
-    blankMember(bytes, "_metadata", maxDepth);
-    return scanObject(bytes, maxDepth);
-  });
-  const text = `${members.length === 0 ? "" : ","}"_metadata":${JSON.stringify(metadata)}}`;
+export async function addMetadata(answer: PoolBytes, metadata: Metadata, maxDepth: number): Promise<void> {
+  const { close, left } = await answer.scan({ find: [], blank: ["_metadata"], refuseFolded: false, maxDepth });
+  const text = `${left === 0 ? "" : ","}"_metadata":${JSON.stringify(metadata)}}`;
   answer.replaceTail(close, new TextEncoder().encode(text));
 }
 

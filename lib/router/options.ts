@@ -87,8 +87,6 @@ export interface RouterOptions {
   readonly log?: (message: string) => void;
   /** One entry for each answer. */
   readonly accessLog?: (entry: AccessEntry) => void;
-  /** Forensic test mode (NOMYO_NATIVE_FORENSIC_TEST=1): gets each request's AES key. Refused without that mode and off loopback. */
-  readonly onForensicAesKey?: (payloadId: string, aesKeyHex: string) => void;
 }
 
 /** Sizes, statuses and times; nothing of a request's content, not even its path or id. */
@@ -131,7 +129,6 @@ export interface RouterSettings {
   readonly stopTimeoutMs: number;
   readonly log: (message: string) => void;
   readonly accessLog: ((entry: AccessEntry) => void) | undefined;
-  readonly onForensicAesKey: RouterOptions["onForensicAesKey"];
 }
 
 /** Throws a {@link ConfigurationError} that names the option. */
@@ -154,12 +151,6 @@ export function resolveOptions(given: RouterOptions): RouterSettings {
           "if a proxy in front ends TLS.",
       );
     }
-    if (options.onForensicAesKey !== undefined) {
-      throw new ConfigurationError("onForensicAesKey", "The forensic test mode works on a loopback address only.");
-    }
-  }
-  if (options.onForensicAesKey !== undefined && process.env["NOMYO_NATIVE_FORENSIC_TEST"] !== "1") {
-    throw new ConfigurationError("onForensicAesKey", "The forensic test mode needs NOMYO_NATIVE_FORENSIC_TEST=1.");
   }
   const log = guarded(options.log ?? (() => undefined), () => undefined);
   const maxRequests = integer("maxRequests", options.maxRequests, 256, 1, 1_000_000);
@@ -186,7 +177,6 @@ export function resolveOptions(given: RouterOptions): RouterSettings {
     log,
     accessLog:
       options.accessLog && guarded(options.accessLog, (error) => log(`the access log failed (${errorKind(error)})`)),
-    onForensicAesKey: options.onForensicAesKey,
   };
 }
 

@@ -1,5 +1,6 @@
 /** Bytes that grow, in the addon's locked pool: answers of an upstream are gathered here instead of in the JavaScript heap. */
-import { native, type BufferHandle, type LockPolicy } from "../native.js";
+import { native, type BufferHandle, type LockPolicy, type ScannedObject, type ScanOptions } from "../native.js";
+import { scanObject } from "./json-members.js";
 
 export class PoolBytes {
   readonly #policy: LockPolicy;
@@ -34,6 +35,11 @@ export class PoolBytes {
   /** Calls `use` with a view of the bytes, which is detached afterwards. */
   use<T>(use: (bytes: Uint8Array) => T): T {
     return withView(this.#buffer, (view) => use(view.subarray(0, this.#length)));
+  }
+
+  /** Scans the bytes, which must be the JSON of one object, and blanks members: `scanObject` of json-members.ts. */
+  async scan(options: ScanOptions, signal?: AbortSignal): Promise<ScannedObject> {
+    return await scanObject(this.#buffer, this.#length, options, this.#policy, signal);
   }
 
   /** Replaces what lies from `start` to the end by `bytes`. */

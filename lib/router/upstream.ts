@@ -3,10 +3,9 @@
  *
  * The request's bytes go from the pool to the socket, and the answer's from the socket into the pool: see upstream-exchange.ts.
  */
-import { isUtf8 } from "node:buffer";
 import { native, type BufferHandle, type LockPolicy } from "../native.js";
 import { ResponseFormatError, type ResponseHead } from "./http-response.js";
-import { blankMember, JsonObjectError, scanObject } from "./json-members.js";
+import { JsonObjectError } from "./json-members.js";
 import type { Model } from "./model.js";
 import { PoolBytes } from "./pool-bytes.js";
 import { Refusal } from "./refusal.js";
@@ -41,8 +40,6 @@ export class UpstreamModel implements Model {
   async complete(request: BufferHandle, signal: AbortSignal): Promise<PoolBytes> {
     const view = native.bufferView(request);
     try {
-      // The service never streams: the answer must be one object, which is sealed whole.
-      for (const name of ["stream", "stream_options"]) blankMember(view, name, this.#settings.maxDepth);
       return await this.#exchange(view, signal);
     } finally {
       native.bufferReleaseView(request, view);
@@ -67,10 +64,7 @@ export class UpstreamModel implements Model {
         },
       });
       if (answer === undefined) throw new Error("an answer without a head");
-      answer.use((bytes) => {
-        if (!isUtf8(bytes)) throw new JsonObjectError("it is not UTF-8");
-        scanObject(bytes, maxDepth);
-      });
+      await answer.scan({ find: [], blank: [], refuseFolded: false, maxDepth }, signal);
       return answer;
     } catch (error) {
       answer?.dispose();

@@ -8,6 +8,7 @@
 #include "addon/environment.h"
 #include "addon/file_lock.h"
 #include "addon/job.h"
+#include "addon/json_members.h"
 #include "addon/memory.h"
 
 namespace nomyo::addon {
@@ -23,6 +24,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitJob(env, exports);
   InitCrypto(env, exports);
   InitFileLock(env, exports);
+  InitJsonMembers(env, exports);
   InitEnvelope(env, exports);
   if (env.IsExceptionPending()) return exports;
   InitAttestation(env, exports);

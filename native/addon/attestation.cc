@@ -7,6 +7,7 @@
 #include "addon/function.h"
 #include "addon/job.h"
 #include "addon/tpm.h"
+#include "addon/uint8_array.h"
 #include "core/attestation/inspection.h"
 #include "core/attestation/policy.h"
 #include "core/attestation/tpm_verify_engine.h"
@@ -65,15 +66,13 @@ class TpmVerifyJob final : public TpmJob {
 Napi::Value VerifyAttestationBlock(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!info[0].IsString()) return ThrowTypeError(env, "block must be a string of JSON");
-  if (!info[1].IsTypedArray() || info[1].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
-    return ThrowTypeError(env, "qualifyingData must be a Uint8Array");
-  }
   if (!info[2].IsString()) return ThrowTypeError(env, "policyJson must be a string of JSON");
   if (!info[3].IsNull() && !info[3].IsString()) return ThrowTypeError(env, "engineTcti must be a string or null");
-  const auto qualifying_data = info[1].As<Napi::Uint8Array>();
   SilenceTss();
+  const auto qualifying_data = ReadUint8Array(env, info[1], "qualifyingData");
+  if (!qualifying_data) return env.Undefined();
   Verification verification{info[0].As<Napi::String>().Utf8Value(),
-                            Bytes(qualifying_data.Data(), qualifying_data.Data() + qualifying_data.ByteLength()),
+                            Bytes(qualifying_data->begin(), qualifying_data->end()),
                             info[2].As<Napi::String>().Utf8Value(),
                             {}};
   if (info[3].IsString()) {

@@ -1,5 +1,6 @@
 #include "addon/crypto.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -23,7 +24,8 @@ Napi::Value NewPublicKey(Napi::Env env, Result<RsaPublicKey> key) {
   return NewHandle(env, std::move(object), kKeyBytes);
 }
 
-// The optional password argument: null or a SecureBuffer, of which the job gets a copy. False with an exception pending.
+// The optional password argument: null or a SecureBuffer, of which the job gets a copy. False with an exception
+// pending.
 bool GetPassword(Napi::Env env, const Napi::Value& value, std::optional<SecureBuffer>& password) {
   if (value.IsNull() || value.IsUndefined()) return true;
   password = CopyBuffer(env, value);
@@ -61,7 +63,7 @@ class GenerateJob final : public PrivateKeyJob {
   bool HoldsLoop() const override { return !background_; }
 
  private:
-  Result<RsaPrivateKey> MakeKey() override { return RsaPrivateKey::Generate(bits_); }
+  Result<RsaPrivateKey> MakeKey() override { return RsaPrivateKey::Generate(bits_, cancellation()); }
   int bits_;
   bool background_;
 };

@@ -1,11 +1,8 @@
 #include "addon/envelope.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,6 +14,7 @@
 #include "addon/job.h"
 #include "addon/json_value.h"
 #include "addon/secure_buffer_handle.h"
+#include "addon/uint8_array.h"
 #include "core/envelope/json_pointer.h"
 #include "core/envelope/json_string.h"
 #include "core/envelope/opener.h"
@@ -320,18 +318,17 @@ std::optional<GivenSealOptions> ReadSealOptions(Napi::Env env, const Napi::Value
   Napi::Env env = info.Env();
   auto recipient = GetPublicKey(env, info[0]);
   if (!recipient) return env.Undefined();
-  if (!info[1].IsTypedArray() || info[1].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
-    return ThrowType(env, "expected a Uint8Array");
-  }
-  const auto json = info[1].As<Napi::Uint8Array>();
+  // First the options: reading them may run JavaScript.
   auto options = ReadSealOptions(env, info[2]);
   if (!options) return env.Undefined();
-  options->seal.expected = std::min(json.ByteLength(), options->seal.limit);
+  const auto json = ReadUint8Array(env, info[1], "json");
+  if (!json) return env.Undefined();
+  options->seal.expected = std::min(json->size(), options->seal.limit);
 
   LockPolicyScope scope(options->policy);
   auto sealer = Sealer::Start(recipient->parts->wrapper, options->seal);
   if (!sealer) return Throw(env, sealer.error());
-  if (const Status status = (*sealer)->writer().RawUtf8({json.Data(), json.ByteLength()}); !status) {
+  if (const Status status = (*sealer)->writer().RawUtf8(*json); !status) {
     return Throw(env, status.error());
   }
   auto package = (*sealer)->Finish();
@@ -341,74 +338,21 @@ std::optional<GivenSealOptions> ReadSealOptions(Napi::Env env, const Napi::Value
 
 // ---- opening --------------------------------------------------------------------------------------------------------
 
-bool ForensicTest() {
-  static const bool on = [] {
-    const char* value = std::getenv("NOMYO_NATIVE_FORENSIC_TEST");
-    return value != nullptr && std::string_view(value) == "1";
-  }();
-  return on;
-}
-
-// BodyLender lends the bytes of packages, which are JavaScript's, to worker threads for as long as it takes to decode
-// them. An environment that ends (a terminated worker) waits for the last reader, then lends no more.
-class BodyLender {
- public:
-  bool Begin() {
-    std::lock_guard lock(mutex_);
-    if (closed_) return false;
-    ++readers_;
-    return true;
-  }
-
-  void End() {
-    std::lock_guard lock(mutex_);
-    if (--readers_ == 0) none_left_.notify_all();
-  }
-
-  void Close() {
-    std::unique_lock lock(mutex_);
-    closed_ = true;
-    none_left_.wait(lock, [this] { return readers_ == 0; });
-  }
-
-  bool closed() {
-    std::lock_guard lock(mutex_);
-    return closed_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable none_left_;
-  std::size_t readers_ = 0;
-  bool closed_ = false;
-};
-
 // What the functions of this file keep for one environment.
 struct EnvelopeState {
   JsonValueMaker::Helpers helpers;
-  std::shared_ptr<BodyLender> lender = std::make_shared<BodyLender>();
 };
 
 class OpenJob final : public PromiseJob {
  public:
-  OpenJob(std::shared_ptr<const RsaPrivateKey> key, Napi::Uint8Array body, const OpenLimits& limits,
-          std::shared_ptr<BodyLender> lender)
-      : key_(std::move(key)), bytes_(body.Data(), body.ByteLength()), limits_(limits), lender_(std::move(lender)) {
-    // The reference keeps the bytes from being collected.
-    if (napi_create_reference(body.Env(), body, 1, &body_) == napi_ok) env_ = body.Env();
-  }
-
-  ~OpenJob() override {
-    // Once the environment has ended this may be another thread, and the reference is gone with the environment.
-    if (body_ != nullptr && !lender_->closed()) napi_delete_reference(env_, body_);
-  }
+  OpenJob(std::shared_ptr<const RsaPrivateKey> key, BulkMemory memory, std::size_t size, const OpenLimits& limits)
+      : key_(std::move(key)), memory_(std::move(memory)), size_(size), limits_(limits) {}
 
   Status Work() override {
-    if (!lender_->Begin()) return Error{Code::kCancelled, "The environment of this work has ended."};
-    auto decoded = DecodePackage(bytes_, limits_);
-    lender_->End();
+    auto decoded = DecodePackage({memory_.data(), size_}, limits_, cancellation());
+    memory_ = {};
     if (!decoded) return decoded.error();
-    auto opened = OpenPackage(*key_, std::move(*decoded), limits_, ForensicTest());
+    auto opened = OpenPackage(*key_, std::move(*decoded), limits_, cancellation());
     key_.reset();
     if (!opened) return opened.error();
     opened_ = std::make_shared<OpenedObject>();
@@ -424,11 +368,9 @@ class OpenJob final : public PromiseJob {
 
  private:
   std::shared_ptr<const RsaPrivateKey> key_;
-  std::span<const std::uint8_t> bytes_;
+  BulkMemory memory_;  // the package: a copy, since JavaScript can reach the original
+  std::size_t size_;
   OpenLimits limits_;
-  std::shared_ptr<BodyLender> lender_;
-  napi_env env_ = nullptr;
-  napi_ref body_ = nullptr;
   std::shared_ptr<OpenedObject> opened_;
 };
 
@@ -436,10 +378,7 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   auto key = GetPrivateKey(env, info[0]);
   if (!key) return env.Undefined();
-  if (!info[1].IsTypedArray() || info[1].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array ||
-      !info[2].IsObject()) {
-    return ThrowType(env, "expected a Uint8Array and limits");
-  }
+  if (!info[2].IsObject()) return ThrowType(env, "expected limits");
   const Napi::Object given = info[2].As<Napi::Object>();
   const double most_bytes = given.Get("maxPlaintextBytes").ToNumber();
   const double most_depth = given.Get("maxDepth").ToNumber();
@@ -449,9 +388,17 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   const auto policy = GetLockPolicy(env, info[3]);
   if (!policy) return env.Undefined();
   const OpenLimits limits{static_cast<std::size_t>(most_bytes), static_cast<std::size_t>(most_depth)};
-  const auto& state = *static_cast<EnvelopeState*>(info.Data());
-  return Start(env, std::make_unique<OpenJob>(std::move(key), info[1].As<Napi::Uint8Array>(), limits, state.lender),
-               *policy, info[4]);
+  // No JavaScript runs from here on until the bytes are copied. A copy of 12 MiB takes half a millisecond, opening them
+  // ten: too little to have a second way for bodies that nobody else can reach.
+  const auto body = ReadUint8Array(env, info[1], "body");
+  if (!body) return env.Undefined();
+  BulkMemory memory = BulkMemory::Allocate(body->size());
+  if (!body->empty()) {
+    if (memory.empty()) return Throw(env, {Code::kOutOfMemory, "No memory was left for the package."});
+    std::memcpy(memory.data(), body->data(), body->size());
+  }
+  return Start(env, std::make_unique<OpenJob>(std::move(key), std::move(memory), body->size(), limits), *policy,
+               info[4]);
 }
 
 std::shared_ptr<OpenedObject> GetOpened(Napi::Env env, napi_value value) {
@@ -575,40 +522,22 @@ Napi::Value OpenedDispose(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-Napi::Value OpenedAesKeyForForensicTest(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  auto opened = GetOpened(env, info[0]);
-  if (!opened) return env.Undefined();
-  if (!ForensicTest()) return Throw(env, {Code::kUnsupported, "This is for the forensic test only."});
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string hex;
-  for (const std::uint8_t byte : std::as_const(opened->package.aes_key).bytes()) {
-    hex += kDigits[byte >> 4];
-    hex += kDigits[byte & 15];
-  }
-  return Napi::String::New(env, hex);
-}
-
 }  // namespace
 
 void InitEnvelope(Napi::Env env, Napi::Object exports) {
   Export<Prepared<ThenWipeStack<SealOnThisStack>>>(env, exports, "seal");
   Export<Prepared<ThenWipeStack<SealBytesOnThisStack>>>(env, exports, "sealBytes");
   Export<ThenWipeStack<OpenedGetBuffer>>(env, exports, "openedGetBuffer");
+  Export<Open>(env, exports, "open");
   Export<OpenedProcessedAt>(env, exports, "openedProcessedAt");
   Export<OpenedByteLength>(env, exports, "openedByteLength");
   Export<OpenedTakeBuffer>(env, exports, "openedTakeBuffer");
   Export<OpenedDispose>(env, exports, "openedDispose");
-  Export<OpenedAesKeyForForensicTest>(env, exports, "openedAesKeyForForensicTest");
   auto helpers = JsonValueMaker::MakeHelpers(env);
   if (!helpers) return;
   auto* state = new EnvelopeState;
   state->helpers = std::move(*helpers);
-  env.AddCleanupHook([state] {
-    state->lender->Close();
-    delete state;
-  });
-  exports.Set("open", Napi::Function::New<Guarded<Open>>(env, "open", state));
+  env.AddCleanupHook([state] { delete state; });
   exports.Set("openedText", Napi::Function::New<Guarded<ThenWipeStack<OpenedText>>>(env, "openedText", state));
   exports.Set("openedValue", Napi::Function::New<Guarded<ThenWipeStack<OpenedValue>>>(env, "openedValue", state));
   exports.Set("openedGet", Napi::Function::New<Guarded<ThenWipeStack<OpenedGet>>>(env, "openedGet", state));

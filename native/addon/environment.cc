@@ -48,9 +48,10 @@ class Environment::Channel final : public Mailbox, public std::enable_shared_fro
     }
   }
 
-  // Close is called on the JavaScript thread, before the environment's memory goes: no bell rings afterwards, and what
-  // has not started is cancelled. A job that runs, such as a key generation, runs on and finds the box closed.
+  // Close is called on the JavaScript thread, before the environment's memory goes: no bell rings afterwards, and all
+  // jobs are cancelled. It does not wait for those that run: they end by themselves, soon, and find the box closed.
   void Close() {
+    cancellation->Cancel();
     std::deque<std::unique_ptr<Completion>> left;  // destroyed without the lock
     {
       std::lock_guard lock(mutex_);
@@ -80,6 +81,7 @@ class Environment::Channel final : public Mailbox, public std::enable_shared_fro
   }
 
   Napi::Env env_for_hold{nullptr};
+  const std::shared_ptr<Cancellation> cancellation = std::make_shared<Cancellation>();
 
  private:
   std::mutex mutex_;
@@ -103,6 +105,10 @@ Environment& Environment::Of(Napi::Env env) {
 
 std::shared_ptr<Mailbox> Environment::mailbox() const {
   return channel_;
+}
+
+std::shared_ptr<const Cancellation> Environment::cancellation() const {
+  return channel_->cancellation;
 }
 
 void Environment::BeginWork() {

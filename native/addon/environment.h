@@ -5,6 +5,8 @@
 
 #include <napi.h>
 
+#include "core/cancellation.h"
+
 namespace nomyo::addon {
 
 // Completion is settled on the JavaScript thread, once. If the environment ends first it is destroyed unsettled, on
@@ -31,6 +33,9 @@ class Environment {
   static Environment& Of(Napi::Env env);
 
   std::shared_ptr<Mailbox> mailbox() const;
+
+  // cancellation is cancelled when the environment ends. It outlives it, too.
+  std::shared_ptr<const Cancellation> cancellation() const;
 
   // While work is under way the environment's event loop stays alive. JavaScript thread only, in pairs.
   void BeginWork();

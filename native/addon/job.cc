@@ -47,12 +47,22 @@ class Settlement final : public Completion {
   Status status_;
 };
 
+Error Cancelled() {
+  return {Code::kCancelled, "The work was cancelled."};
+}
+
 class QueuedJob final : public Job {
  public:
-  QueuedJob(std::unique_ptr<PromiseJob> job, napi_deferred deferred, std::shared_ptr<Mailbox> mailbox)
-      : job_(std::move(job)), deferred_(deferred), mailbox_(std::move(mailbox)) {}
+  QueuedJob(std::unique_ptr<PromiseJob> job, napi_deferred deferred, std::shared_ptr<Mailbox> mailbox,
+            std::shared_ptr<const Cancellation> cancellation)
+      : job_(std::move(job)),
+        deferred_(deferred),
+        mailbox_(std::move(mailbox)),
+        cancellation_(std::move(cancellation)) {}
 
   void Run() noexcept override {
+    // It was taken out of the queue just before it could be cancelled there.
+    if (cancellation_->cancelled()) return;
     try {
       status_ = job_->Work();
     } catch (const std::bad_alloc&) {
@@ -63,7 +73,7 @@ class QueuedJob final : public Job {
   }
 
   void Finish(bool cancelled) noexcept override {
-    if (cancelled) status_ = Error{Code::kCancelled, "The work was cancelled before it started."};
+    if (cancelled || cancellation_->cancelled()) status_ = Cancelled();
     mailbox_->Post(std::make_unique<Settlement>(deferred_, std::move(job_), std::move(status_)));
   }
 
@@ -71,6 +81,7 @@ class QueuedJob final : public Job {
   std::unique_ptr<PromiseJob> job_;
   napi_deferred deferred_;
   std::shared_ptr<Mailbox> mailbox_;
+  std::shared_ptr<const Cancellation> cancellation_;
   Status status_;
 };
 
@@ -88,11 +99,13 @@ Napi::Value Cancel(const Napi::CallbackInfo& info) {
 
 void CancelToken::Cancel() {
   cancelled_ = true;
+  if (cancellation_) cancellation_->Cancel();
   if (auto job = job_.lock()) Executor::Instance().Cancel(job);
 }
 
-void CancelToken::Bind(const std::shared_ptr<Job>& job) {
+void CancelToken::Bind(const std::shared_ptr<Job>& job, std::shared_ptr<Cancellation> cancellation) {
   job_ = job;
+  cancellation_ = std::move(cancellation);
 }
 
 Napi::Value Start(Napi::Env env, std::unique_ptr<PromiseJob> job, LockPolicy policy, napi_value cancel_token) {
@@ -109,15 +122,16 @@ Napi::Value Start(Napi::Env env, std::unique_ptr<PromiseJob> job, LockPolicy pol
     return Throw(env, Error{Code::kOutOfMemory, "A promise could not be made."});
   }
   if (token && token->cancelled()) {
-    napi_reject_deferred(env, deferred,
-                         MakeError(env, {Code::kCancelled, "The work was cancelled before it started."}).Value());
+    napi_reject_deferred(env, deferred, MakeError(env, Cancelled()).Value());
     return {env, promise};
   }
   Environment& environment = Environment::Of(env);
   const auto mailbox = environment.mailbox();
   const bool holds_loop = job->HoldsLoop();
-  auto queued = std::make_shared<QueuedJob>(std::move(job), deferred, mailbox);
-  if (token) token->Bind(queued);
+  auto cancellation = std::make_shared<Cancellation>(environment.cancellation());
+  job->cancellation_ = cancellation;
+  auto queued = std::make_shared<QueuedJob>(std::move(job), deferred, mailbox, cancellation);
+  if (token) token->Bind(queued, std::move(cancellation));
   if (holds_loop) environment.BeginWork();
   const Status status = Executor::Instance().Submit(queued, policy, mailbox.get());
   if (!status) {

@@ -7,6 +7,7 @@
 
 #include <napi.h>
 
+#include "core/cancellation.h"
 #include "core/memory/lock_policy.h"
 #include "core/result.h"
 #include "core/threads/executor.h"
@@ -14,13 +15,14 @@
 namespace nomyo::addon {
 
 // A job is destroyed on the JavaScript thread when its promise was settled, and on any thread when its environment has
-// ended meanwhile. So it must not release anything of Node-API's by destruction then, nor read memory of JavaScript's
-// that may be gone (OpenJob in envelope.cc shows how both are done).
+// ended meanwhile. So it must hold nothing of Node-API's that destruction releases. Nor may it read memory that
+// JavaScript can reach: what a job needs is copied into it first (ReadUint8Array says why).
 class PromiseJob {
  public:
   virtual ~PromiseJob() = default;
 
-  // Work does the job on a worker thread, on a wiped stack. No Node-API in here. It keeps its outcome in the job.
+  // Work does the job on a worker thread, on a wiped stack. No Node-API in here. It keeps its outcome in the job. What
+  // takes long looks at cancellation() on the way.
   virtual Status Work() = 0;
 
   // Resolve makes the value of the promise, on the JavaScript thread, only after Work succeeded. A pending exception
@@ -29,19 +31,29 @@ class PromiseJob {
 
   // Whether the event loop stays alive for this job. Work that was begun ahead of need must not keep a process alive.
   virtual bool HoldsLoop() const { return true; }
+
+  // cancellation is cancelled when nobody wants the outcome any more: by a CancelToken, or with the environment. It is
+  // there from Start on.
+  const Cancellation* cancellation() const { return cancellation_.get(); }
+
+ private:
+  friend Napi::Value Start(Napi::Env env, std::unique_ptr<PromiseJob> job, LockPolicy policy, napi_value cancel_token);
+  std::shared_ptr<Cancellation> cancellation_;
 };
 
-// CancelToken lets JavaScript take a job out of the queue before it starts (a job that runs is not interrupted).
+// CancelToken lets JavaScript cancel a job: one that waits is taken out of the queue at once, one that runs ends at its
+// next look at its Cancellation. Either way its outcome is dropped, unless it was ready before.
 class CancelToken {
  public:
   // Cancel cancels the job it was given to, or the one that it will be given to.
   void Cancel();
   bool cancelled() const { return cancelled_; }
-  void Bind(const std::shared_ptr<Job>& job);
+  void Bind(const std::shared_ptr<Job>& job, std::shared_ptr<Cancellation> cancellation);
 
  private:
   bool cancelled_ = false;
   std::weak_ptr<Job> job_;
+  std::shared_ptr<Cancellation> cancellation_;
 };
 
 // Start queues `job` and returns its promise. A full queue, or a stack that cannot be locked, rejects it.

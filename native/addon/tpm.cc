@@ -11,6 +11,7 @@
 #include "addon/error.h"
 #include "addon/function.h"
 #include "addon/handle.h"
+#include "addon/uint8_array.h"
 #include "core/attestation/hash_algorithm.h"
 #include "core/attestation/tpm_quote.h"
 #include "core/attestation/tss_esys.h"
@@ -168,13 +169,12 @@ Napi::Value TpmQuote(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto device = GetHandle<TpmDevice>(env, info[0]);
   if (!device) return env.Undefined();
-  if (!info[1].IsTypedArray() || info[1].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
-    return ThrowTypeError(env, "qualifyingData must be a Uint8Array");
-  }
-  const auto bytes = info[1].As<Napi::Uint8Array>();
+  // First the options: reading them may run JavaScript.
   auto request = ReadQuoteOptions(env, info[2]);
   if (!request) return env.Undefined();
-  std::vector<std::uint8_t> data(bytes.Data(), bytes.Data() + bytes.ByteLength());
+  const auto bytes = ReadUint8Array(env, info[1], "qualifyingData");
+  if (!bytes) return env.Undefined();
+  std::vector<std::uint8_t> data(bytes->begin(), bytes->end());
   return StartOnTpm(env, std::move(device), std::make_shared<QuoteJob>(std::move(data), std::move(*request)));
 }
 

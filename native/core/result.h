@@ -29,7 +29,7 @@ enum class Code {
   kTooLarge,          // TOO_LARGE             over a size limit
   kUtf8,              // INVALID_UTF8          bytes that must be UTF-8 and are not
   kNotFound,          // NOT_FOUND             a JSON pointer that names nothing
-  kCancelled,         // CANCELLED             cancelled before it started
+  kCancelled,         // CANCELLED             nobody wants the outcome any more
   kQueueFull,         // QUEUE_FULL            the bounded queue is full
   kUnsupported,       // UNSUPPORTED           not supported on this system
   kTssMissing,        // TSS_MISSING           tpm2-tss is not installed

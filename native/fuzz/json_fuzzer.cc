@@ -12,6 +12,9 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::span<const std::uint8_t> text(data, size);
   nomyo::LockPolicyScope scope(nomyo::LockPolicy::kPreferred);
+  // The cursor stays inside whatever it is given.
+  static_cast<void>(nomyo::JsonCursor(text).SkipValue());
+  static_cast<void>(nomyo::FindPointer(text, "/a/0"));
   if (!nomyo::CheckJson(text, 64)) return 0;
   nomyo::JsonCursor cursor(text);
   for (std::uint8_t next = cursor.Peek(); next != 0; next = cursor.Peek()) {

@@ -105,5 +105,24 @@ TEST(Base64, WritesNothingOutsideItsOutput) {
   }
 }
 
+TEST(Base64, TakesThePaddingFromTheSizesWhateverTheTextSaysByThen) {
+  // The size is asked for, the text changes, and only then is it decoded: what a writer on another thread can do.
+  const std::pair<const char*, const char*> changes[] = {{"Zg==", "ZgAA"}, {"Zg==", "Zm8="}, {"Zm8=", "Zm9v"},
+                                                         {"Zm8=", "Zg=="}, {"Zm9v", "Zm8="}, {"Zm9v", "Zg=="}};
+  for (const std::size_t before : {0u, 3u, 93u, 192u}) {
+    const std::string front = Encode(std::string(before, 'x'));
+    for (const auto& [asked, found] : changes) {
+      const std::size_t size = *Base64DecodedSize(front + asked);
+      std::vector<std::uint8_t> guarded(size + 64, 0xAA);
+      EXPECT_FALSE(Base64Decode(front + found, {guarded.data(), size})) << asked << ' ' << found;
+      for (std::size_t i = size; i < guarded.size(); ++i) ASSERT_EQ(guarded[i], 0xAA) << asked << ' ' << found;
+    }
+  }
+  for (const std::size_t size : {0u, 1u, 2u, 4u, 100u}) {
+    std::vector<std::uint8_t> bytes(size);
+    EXPECT_FALSE(Base64Decode("Zm9v", bytes)) << size;
+  }
+}
+
 }  // namespace
 }  // namespace nomyo

@@ -111,5 +111,17 @@ TEST(AesGcm, WipesWhatDoesNotAuthenticate) {
   }
 }
 
+TEST(AesGcm, WipesWhatWasCancelled) {
+  const Vector& vector = kVectors[4];
+  Cancellation cancellation;
+  cancellation.Cancel();
+  Bytes data = FromHex(vector.ciphertext);
+  const Status status =
+      AesGcmDecrypt(Fixed<32>(vector.key), Fixed<12>(vector.nonce), Fixed<16>(vector.tag), data, &cancellation);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, Code::kCancelled);
+  EXPECT_EQ(data, Bytes(data.size(), 0));
+}
+
 }  // namespace
 }  // namespace nomyo

@@ -146,6 +146,14 @@ TEST(RsaPrivateKey, GeneratesKeysOfTheAskedSizeOnly) {
   }
 }
 
+TEST(RsaPrivateKey, StopsBeingGeneratedWhenItIsCancelled) {
+  Cancellation cancellation;
+  cancellation.Cancel();
+  auto key = RsaPrivateKey::Generate(4096, &cancellation);
+  ASSERT_FALSE(key);
+  EXPECT_EQ(key.error().code, Code::kCancelled);
+}
+
 TEST(RsaPublicKey, IsReadStrictly) {
   const std::string good = ReadKey("client_public.pem");
   auto key = RsaPublicKey::Import(good, 4096);

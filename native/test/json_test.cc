@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <iterator>
 #include <limits>
+#include <memory>
 #include <random>
 #include <span>
 #include <string>
@@ -15,6 +16,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/cancellation.h"
 #include "core/envelope/json_check.h"
 #include "core/envelope/json_cursor.h"
 #include "core/envelope/json_pointer.h"
@@ -234,6 +236,99 @@ TEST(JsonCursor, StepsOverLongStringsThatTheCheckHasListed) {
     }
     EXPECT_EQ(FindPointer(Bytes(text), "/" + long_text + "/1", list)->size(), longer.size() + 2);
   }
+}
+
+// Walks `text` in every way. It lies in memory of just its size, so that AddressSanitizer sees what is read outside.
+void WalkInEveryWay(std::string_view text) {
+  const std::vector<std::uint8_t> own(text.begin(), text.end());
+  const std::span<const std::uint8_t> bytes(own);
+  const std::uint8_t* const end = bytes.data() + bytes.size();
+  EXPECT_LE(JsonCursor(bytes).SkipValue().data() - bytes.data(), static_cast<std::ptrdiff_t>(bytes.size()));
+  for (const char* pointer : {"", "/a", "/a/1", "/a/3/c", "/d"}) static_cast<void>(FindPointer(bytes, pointer));
+  JsonCursor cursor(bytes);
+  cursor.Take();
+  // Each turn takes a byte at least.
+  for (std::size_t turns = 0; cursor.More('}'); ++turns) {
+    ASSERT_LE(turns, bytes.size()) << text;
+    const JsonString name = cursor.String();
+    ASSERT_LE(name.raw.data() + name.raw.size(), end) << text;
+    std::vector<std::uint8_t> utf8(name.raw.size() + 1);
+    bool lone = false;
+    static_cast<void>(DecodeUtf8(name.raw, utf8.data(), &lone));
+    static_cast<void>(IsText(name, "model"));
+    std::vector<char16_t> units(MostUtf16Units(name.raw));
+    static_cast<void>(StringDecoder(name.raw).Next(units));
+    static_cast<void>(StringDecoder(name.raw).NextLatin1(utf8));
+    cursor.Take();
+    cursor.SkipValue();
+    ASSERT_LE(cursor.position(), end) << text;
+  }
+}
+
+TEST(JsonCursor, ComesToTheEndOfAnyTextAndReadsNothingBehindIt) {
+  const std::string good =
+      "{\"a\":[1,-2.5e3,\"\\ud83d\\ude00\\n\",{\"b\":{},\"c\":[]}],\"\xf0\x9f\x98\x80\xc3\xa4\":true,\"d\":null}";
+  ASSERT_TRUE(Accepts(good));
+  for (std::size_t at = 0; at <= good.size(); ++at) {
+    WalkInEveryWay(std::string_view(good).substr(0, at));
+    if (at == good.size()) break;
+    for (const char c : std::string("{}[],:\"\\u0-tfn x\xf0\xc3\0", 20)) {
+      std::string broken = good;
+      broken[at] = c;
+      WalkInEveryWay(broken);
+    }
+  }
+  for (const char* text : {"{\"", "{\"\\", "{\"\\u12", "{\"\xf0", "[[[[", "]]]]", "}", "\"", "{,,,,", "{:", "xyz"}) {
+    WalkInEveryWay(text);
+  }
+}
+
+TEST(JsonCursor, IsAtTheEndOnceItIsCancelled) {
+  std::string text = "{\"a\":1";
+  while (text.size() < 4 * kCancellationBytes) text += ",\"a\":[1,2,3]";
+  text += '}';
+  ASSERT_TRUE(Accepts(text));
+  Cancellation cancellation;
+  JsonCursor cursor(Bytes(text), {}, &cancellation);
+  cursor.Take();
+  std::size_t members = 0;
+  for (; cursor.More('}'); ++members) {
+    if (members == 100) cancellation.Cancel();
+    cursor.String();
+    cursor.Take();
+    cursor.SkipValue();
+  }
+  EXPECT_GT(members, 100u);
+  // The next look was due after so many bytes, and one member.
+  EXPECT_LT(members, 100 + kCancellationBytes / 12 + 2);
+  EXPECT_EQ(cursor.Peek(), 0);
+}
+
+TEST(CheckJson, EndsWhenItIsCancelledWithWhateverStartedIt) {
+  const auto parent = std::make_shared<Cancellation>();
+  const Cancellation cancellation(parent);
+  EXPECT_TRUE(CheckJson(Bytes("{}"), 8, &cancellation).ok());
+  parent->Cancel();
+  auto facts = CheckJson(Bytes("{}"), 8, &cancellation);
+  ASSERT_FALSE(facts.ok());
+  EXPECT_EQ(facts.error().code, Code::kCancelled);
+}
+
+TEST(JsonString, IsComparedByWhatItStandsFor) {
+  const auto text = [](std::string_view raw) {
+    return JsonString{Bytes(raw), raw.find('\\') != std::string_view::npos, false};
+  };
+  EXPECT_TRUE(IsText(text("model"), "model"));
+  EXPECT_TRUE(IsText(text("m\\u006fdel"), "model"));
+  EXPECT_TRUE(IsText(text("\\ud83d\\ude00"), "\xf0\x9f\x98\x80"));
+  EXPECT_TRUE(IsText(text("\\ud800"), "\xed\xa0\x80"));
+  EXPECT_FALSE(IsText(text("m\\u006fdels"), "model"));
+  EXPECT_FALSE(IsText(text("m\\u006fde"), "model"));
+  EXPECT_FALSE(IsText(text("\\u0000"), ""));
+  EXPECT_EQ(CompareText(text("a\\/b"), text("a/b")), 0);
+  EXPECT_LT(CompareText(text("a"), text("a\\u0000")), 0);
+  EXPECT_GT(CompareText(text("\\u00e4"), text("z")), 0);
+  EXPECT_EQ(CompareText(text("\\u00e4"), text("\xc3\xa4")), 0);
 }
 
 TEST(StringDecoder, MostUtf16UnitsIsRoomForAll) {

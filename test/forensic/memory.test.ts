@@ -3,8 +3,8 @@
  * root can read of it is searched for its secrets, and so are the diagnostic report and the heap snapshot that it is made to write; then it
  * is made to dump core, and the dump is searched, with the registers of all its threads.
  *
- * The secrets are known from elsewhere: the router says which AES key it unwrapped, the answer's is unwrapped here with the client's key
- * file, whose numbers and password are known, and the texts are random.
+ * The secrets are known from elsewhere: both AES keys are unwrapped here, with the router's key file and the client's, whose numbers and
+ * passwords are known, and the texts are random.
  */
 import { spawnSync } from "node:child_process";
 import { constants, createPrivateKey, privateDecrypt, randomBytes } from "node:crypto";
@@ -112,7 +112,7 @@ class Run {
       await this.subject.call("ask", { promptFile: this.file("prompt", this.prompt) });
       const request = JSON.parse(await this.exchange.held) as { messages: { content: string }[] };
       expect(request.messages.at(-1)!.content === this.prompt).toBe(true);
-      this.#requestKey = await this.exchange.requestAesKey();
+      this.#requestKey = this.exchange.requestAesKey();
     } else if (phase === "answered") {
       this.exchange.release(this.answer);
       const received = await this.subject.call("receive", { answerFile: this.file("answer", this.answer) });

@@ -80,6 +80,23 @@ describe("the addon file", () => {
     }
   });
 
+  test("has no test hook: nothing gives a key out, and no variable of the environment changes what it does", () => {
+    const names = Object.keys(native);
+    expect(names.length).toBeGreaterThan(30);
+    expect(names.filter((name) => /forensic|forTest|aesKey/i.test(name))).toEqual([]);
+    const bytes = readFileSync(file);
+    expect(bytes.includes("openedValue")).toBe(true);
+    for (const word of ["orensic", "FORENSIC", "NOMYO_NATIVE"]) expect(bytes.includes(word)).toBe(false);
+    const sources = ["native/addon", "native/core"].flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+        .filter((name) => /\.(cc|h)$/.test(name))
+        .map((name) => join(root, folder, name)),
+    );
+    // How tpm2-tss is kept from writing to stderr is that library's matter.
+    const asking = sources.filter((name) => /\bgetenv\(/.test(readFileSync(name, "utf8")));
+    expect(asking.filter((name) => !name.includes("attestation"))).toEqual([]);
+  });
+
   test("getBuildInfo names this package's version", () => {
     const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
     expect(native.getBuildInfo().version).toBe(version);

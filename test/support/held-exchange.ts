@@ -3,7 +3,11 @@
  *
  * Recorder and model run in the test's own process, the router in one of its own, so none of their memory is the client's.
  */
+import { constants, generateKeyPairSync, privateDecrypt } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { startLocalRouter, type LocalRouter } from "./local-router.js";
 import { bytesOf, startModel, startServer, type TestServer } from "./model-server.js";
 
@@ -15,11 +19,12 @@ export interface SealedPackage {
 
 export class HeldExchange {
   #router!: LocalRouter;
+  readonly #folder = mkdtempSync(join(tmpdir(), "nomyo-exchange-"));
+  readonly #routerKey = generateKeyPairSync("rsa", { modulusLength: 4096 }).privateKey;
   #model!: TestServer;
   #recorder!: TestServer;
   #opened = new Gate<string>();
   #content = new Gate<string>();
-  #payloadId = "";
   #request: SealedPackage | undefined;
   #answer: SealedPackage | undefined;
 
@@ -30,7 +35,9 @@ export class HeldExchange {
       return exchange.#content.promise;
     });
     exchange.#recorder = await startServer((request) => exchange.#forward(request));
-    exchange.#router = await startLocalRouter({ upstream: exchange.#model.url, forensic: true });
+    const keyFile = join(exchange.#folder, "key.pem");
+    writeFileSync(keyFile, exchange.#routerKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+    exchange.#router = await startLocalRouter({ upstream: exchange.#model.url, args: ["--key-file", keyFile] });
     return exchange;
   }
 
@@ -63,9 +70,10 @@ export class HeldExchange {
     this.#content.resolve(content);
   }
 
-  /** The AES key of the request, as the router unwrapped it. */
-  async requestAesKey(): Promise<Buffer> {
-    return Buffer.from(await this.#router.aesKey(this.#payloadId), "hex");
+  /** The AES key of the request, unwrapped here with the router's own key: no part of the package has a way to tell it. */
+  requestAesKey(): Buffer {
+    const oaep = { key: this.#routerKey, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" };
+    return privateDecrypt(oaep, Buffer.from(this.#request!.encrypted_aes_key, "base64"));
   }
 
   /** The packages that went by. */
@@ -81,12 +89,12 @@ export class HeldExchange {
     await this.#recorder.stop();
     await this.#model.stop();
     await this.#router.stop();
+    rmSync(this.#folder, { recursive: true });
   }
 
   async #forward(request: IncomingMessage): Promise<{ status: number; body: string }> {
     const sent = request.method === "POST" ? await bytesOf(request) : undefined;
     if (sent !== undefined) {
-      this.#payloadId = String(request.headers["x-payload-id"]);
       this.#request = JSON.parse(sent.toString()) as SealedPackage;
     }
     const passed = ["content-type", "x-payload-id", "x-public-key", "x-security-tier"];

@@ -8,15 +8,12 @@ export interface LocalRouter {
   readonly url: string;
   readonly pid: number;
   readonly keySha256: string;
-  /** In forensic mode: the AES key of a request, in hex, when the router has opened it. */
-  aesKey(payloadId: string): Promise<string>;
   stop(): Promise<void>;
 }
 
 export async function startLocalRouter(
   options: {
     readonly upstream?: string;
-    readonly forensic?: boolean;
     readonly args?: readonly string[];
     /** What is put before `node` on the command line. */
     readonly circumstances?: readonly string[];
@@ -28,11 +25,7 @@ export async function startLocalRouter(
   const [program, args] = [line[0]!, line.slice(1)];
   const child = spawn(program, [...args, ...upstream, ...(options.args ?? [])], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: {
-      PATH: process.env["PATH"],
-      ...options.env,
-      ...(options.forensic ? { NOMYO_NATIVE_FORENSIC_TEST: "1" } : {}),
-    },
+    env: { PATH: process.env["PATH"], ...options.env },
   });
   const events: Record<string, unknown>[] = [];
   const watchers = new Set<() => void>();
@@ -71,10 +64,6 @@ export async function startLocalRouter(
     url: listening["url"] as string,
     pid: listening["pid"] as number,
     keySha256: listening["key_sha256"] as string,
-    async aesKey(payloadId) {
-      const found = await event((each) => each["event"] === "forensic-aes-key" && each["payload_id"] === payloadId);
-      return found["aes_key_hex"] as string;
-    },
     async stop() {
       child.kill();
       await exit;

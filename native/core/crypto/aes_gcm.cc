@@ -12,12 +12,14 @@
 namespace nomyo {
 namespace {
 
-// EVP counts in int, so long data goes in parts.
-constexpr std::size_t kPart = std::size_t{1} << 30;
+// EVP counts in int, so long data goes in parts; in a cancelled job no further one is begun. A part takes a fraction of
+// a millisecond.
+constexpr std::size_t kPart = std::size_t{1} << 20;
 
 template <class Update>
-bool InPlace(std::span<std::uint8_t> data, Update update) {
+bool InPlace(std::span<std::uint8_t> data, const Cancellation* cancellation, Update update) {
   for (std::size_t done = 0; done < data.size();) {
+    if (IsCancelled(cancellation)) return false;
     const auto part = static_cast<int>(std::min(kPart, data.size() - done));
     int written = 0;
     if (update(data.data() + done, &written, part) != 1 || written != part) return false;
@@ -41,7 +43,7 @@ Result<AesGcmEncryptor> AesGcmEncryptor::Start(std::span<const std::uint8_t, kAe
 }
 
 Status AesGcmEncryptor::Encrypt(std::span<std::uint8_t> data) {
-  const bool done = InPlace(data, [this](std::uint8_t* at, int* written, int part) {
+  const bool done = InPlace(data, nullptr, [this](std::uint8_t* at, int* written, int part) {
     return EVP_EncryptUpdate(context_.get(), at, written, at, part);
   });
   if (done) return Status::Ok();
@@ -61,7 +63,8 @@ Status AesGcmEncryptor::Finish(std::span<std::uint8_t, kGcmTagBytes> tag) {
 
 Status AesGcmDecrypt(std::span<const std::uint8_t, kAesKeyBytes> key,
                      std::span<const std::uint8_t, kGcmNonceBytes> nonce,
-                     std::span<const std::uint8_t, kGcmTagBytes> tag, std::span<std::uint8_t> data) {
+                     std::span<const std::uint8_t, kGcmTagBytes> tag, std::span<std::uint8_t> data,
+                     const Cancellation* cancellation) {
   std::array<std::uint8_t, kGcmTagBytes> expected{};
   std::copy(tag.begin(), tag.end(), expected.begin());
   ClearOpenSslError();
@@ -69,10 +72,11 @@ Status AesGcmDecrypt(std::span<const std::uint8_t, kAesKeyBytes> key,
   if (!context ||
       EVP_DecryptInit_ex2(context.get(), Algorithms::Get().aes_256_gcm, key.data(), nonce.data(), nullptr) != 1 ||
       EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_TAG, kGcmTagBytes, expected.data()) != 1 ||
-      !InPlace(data, [&context](std::uint8_t* at, int* written, int part) {
+      !InPlace(data, cancellation, [&context](std::uint8_t* at, int* written, int part) {
         return EVP_DecryptUpdate(context.get(), at, written, at, part);
       })) {
     Cleanse(data.data(), data.size());
+    if (IsCancelled(cancellation)) return Error{Code::kCancelled, "The work was cancelled."};
     return CryptoError("AES-256-GCM decryption");
   }
   std::uint8_t none[16];

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "core/cancellation.h"
 #include "core/crypto/openssl_types.h"
 #include "core/result.h"
 
@@ -34,9 +35,11 @@ class AesGcmEncryptor {
 };
 
 // AesGcmDecrypt replaces the ciphertext in `data` by its plaintext, if the tag is right; else wipes `data` and returns
-// kDecrypt: nothing that did not authenticate is ever seen. Any thread. The tag is compared in constant time.
+// kDecrypt: nothing that did not authenticate is ever seen. Once `cancellation` (which may be null) is cancelled, it
+// wipes `data` and returns kCancelled. Any thread. The tag is compared in constant time.
 Status AesGcmDecrypt(std::span<const std::uint8_t, kAesKeyBytes> key,
                      std::span<const std::uint8_t, kGcmNonceBytes> nonce,
-                     std::span<const std::uint8_t, kGcmTagBytes> tag, std::span<std::uint8_t> data);
+                     std::span<const std::uint8_t, kGcmTagBytes> tag, std::span<std::uint8_t> data,
+                     const Cancellation* cancellation = nullptr);
 
 }  // namespace nomyo

@@ -177,7 +177,7 @@ Result<RsaPublicKey> RsaPublicKey::Import(std::string_view pem, int least_bits, 
   return key;
 }
 
-Result<RsaPrivateKey> RsaPrivateKey::Generate(int bits) {
+Result<RsaPrivateKey> RsaPrivateKey::Generate(int bits, const Cancellation* cancellation) {
   if (bits != 2048 && bits != 3072 && bits != 4096) {
     return Error{Code::kInvalidArgument, "An RSA key has 2048, 3072 or 4096 bits."};
   }
@@ -185,7 +185,16 @@ Result<RsaPrivateKey> RsaPrivateKey::Generate(int bits) {
   const EvpPkeyCtx context(EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr));
   EVP_PKEY* key = nullptr;
   if (!context || EVP_PKEY_keygen_init(context.get()) != 1 ||
-      EVP_PKEY_CTX_set_rsa_keygen_bits(context.get(), bits) != 1 || EVP_PKEY_generate(context.get(), &key) != 1) {
+      EVP_PKEY_CTX_set_rsa_keygen_bits(context.get(), bits) != 1) {
+    return CryptoError("RSA key generation");
+  }
+  // OpenSSL calls this at each candidate for a prime, and gives up when it returns 0.
+  EVP_PKEY_CTX_set_app_data(context.get(), const_cast<Cancellation*>(cancellation));
+  EVP_PKEY_CTX_set_cb(context.get(), [](EVP_PKEY_CTX* asked) {
+    return IsCancelled(static_cast<const Cancellation*>(EVP_PKEY_CTX_get_app_data(asked))) ? 0 : 1;
+  });
+  if (EVP_PKEY_generate(context.get(), &key) != 1) {
+    if (IsCancelled(cancellation)) return OpenSslError({Code::kCancelled, "The work was cancelled."});
     return CryptoError("RSA key generation");
   }
   return Make(EvpPkey(key));

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/cancellation.h"
 #include "core/crypto/openssl_types.h"
 #include "core/memory/secure_buffer.h"
 #include "core/result.h"
@@ -55,8 +56,9 @@ class RsaPublicKey {
 class RsaPrivateKey {
  public:
   // Generate makes a key of 2048, 3072 or 4096 bits with exponent 65 537. Takes up to seconds: worker threads only.
-  // Errors: kInvalidArgument, kCrypto, kMemoryLock, kOutOfMemory.
-  static Result<RsaPrivateKey> Generate(int bits);
+  // Once `cancellation` (which may be null) is cancelled, it ends at the next candidate for a prime, with kCancelled.
+  // Other errors: kInvalidArgument, kCrypto, kMemoryLock, kOutOfMemory.
+  static Result<RsaPrivateKey> Generate(int bits, const Cancellation* cancellation = nullptr);
 
   // Import reads one PEM block: PKCS#8, encrypted PKCS#8 (with a `password`) or PKCS#1. The numbers are checked to
   // belong together (n = pq, the exponents, the CRT coefficient), so that a broken key cannot leak its factors.

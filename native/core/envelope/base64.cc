@@ -189,7 +189,11 @@ std::optional<std::size_t> Base64DecodedSize(std::string_view text) noexcept {
 }
 
 bool Base64Decode(std::string_view text, std::span<std::uint8_t> out) noexcept {
-  const std::size_t padding = PaddingOf(text);
+  // What the padding must be follows from the sizes. It is never read off the text again, which may say something else
+  // by now than it said to Base64DecodedSize: a byte more would be written than there is room for.
+  const std::size_t most = text.size() / 4 * 3;
+  if (text.size() % 4 != 0 || out.size() > most || most - out.size() > (text.empty() ? 0u : 2u)) return false;
+  const std::size_t padding = most - out.size();
   // The last group is scalar's: it alone may be padded.
   const std::size_t whole = text.empty() ? 0 : text.size() - 4;
   const auto* in = reinterpret_cast<const std::uint8_t*>(text.data());
@@ -205,6 +209,7 @@ bool Base64Decode(std::string_view text, std::span<std::uint8_t> out) noexcept {
     *to++ = static_cast<std::uint8_t>(c << 6 | e);
   }
   if (text.empty()) return true;
+  if ((padding == 2 && in[i + 2] != '=') || (padding >= 1 && in[i + 3] != '=')) return false;
   const std::uint8_t a = kValues[in[i]], b = kValues[in[i + 1]];
   const std::uint8_t c = padding == 2 ? 0 : kValues[in[i + 2]];
   const std::uint8_t e = padding >= 1 ? 0 : kValues[in[i + 3]];

@@ -22,9 +22,11 @@ void Base64Encode(std::span<const std::uint8_t> bytes, char* out) noexcept;
 // length is no multiple of 4.
 std::optional<std::size_t> Base64DecodedSize(std::string_view text) noexcept;
 
-// Base64Decode writes the bytes of `text` to `out`, which has exactly Base64DecodedSize(text) bytes and does not
-// overlap `text`. Returns false for any character outside the alphabet (white space too), wrong padding, or bits set
-// that belong to no byte; `out` then holds garbage, which the caller wipes or drops. Any thread.
+// Base64Decode writes the bytes of `text` to `out`, which does not overlap it. The padding follows from the two sizes:
+// returns false unless `out` has exactly Base64DecodedSize(text) bytes, and for any character outside the alphabet
+// (white space too), or bits set that belong to no byte; `out` then holds garbage, which the caller wipes or drops. If
+// another thread changes the text meanwhile, nothing outside `text` is read and nothing outside `out` is written. Any
+// thread.
 bool Base64Decode(std::string_view text, std::span<std::uint8_t> out) noexcept;
 
 // Base64Target names the instruction set in use, e.g. "AVX3", for the benchmark.

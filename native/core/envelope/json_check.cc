@@ -1,5 +1,6 @@
 #include "core/envelope/json_check.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -17,8 +18,12 @@ constexpr std::uint8_t Closing(bool object) {
 class Checker {
  public:
   // `long_strings` has room for text.size() / kLongString.
-  Checker(std::span<const std::uint8_t> text, JsonString* long_strings)
-      : at_(text.data()), end_(text.data() + text.size()), long_strings_(long_strings) {}
+  Checker(std::span<const std::uint8_t> text, JsonString* long_strings, const Cancellation* cancellation)
+      : at_(text.data()),
+        end_(text.data() + text.size()),
+        look_(at_),
+        long_strings_(long_strings),
+        cancellation_(cancellation) {}
 
   // The kinds of the open containers, a bit each, are kept in pool memory: they are the plaintext's shape.
   bool Run(std::uint8_t* is_object, std::size_t max_depth) {
@@ -27,6 +32,10 @@ class Checker {
     if (at_ == end_ || *at_ != '{') return false;
     for (;;) {
       // A value is due.
+      if (at_ >= look_) {
+        if (IsCancelled(cancellation_)) return false;
+        look_ = at_ + std::min(kCancellationBytes, static_cast<std::size_t>(end_ - at_));
+      }
       SkipSpace();
       if (at_ == end_) return false;
       ++values_;
@@ -143,7 +152,9 @@ class Checker {
 
   const std::uint8_t* at_;
   const std::uint8_t* end_;
+  const std::uint8_t* look_;  // from here on the next look at `cancellation_` is due
   JsonString* long_strings_;
+  const Cancellation* cancellation_;
   std::size_t long_count_ = 0;
   std::size_t values_ = 0;
   bool ascii_ = true;
@@ -151,15 +162,18 @@ class Checker {
 
 }  // namespace
 
-Result<JsonFacts> CheckJson(std::span<const std::uint8_t> text, std::size_t max_depth) {
+Result<JsonFacts> CheckJson(std::span<const std::uint8_t> text, std::size_t max_depth,
+                            const Cancellation* cancellation) {
   auto bits = SecureBuffer::Allocate(max_depth / 8 + 1);
   if (!bits) return bits.error();
   auto memory = SecureBuffer::Allocate(text.size() / kLongString * sizeof(JsonString));
   if (!memory) return memory.error();
   auto* const long_strings = reinterpret_cast<JsonString*>(memory->data());
-  Checker checker(text, long_strings);
+  Checker checker(text, long_strings, cancellation);
   // Outside of strings there is nothing but ASCII.
-  if (!checker.Run(bits->data(), max_depth) || !(checker.ascii() || IsUtf8(text))) {
+  const bool good = checker.Run(bits->data(), max_depth) && (checker.ascii() || IsUtf8(text));
+  if (IsCancelled(cancellation)) return Error{Code::kCancelled, "The work was cancelled."};
+  if (!good) {
     return Error{Code::kPlaintext,
                  "The package opens, but what is in it is not the JSON object that the protocol asks for."};
   }

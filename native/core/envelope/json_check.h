@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "core/cancellation.h"
 #include "core/envelope/json_cursor.h"
 #include "core/memory/secure_buffer.h"
 #include "core/result.h"
@@ -23,9 +24,10 @@ struct JsonFacts {
 };
 
 // CheckJson returns facts about `text` if it is well-formed UTF-8 and one JSON value (RFC 8259, ECMA-404) that is an
-// object, nested no deeper than `max_depth` (the object itself counts 1). Takes no stack for nesting. Any thread.
-// Errors: kPlaintext, with one message whatever is wrong, so that nothing of the text is told; kMemoryLock,
-// kOutOfMemory.
-Result<JsonFacts> CheckJson(std::span<const std::uint8_t> text, std::size_t max_depth);
+// object, nested no deeper than `max_depth` (the object itself counts 1). Takes no stack for nesting, and time in
+// proportion to the bytes. Any thread. Errors: kPlaintext, with one message whatever is wrong, so that nothing of the
+// text is told; kCancelled, once `cancellation` (which may be null) is; kMemoryLock, kOutOfMemory.
+Result<JsonFacts> CheckJson(std::span<const std::uint8_t> text, std::size_t max_depth,
+                            const Cancellation* cancellation = nullptr);
 
 }  // namespace nomyo

@@ -1,7 +1,6 @@
 #include "core/envelope/json_pointer.h"
 
 #include <algorithm>
-#include <cstring>
 #include <string_view>
 #include <utility>
 
@@ -42,34 +41,18 @@ std::optional<std::size_t> Index(std::string_view step) {
   return index;
 }
 
-Result<bool> KeyIs(const JsonString& key, std::string_view name) {
-  if (!key.escaped) return key.raw.size() == name.size() && std::memcmp(key.raw.data(), name.data(), name.size()) == 0;
-  // Escapes only make a text longer.
-  if (key.raw.size() < name.size()) return false;
-  auto plain = SecureBuffer::Allocate(key.raw.size());
-  if (!plain) return plain.error();
-  bool lone = false;
-  const std::size_t length = DecodeUtf8(key.raw, plain->data(), &lone);
-  return length == name.size() && std::memcmp(plain->data(), name.data(), length) == 0;
-}
-
 Result<Text> Member(Text object, std::string_view name, std::span<const JsonString> long_strings) {
   JsonCursor cursor(object, long_strings);
   cursor.Peek();
   cursor.Take();
   std::optional<Text> found;
-  while (cursor.Peek() != '}') {
-    if (cursor.Peek() == ',') {
-      cursor.Take();
-      cursor.Peek();
-    }
+  while (cursor.More('}')) {
+    cursor.Peek();
     const JsonString key = cursor.String();
     cursor.Peek();
     cursor.Take();
     const Text value = cursor.SkipValue();
-    auto same = KeyIs(key, name);
-    if (!same) return same.error();
-    if (*same) found = value;
+    if (IsText(key, name)) found = value;
   }
   if (!found) return NotFound();
   return *found;
@@ -79,8 +62,7 @@ Result<Text> Element(Text array, std::size_t index, std::span<const JsonString> 
   JsonCursor cursor(array, long_strings);
   cursor.Peek();
   cursor.Take();
-  for (std::size_t i = 0; cursor.Peek() != ']'; ++i) {
-    if (cursor.Peek() == ',') cursor.Take();
+  for (std::size_t i = 0; cursor.More(']'); ++i) {
     const Text value = cursor.SkipValue();
     if (i == index) return value;
   }
@@ -100,6 +82,7 @@ Result<Text> FindPointer(Text text, std::string_view pointer, std::span<const Js
     const auto step = Unescape(pointer.substr(0, length));
     if (!step) return Error{Code::kInvalidArgument, "In a JSON pointer '~' is followed by 0 or 1 (RFC 6901)."};
     pointer.remove_prefix(length);
+    if (found.empty()) return NotFound();
     if (found[0] == '{') {
       auto member = Member(found, *step, long_strings);
       if (!member) return member.error();

@@ -22,7 +22,12 @@ std::uint32_t Hex4(const std::uint8_t* at) {
 }
 
 // The code point (or lone surrogate half) of the escape at `at`, which it steps over. A pair is one code point.
+// What no escape is (text that changed after it was checked) becomes U+FFFD, and the end is never passed.
 std::uint32_t TakeEscape(const std::uint8_t*& at, const std::uint8_t* end) {
+  if (end - at < 2 || (at[1] == 'u' && end - at < 6)) {
+    at = end;
+    return 0xFFFD;
+  }
   const std::uint8_t letter = at[1];
   at += 2;
   switch (letter) {
@@ -43,10 +48,14 @@ std::uint32_t TakeEscape(const std::uint8_t*& at, const std::uint8_t* end) {
   return 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
 }
 
-std::uint32_t TakeUtf8(const std::uint8_t*& at) {
+std::uint32_t TakeUtf8(const std::uint8_t*& at, const std::uint8_t* end) {
   const std::uint32_t lead = *at++;
   if (lead < 0x80) return lead;
   const int more = lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
+  if (end - at < more) {
+    at = end;
+    return 0xFFFD;
+  }
   std::uint32_t point = lead & (0x3Fu >> more);
   for (int i = 0; i < more; ++i) point = point << 6 | (*at++ & 0x3Fu);
   return point;
@@ -57,7 +66,7 @@ std::uint32_t TakeUtf8(const std::uint8_t*& at) {
 std::size_t StringDecoder::Next(std::span<char16_t> out) noexcept {
   std::size_t written = 0;
   while (at_ != end_ && out.size() - written >= 2) {
-    const std::uint32_t point = *at_ == '\\' ? TakeEscape(at_, end_) : TakeUtf8(at_);
+    const std::uint32_t point = *at_ == '\\' ? TakeEscape(at_, end_) : TakeUtf8(at_, end_);
     if (point < 0x10000) {
       out[written++] = static_cast<char16_t>(point);
     } else {
@@ -102,6 +111,76 @@ std::size_t DecodeUtf8(std::span<const std::uint8_t> raw, std::uint8_t* out, boo
     to = PutUtf8(to, point);
   }
   return static_cast<std::size_t>(to - out);
+}
+
+namespace {
+
+// TextBytes gives what a string stands for as WTF-8, a byte at a time.
+class TextBytes {
+ public:
+  explicit TextBytes(const JsonString& string) : at_(string.raw.data()), end_(at_ + string.raw.size()) {}
+
+  // The next byte; -1 at the end.
+  int Next() {
+    if (given_ != ready_) return bytes_[given_++];
+    if (at_ == end_) return -1;
+    if (*at_ != '\\') return *at_++;
+    ready_ = static_cast<std::size_t>(PutUtf8(bytes_, TakeEscape(at_, end_)) - bytes_);
+    given_ = 1;
+    return bytes_[0];
+  }
+
+ private:
+  const std::uint8_t* at_;
+  const std::uint8_t* end_;
+  std::uint8_t bytes_[4] = {};
+  std::size_t given_ = 0;
+  std::size_t ready_ = 0;
+};
+
+}  // namespace
+
+int CompareText(const JsonString& a, const JsonString& b) noexcept {
+  TextBytes left(a);
+  TextBytes right(b);
+  for (;;) {
+    const int l = left.Next();
+    const int r = right.Next();
+    if (l != r) return l < r ? -1 : 1;
+    if (l < 0) return 0;
+  }
+}
+
+bool IsText(const JsonString& string, std::string_view plain) noexcept {
+  const auto& raw = string.raw;
+  if (!string.escaped) return raw.size() == plain.size() && std::memcmp(raw.data(), plain.data(), plain.size()) == 0;
+  // Escapes only make a text longer.
+  if (raw.size() < plain.size()) return false;
+  TextBytes bytes(string);
+  for (const char c : plain) {
+    if (bytes.Next() != static_cast<std::uint8_t>(c)) return false;
+  }
+  return bytes.Next() < 0;
+}
+
+bool FoldsTo(const JsonString& string, std::string_view plain) noexcept {
+  TextBytes bytes(string);
+  // The next byte that counts, folded; -1 at the end, -2 for what folds to no ASCII letter.
+  const auto next = [&bytes]() -> int {
+    for (;;) {
+      const int byte = bytes.Next();
+      if (byte == '_' || byte == '-') continue;
+      if (byte >= 'A' && byte <= 'Z') return byte + ('a' - 'A');
+      if (byte < 0x80) return byte;
+      if (byte == 0xC5) return bytes.Next() == 0xBF ? 's' : -2;
+      if (byte == 0xE2) return bytes.Next() == 0x84 && bytes.Next() == 0xAA ? 'k' : -2;
+      return -2;
+    }
+  };
+  for (const char c : plain) {
+    if (c != '_' && c != '-' && next() != static_cast<std::uint8_t>(c)) return false;
+  }
+  return next() == -1;
 }
 
 double ParseNumber(std::span<const std::uint8_t> digits) noexcept {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "core/envelope/json_cursor.h"
 
@@ -37,6 +38,16 @@ std::size_t MostUtf16Units(std::span<const std::uint8_t> raw) noexcept;
 // DecodeUtf8 writes the string as UTF-8 to `out`, which has raw.size() bytes (UTF-8 is never longer than its escaped
 // form), and returns the length. A lone surrogate becomes its three generalised bytes (WTF-8) and sets `*lone`.
 std::size_t DecodeUtf8(std::span<const std::uint8_t> raw, std::uint8_t* out, bool* lone) noexcept;
+
+// CompareText compares what two strings stand for, byte by byte as WTF-8, without memory for either: below zero, zero
+// or above it, as `a` comes before, with or after `b`. IsText returns whether a string stands for `plain`.
+int CompareText(const JsonString& a, const JsonString& b) noexcept;
+bool IsText(const JsonString& string, std::string_view plain) noexcept;
+
+// FoldsTo returns whether a parser that is not strict about names may take the string for `plain`, which is lower-case
+// ASCII: case is ignored with Unicode's simple folding (beyond ASCII, U+017F folds to s and U+212A to k; no other
+// character folds to an ASCII letter), and so are '_' and '-'. True for `plain` itself.
+bool FoldsTo(const JsonString& string, std::string_view plain) noexcept;
 
 // ParseNumber returns the double nearest to a JSON number, as JSON.parse does: -0 stays -0, too large is infinite.
 double ParseNumber(std::span<const std::uint8_t> digits) noexcept;

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "core/cancellation.h"
 #include "core/crypto/aes_gcm.h"
 #include "core/crypto/rsa_key.h"
 #include "core/envelope/json_check.h"
@@ -32,21 +33,23 @@ struct DecodedPackage {
 
 struct OpenedPackage {
   SecureBuffer plaintext;  // UTF-8 JSON of an object
-  SecureBuffer aes_key;    // kept for the forensic test only; empty otherwise
   std::optional<double> processed_at;
   JsonFacts facts;  // of the plaintext
 };
 
-// DecodePackage finds and decodes the fields of `package`. Any thread. If another thread changes the bytes meanwhile
-// the outcome is an error or something that does not authenticate, never a read outside them. Errors: kPackageFormat,
-// kPackageAlgorithm, kTooLarge, kMemoryLock, kOutOfMemory.
-Result<DecodedPackage> DecodePackage(std::span<const std::uint8_t> package, const OpenLimits& limits);
+// DecodePackage finds and decodes the fields of `package`, which must stay where it is meanwhile; the addon gives it a
+// copy of its own. Even if another thread changed the bytes, the outcome would be an error or something that does not
+// authenticate, never a read outside them or a write outside what was allocated: no length is read twice. Once
+// `cancellation` (which may be null) is cancelled, it returns kCancelled soon. Other errors: kPackageFormat,
+// kPackageAlgorithm, kTooLarge, kMemoryLock, kOutOfMemory. Any thread.
+Result<DecodedPackage> DecodePackage(std::span<const std::uint8_t> package, const OpenLimits& limits,
+                                     const Cancellation* cancellation = nullptr);
 
-// OpenPackage opens `package` with `key`. Worker threads only: it does a private-key operation.
-// Errors: kDecrypt, one message whatever the cause: a key that does not unwrap, or not to 32 bytes, is replaced by a
-// random one, so that it fails where a wrong tag fails; kPlaintext; kMemoryLock; kOutOfMemory. On an error nothing of
-// the plaintext is left.
+// OpenPackage opens `package` with `key`. Worker threads only: it does a private-key operation, the one step that runs
+// to its end after a cancellation. Errors: kDecrypt, one message whatever the cause: a key that does not unwrap, or not
+// to 32 bytes, is replaced by a random one, so that it fails where a wrong tag fails; kPlaintext; kCancelled;
+// kMemoryLock; kOutOfMemory. On an error nothing of the plaintext is left.
 Result<OpenedPackage> OpenPackage(const RsaPrivateKey& key, DecodedPackage package, const OpenLimits& limits,
-                                  bool keep_aes_key = false);
+                                  const Cancellation* cancellation = nullptr);
 
 }  // namespace nomyo

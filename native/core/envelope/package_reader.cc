@@ -1,6 +1,6 @@
 #include "core/envelope/package_reader.h"
 
-#include <set>
+#include <array>
 #include <utility>
 
 #include "core/envelope/json_check.h"
@@ -22,10 +22,14 @@ std::string_view View(std::span<const std::uint8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+// The longest name of a field that we know, each of its characters escaped.
+constexpr std::size_t kMostNameBytes = 6 * std::string_view("encrypted_payload").size();
+
 class Reader {
  public:
-  Reader(std::span<const std::uint8_t> package, std::span<const JsonString> long_strings)
-      : cursor_(package, long_strings) {}
+  Reader(std::span<const std::uint8_t> package, std::span<const JsonString> long_strings,
+         const Cancellation* cancellation)
+      : cursor_(package, long_strings, cancellation) {}
 
   Result<PackageFields> Run() {
     Status status = Object([this](std::string_view name) { return TopField(name); });
@@ -48,26 +52,29 @@ class Reader {
   }
 
  private:
-  // Walks an object's members; `field` reads the value of a name, or skips it.
+  // Walks an object's members; `field` reads the value of a name, or skips it. Only fields that we know are remembered:
+  // a sender can put millions of others in, which must cost no more than it takes to pass them.
   template <class Field>
   Status Object(Field field) {
-    std::set<std::string_view> names;
     cursor_.Peek();
     cursor_.Take();
-    while (cursor_.Peek() != '}') {
-      if (cursor_.Peek() == ',') {
-        cursor_.Take();
-        cursor_.Peek();
-      }
-      const std::string_view name = Text(cursor_.String());
-      if (!names.insert(name).second) return BadFormat("The package has a field twice.");
+    while (cursor_.More('}')) {
+      cursor_.Peek();
+      const JsonString name = cursor_.String();
       cursor_.Peek();
       cursor_.Take();
-      Status status = field(name);
+      Status status = field(Name(name));
       if (!status) return status;
     }
-    cursor_.Take();
     return Status::Ok();
+  }
+
+  // The name that is written so; or none, when it is too long to be one that we know. Valid until the next call.
+  std::string_view Name(const JsonString& string) {
+    if (!string.escaped) return View(string.raw);
+    if (string.raw.size() > name_.size()) return {};
+    bool lone = false;
+    return {reinterpret_cast<const char*>(name_.data()), DecodeUtf8(string.raw, name_.data(), &lone)};
   }
 
   Status TopField(std::string_view name) {
@@ -79,6 +86,7 @@ class Reader {
     if (name == "processed_at") return NumberField();
     if (name == "encrypted_payload") {
       if (cursor_.Peek() != '{') return BadFormat("The package's encrypted_payload is not an object.");
+      if (payload_) return Twice();
       payload_ = true;
       return Object([this](std::string_view inner) { return PayloadField(inner); });
     }
@@ -95,17 +103,21 @@ class Reader {
   }
 
   Status StringField(std::optional<std::string_view>& field) {
+    if (field) return Twice();
     if (cursor_.Peek() != '"') return BadFormat("A field of the package is not a string.");
     field = Text(cursor_.String());
     return Status::Ok();
   }
 
   Status NumberField() {
+    if (fields_.processed_at) return Twice();
     const std::uint8_t first = cursor_.Peek();
     if (first != '-' && (first < '0' || first > '9')) return BadFormat("The package's processed_at is not a number.");
     fields_.processed_at = ParseNumber(cursor_.Number());
     return Status::Ok();
   }
+
+  static Status Twice() { return BadFormat("The package has a field twice."); }
 
   std::string_view Text(const JsonString& string) {
     if (!string.escaped) return View(string.raw);
@@ -120,17 +132,21 @@ class Reader {
   std::optional<std::string_view> version_, algorithm_, ciphertext_, nonce_, tag_, key_, key_algorithm_,
       payload_algorithm_;
   bool payload_ = false;
+  std::array<std::uint8_t, kMostNameBytes> name_;
 };
 
 }  // namespace
 
-Result<PackageFields> ReadPackage(std::span<const std::uint8_t> package) {
-  auto facts = CheckJson(package, kMaxDepth);
+Result<PackageFields> ReadPackage(std::span<const std::uint8_t> package, const Cancellation* cancellation) {
+  auto facts = CheckJson(package, kMaxDepth, cancellation);
   if (!facts) {
     if (facts.error().code != Code::kPlaintext) return facts.error();
     return BadFormat("The answer is not an encrypted package: it is not a JSON object in UTF-8.");
   }
-  return Reader(package, facts->long_strings).Run();
+  auto fields = Reader(package, facts->long_strings, cancellation).Run();
+  // A cancelled walk ends early, and knows nothing of what it has not seen.
+  if (IsCancelled(cancellation)) return Error{Code::kCancelled, "The work was cancelled."};
+  return fields;
 }
 
 }  // namespace nomyo

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/cancellation.h"
 #include "core/result.h"
 
 namespace nomyo {
@@ -22,9 +23,12 @@ struct PackageFields {
   std::deque<std::string> unescaped;
 };
 
-// ReadPackage is strict: UTF-8 JSON of one object without duplicate names, with every required field there and a
-// string, version and algorithm known, key_algorithm and payload_algorithm the protocol's where they are present.
-// Fields that it does not know are ignored. Errors: kPackageFormat, kPackageAlgorithm. Any thread.
-Result<PackageFields> ReadPackage(std::span<const std::uint8_t> package);
+// ReadPackage is strict: UTF-8 JSON of one object, with every required field there, once, and a string, version and
+// algorithm known, key_algorithm and payload_algorithm the protocol's where they are present. No field that it knows
+// may be there twice, however its name is escaped. Fields that it does not know are ignored, also when several have the
+// same name: nothing is made of them, so there is nothing to be misled about, and no memory is spent on them. The time
+// it takes is in proportion to the bytes. Errors: kPackageFormat, kPackageAlgorithm, kCancelled, kMemoryLock,
+// kOutOfMemory. Any thread.
+Result<PackageFields> ReadPackage(std::span<const std::uint8_t> package, const Cancellation* cancellation = nullptr);
 
 }  // namespace nomyo

@@ -86,8 +86,9 @@ inline std::size_t EscapeLength(const std::uint8_t* in, std::size_t size) {
 }
 
 // Decodes the escape or two-byte character at the start of `in` to one below U+0100; returns its length in the input,
-// or 0 when it is not below.
-inline std::size_t TakeLatin1(const std::uint8_t* in, std::uint8_t* out) {
+// or 0 when it is not below, or cut off by the end.
+inline std::size_t TakeLatin1(const std::uint8_t* in, std::size_t size, std::uint8_t* out) {
+  if (size < 2) return 0;
   if (in[0] != '\\') {
     if (in[0] > 0xC3) return 0;
     *out = static_cast<std::uint8_t>(in[0] << 6 | (in[1] & 0x3F));
@@ -97,7 +98,7 @@ inline std::size_t TakeLatin1(const std::uint8_t* in, std::uint8_t* out) {
     *out = kEscapedCharacters[in[1]];
     return 2;
   }
-  if (in[2] != '0' || in[3] != '0') return 0;
+  if (size < 6 || in[2] != '0' || in[3] != '0') return 0;
   *out = static_cast<std::uint8_t>(HexValue(in[4]) << 4 | HexValue(in[5]));
   return 6;
 }
@@ -332,7 +333,7 @@ TextProgress Unescape(const std::uint8_t* in, std::size_t size, std::uint8_t* ou
     while (bits != 0) {
       const std::size_t at = LowestBit(bits);
       to += at - copied;
-      const std::size_t length = TakeLatin1(in + i + at, to);
+      const std::size_t length = TakeLatin1(in + i + at, size - i - at, to);
       if (length == 0) return {i + at, static_cast<std::size_t>(to - out)};
       ++to;
       copied = at + length;
@@ -350,7 +351,7 @@ TextProgress Unescape(const std::uint8_t* in, std::size_t size, std::uint8_t* ou
       *to++ = in[i++];
       continue;
     }
-    const std::size_t length = TakeLatin1(in + i, to);
+    const std::size_t length = TakeLatin1(in + i, size - i, to);
     if (length == 0) break;
     i += length;
     ++to;

@@ -1,13 +1,12 @@
 /** The router as a process of the built command. */
-import { privateDecrypt, constants, randomUUID } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startCommand, runCommand, type CommandProcess } from "../../support/command-line.js";
 import { startModel } from "../../support/model-server.js";
 import { chat, fetchRaw, postPackage, type Target } from "../../support/node-client.js";
-import { nodeKeyPair, nodeSeal, type NodePackage } from "../../support/node-package.js";
+import { nodeKeyPair, nodeSeal } from "../../support/node-package.js";
 import { routerKeyFile } from "../../support/router-key.js";
 
 const client = nodeKeyPair(2048);
@@ -147,32 +146,6 @@ test("API keys from the environment, models for a tier, secure inference off", a
   await withRouter(["--no-secure-inference"], async (target) => {
     expect((await postPackage(target, client, Buffer.from("{}"))).status).toBe(404);
   });
-});
-
-test("forensic test mode prints each request's AES key, and says so loudly", async () => {
-  const env = { NOMYO_NATIVE_FORENSIC_TEST: "1" };
-  await withRouter(
-    [],
-    async (target, router) => {
-      const body = nodeSeal(target.publicKey.pem, JSON.stringify(request));
-      const wrapped = (JSON.parse(body.toString()) as NodePackage).encrypted_aes_key;
-      const aesKey = privateDecrypt(
-        { key: readFileSync(keyFile.path), padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" },
-        Buffer.from(wrapped, "base64"),
-      );
-      const payloadId = randomUUID();
-      expect((await postPackage(target, client, body, { "x-payload-id": payloadId })).status).toBe(200);
-      router.child.kill("SIGTERM");
-      await router.ended;
-      expect(JSON.parse(router.output.stdout.trim().split("\n")[1]!)).toEqual({
-        event: "forensic-aes-key",
-        payload_id: payloadId,
-        aes_key_hex: aesKey.toString("hex"),
-      });
-      expect(router.output.stderr).toMatch(/WARNING: FORENSIC TEST MODE/);
-    },
-    env,
-  );
 });
 
 describe("it does not start", () => {

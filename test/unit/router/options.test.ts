@@ -39,10 +39,6 @@ describe("listening", () => {
     expect(resolveOptions({ host: "0.0.0.0", apiKeys, tls }).host).toBe("0.0.0.0");
     expect(resolveOptions({ host: "0.0.0.0", allowOpen: true, allowHttp: true }).host).toBe("0.0.0.0");
   });
-
-  test("the forensic mode needs its environment variable", () => {
-    expect(refusedOption({ onForensicAesKey: () => undefined })).toBe("onForensicAesKey");
-  });
 });
 
 describe("the upstream", () => {

@@ -1,0 +1,111 @@
+#include "addon/json_members.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "addon/error.h"
+#include "addon/function.h"
+#include "addon/handle.h"
+#include "addon/job.h"
+#include "addon/secure_buffer_handle.h"
+#include "core/envelope/json_members.h"
+
+namespace nomyo::addon {
+namespace {
+
+class ScanJob final : public PromiseJob {
+ public:
+  ScanJob(std::shared_ptr<SecureBuffer> text, std::size_t length, MemberScan scan)
+      : text_(std::move(text)), length_(length), scan_(std::move(scan)) {}
+
+  Status Work() override {
+    auto scanned = ScanMembers(text_->bytes().first(length_), scan_, cancellation());
+    if (!scanned) return scanned.error();
+    scanned_ = std::move(*scanned);
+    return Status::Ok();
+  }
+
+  Napi::Value Resolve(Napi::Env env) override {
+    const auto number = [env](std::size_t value) { return Napi::Number::New(env, static_cast<double>(value)); };
+    Napi::Array found = Napi::Array::New(env, scanned_.found.size());
+    for (std::uint32_t i = 0; i < scanned_.found.size(); ++i) {
+      const auto& value = scanned_.found[i];
+      if (!value) {
+        found.Set(i, env.Null());
+        continue;
+      }
+      Napi::Object place = Napi::Object::New(env);
+      place.Set("begin", number(value->begin));
+      place.Set("end", number(value->end));
+      found.Set(i, place);
+    }
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("found", found);
+    result.Set("left", number(scanned_.left));
+    result.Set("close", number(scanned_.close));
+    return result;
+  }
+
+ private:
+  // Not a copy: an answer may have 47 MiB, and is edited in place. No view is out when the job starts, and should
+  // JavaScript take one meanwhile, ScanMembers bears a writer.
+  std::shared_ptr<SecureBuffer> text_;
+  std::size_t length_;
+  MemberScan scan_;
+  ScannedMembers scanned_;
+};
+
+std::optional<std::vector<std::string>> ReadNames(const Napi::Value& value) {
+  if (!value.IsArray()) return std::nullopt;
+  const auto array = value.As<Napi::Array>();
+  const std::uint32_t count = array.Length();
+  std::vector<std::string> names;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const Napi::Value name = array.Get(i);
+    if (!name.IsString()) return std::nullopt;
+    names.push_back(name.As<Napi::String>().Utf8Value());
+  }
+  return names;
+}
+
+Napi::Value ScanObject(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const auto throw_type = [env](const char* message) {
+    Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
+    return env.Undefined();
+  };
+  if (!info[2].IsObject()) return throw_type("expected what to scan for");
+  const auto given = info[2].As<Napi::Object>();
+  auto find = ReadNames(given.Get("find"));
+  auto blank = ReadNames(given.Get("blank"));
+  const Napi::Value folded = given.Get("refuseFolded");
+  const Napi::Value depth = given.Get("maxDepth");
+  if (!find || !blank || !folded.IsBoolean() || !depth.IsNumber()) return throw_type("expected what to scan for");
+  const double most_depth = depth.As<Napi::Number>().DoubleValue();
+  if (!(most_depth >= 1 && most_depth <= 1e6)) return throw_type("expected a depth limit");
+  const auto policy = GetLockPolicy(env, info[3]);
+  if (!policy) return env.Undefined();
+  auto text = GetBuffer(env, info[0]);
+  if (!text) return env.Undefined();
+  if (GetHandle<BufferObject>(env, info[0])->views != 0) {
+    return Throw(env, {Code::kInvalidArgument, "The secure buffer cannot be scanned while a view of it is in use."});
+  }
+  const double length = info[1].IsNumber() ? info[1].As<Napi::Number>().DoubleValue() : -1;
+  if (!(length >= 0 && length <= static_cast<double>(text->size())))
+    return throw_type("expected a length in the buffer");
+  MemberScan scan{std::move(*find), std::move(*blank), folded.As<Napi::Boolean>().Value(),
+                  static_cast<std::size_t>(most_depth)};
+  return Start(env, std::make_unique<ScanJob>(std::move(text), static_cast<std::size_t>(length), std::move(scan)),
+               *policy, info[4]);
+}
+
+}  // namespace
+
+void InitJsonMembers(Napi::Env env, Napi::Object exports) {
+  Export<ScanObject>(env, exports, "scanObject");
+}
+
+}  // namespace nomyo::addon
