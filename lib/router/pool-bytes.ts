@@ -18,11 +18,16 @@ export class PoolBytes {
     return this.#length;
   }
 
-  /** Copies `bytes` in and wipes them where they were. */
-  appendAndWipe(bytes: Uint8Array): void {
+  /** Copies `bytes` in. Where they were is the caller's to wipe. */
+  append(bytes: Uint8Array): void {
     this.#reserve(this.#length + bytes.length);
     withView(this.#buffer, (view) => view.set(bytes, this.#length));
     this.#length += bytes.length;
+  }
+
+  /** Copies `bytes` in and wipes them where they were. */
+  appendAndWipe(bytes: Uint8Array): void {
+    this.append(bytes);
     bytes.fill(0);
   }
 

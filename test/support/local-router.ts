@@ -6,6 +6,7 @@ const command = join(__dirname, "../../dist/cli/main.js");
 
 export interface LocalRouter {
   readonly url: string;
+  readonly pid: number;
   readonly keySha256: string;
   /** In forensic mode: the AES key of a request, in hex, when the router has opened it. */
   aesKey(payloadId: string): Promise<string>;
@@ -13,12 +14,27 @@ export interface LocalRouter {
 }
 
 export async function startLocalRouter(
-  options: { readonly upstream?: string; readonly forensic?: boolean; readonly args?: readonly string[] } = {},
+  options: {
+    readonly upstream?: string;
+    readonly forensic?: boolean;
+    readonly args?: readonly string[];
+    /** What is put before `node` on the command line. */
+    readonly circumstances?: readonly string[];
+    readonly env?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<LocalRouter> {
   const upstream = options.upstream === undefined ? [] : ["--upstream", options.upstream];
-  const child = spawn(process.execPath, [command, "router", "--json", ...upstream, ...(options.args ?? [])], {
+  const [program, ...args] = [...(options.circumstances ?? []), process.execPath, command, "router", "--json"] as [
+    string,
+    ...string[],
+  ];
+  const child = spawn(program, [...args, ...upstream, ...(options.args ?? [])], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { PATH: process.env["PATH"], ...(options.forensic ? { NOMYO_NATIVE_FORENSIC_TEST: "1" } : {}) },
+    env: {
+      PATH: process.env["PATH"],
+      ...options.env,
+      ...(options.forensic ? { NOMYO_NATIVE_FORENSIC_TEST: "1" } : {}),
+    },
   });
   const events: Record<string, unknown>[] = [];
   const watchers = new Set<() => void>();
@@ -55,6 +71,7 @@ export async function startLocalRouter(
   const listening = await event(({ event: name }) => name === "listening");
   return {
     url: listening["url"] as string,
+    pid: listening["pid"] as number,
     keySha256: listening["key_sha256"] as string,
     async aesKey(payloadId) {
       const found = await event((each) => each["event"] === "forensic-aes-key" && each["payload_id"] === payloadId);
