@@ -264,11 +264,16 @@ export interface NativeAddon {
   exportPrivateKey(key: PrivateKeyHandle, password: BufferHandle | null, policy: LockPolicy): Promise<BufferHandle>;
   privateKeyPublic(key: PrivateKeyHandle): PublicKeyHandle;
   privateKeyDispose(key: PrivateKeyHandle): void;
-  /** SPKI PEM of an RSA key of at least `minBits`. `KEY_FORMAT`, `KEY_WEAK`. */
-  importPublicKey(pem: string, minBits: number): PublicKeyHandle;
+  /**
+   * SPKI PEM of an RSA key of `minBits` to `maxBits` (8192, which is also the most there can be), with a public exponent of 32 bits at most:
+   * whose key it is decides how costly sealing to it is. `KEY_FORMAT`, `KEY_WEAK`.
+   */
+  importPublicKey(pem: string, minBits: number, maxBits?: number): PublicKeyHandle;
   publicKeyInfo(key: PublicKeyHandle): PublicKeyInfo;
   /** Wipes the AES key that may lie ready, wrapped for this key. The handle works on. */
   publicKeyDropAhead(key: PublicKeyHandle): void;
+  /** Frees the key now instead of when the handle is collected; using the handle afterwards throws `DISPOSED`. */
+  publicKeyDispose(key: PublicKeyHandle): void;
 
   // -- packages (native/addon/envelope.cc)
   /**

@@ -1,3 +1,4 @@
+import { GrowingBytes } from "../growing-bytes.js";
 import type { TransportResponse } from "./transport.js";
 
 /** The body, or what of it came before the limit was passed. */
@@ -8,22 +9,15 @@ export interface LimitedBody {
 }
 
 /**
- * Reads a body up to `limit` bytes, and not one chunk further: the limit holds while reading, whatever Content-Length claims.
+ * Reads a body up to `limit` bytes, and not one chunk further: the limit holds while reading, whatever Content-Length claims, and however
+ * small the chunks are.
  */
 export async function readBody(response: TransportResponse, limit: number): Promise<LimitedBody> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
+  const body = new GrowingBytes(limit);
   for await (const chunk of response.body) {
-    chunks.push(chunk);
-    length += chunk.byteLength;
-    if (length > limit) break;
+    const room = limit - body.length;
+    body.append(chunk.byteLength > room ? chunk.subarray(0, room) : chunk);
+    if (chunk.byteLength > room) return { bytes: body.bytes, truncated: true };
   }
-  const bytes = new Uint8Array(Math.min(length, limit));
-  let at = 0;
-  for (const chunk of chunks) {
-    const part = chunk.subarray(0, bytes.byteLength - at);
-    bytes.set(part, at);
-    at += part.byteLength;
-  }
-  return { bytes, truncated: length > limit };
+  return { bytes: body.bytes, truncated: false };
 }

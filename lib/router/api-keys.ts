@@ -34,6 +34,10 @@ export class ApiKeys {
     return this.#hashes.length === 0;
   }
 
+  get count(): number {
+    return this.#hashes.length;
+  }
+
   /**
    * The number of the key in an `Authorization` header; `null` when the header has none that is known. All keys are compared, whatever
    * the first ones gave, so that the time taken does not tell which one was near.

@@ -2,14 +2,14 @@
 import type { IncomingMessage } from "node:http";
 import { native, type BufferHandle, type LockPolicy, type TpmAttestationBlock } from "../native.js";
 import { notAvailable, type Attestor } from "./attestor.js";
-import { readBody, type BodyBudget } from "./body.js";
+import { readBody, type BodyLimits } from "./body.js";
 import { JsonObjectError, scanObject } from "./json-members.js";
 import { addMetadata, memoryProtection } from "./metadata.js";
 import type { Model } from "./model.js";
 import { checkPayloadBinding } from "./payload-binding.js";
 import { withView } from "./pool-bytes.js";
 import { Disconnected, Refusal, unavailable } from "./refusal.js";
-import { readRequestHeaders } from "./request-headers.js";
+import { readRequestHeaders, type SecureRequestHeaders } from "./request-headers.js";
 import type { ServerKey } from "./server-key.js";
 import { checkModelAllowed, type Tier, type TierModels } from "./tiers.js";
 
@@ -22,11 +22,10 @@ export interface CompletionSettings {
   readonly attestor: Attestor | undefined;
   readonly tierModels: TierModels;
   readonly policy: LockPolicy;
-  readonly maxBodyBytes: number;
+  readonly body: BodyLimits;
   readonly maxPlaintextBytes: number;
   readonly maxAnswerBytes: number;
   readonly maxDepth: number;
-  readonly bodyBudget: BodyBudget;
   /** Set in forensic test mode only. */
   readonly onForensicAesKey: ((payloadId: string, aesKeyHex: string) => void) | undefined;
 }
@@ -37,27 +36,51 @@ export interface Completion {
   readonly tier: Tier;
 }
 
+/** What the HTTP side does for a completion, at its time. */
+export interface CompletionHooks {
+  /** The headers are accepted and the body is wanted. */
+  readonly sendContinue: () => void;
+  /** The body is there: throws a `Refusal` when there is no slot for what is to be done now. */
+  readonly run: () => void;
+}
+
 /**
- * Reads, opens, answers and seals. `sendContinue` is called when the headers are accepted and the body is wanted. Rejects with a `Refusal`
- * or, when the client went away, with `Disconnected`; anything else is a defect, or `signal`'s doing.
+ * Reads, opens, answers and seals. Rejects with a `Refusal` or, when the client went away, with `Disconnected`; anything else is a defect,
+ * or `signal`'s doing.
  */
 export async function complete(
   request: IncomingMessage,
   settings: CompletionSettings,
   signal: AbortSignal,
-  sendContinue: () => void,
+  hooks: CompletionHooks,
 ): Promise<Completion> {
-  const { payloadId, clientKey, clientPem, tier } = readRequestHeaders(request.headers);
+  const headers = readRequestHeaders(request.headers);
+  try {
+    return await completeFor(headers, request, settings, signal, hooks);
+  } finally {
+    // Not left to the collector: that would let strangers decide how many of their keys the pool holds.
+    native.publicKeyDispose(headers.clientKey);
+  }
+}
+
+async function completeFor(
+  { payloadId, clientKey, clientPem, tier }: SecureRequestHeaders,
+  request: IncomingMessage,
+  settings: CompletionSettings,
+  signal: AbortSignal,
+  { sendContinue, run }: CompletionHooks,
+): Promise<Completion> {
   const binding = checkPayloadBinding(payloadId, settings.key.public.pem, clientPem);
   if (tier === "maximum" && settings.attestor === undefined) throw noTpm();
 
   sendContinue();
-  const body = await readBody(request, settings.maxBodyBytes, settings.bodyBudget);
+  const body = await readBody(request, settings.body);
   let plaintext: BufferHandle;
   try {
-    plaintext = await openRequest(body, payloadId, settings, signal);
+    run();
+    plaintext = await openRequest(body.bytes, payloadId, settings, signal);
   } finally {
-    settings.bodyBudget.release(body.length);
+    settings.body.budget.release(body.held);
   }
   try {
     const model = withView(plaintext, (view) => modelName(view, settings.maxDepth));
@@ -93,7 +116,7 @@ export async function complete(
         policy: settings.policy,
       };
       const sealed = answer.use((bytes) => native.sealBytes(clientKey, bytes, options));
-      return { sealed, bodyBytes: body.length, tier };
+      return { sealed, bodyBytes: body.bytes.length, tier };
     } finally {
       answer.dispose();
     }

@@ -32,6 +32,8 @@ const maxAnswerBytes = 47 * 1024 * 1024;
 const leastMemory = 1024 * 1024;
 /** All bodies that are being received or opened, together. */
 const bodyBudgetBytes = 512 * 1024 * 1024;
+/** Milliseconds that a body may pause. */
+const bodyIdleMs = 30_000;
 
 /**
  * Starts a router. Rejects with a `ConfigurationError` that names the option, the addon's error when the TPM or locked memory is not there (a
@@ -79,11 +81,14 @@ function makeServer(settings: RouterSettings, key: ServerKey): RouterServer {
       attestor,
       tierModels: settings.tierModels,
       policy,
-      maxBodyBytes: settings.maxBodyBytes,
+      body: {
+        maxBytes: settings.maxBodyBytes,
+        budget: new BodyBudget(Math.max(bodyBudgetBytes, settings.maxBodyBytes)),
+        idleMs: bodyIdleMs,
+      },
       maxPlaintextBytes: settings.maxPlaintextBytes,
       maxAnswerBytes,
       maxDepth,
-      bodyBudget: new BodyBudget(Math.max(bodyBudgetBytes, settings.maxBodyBytes)),
       onForensicAesKey: settings.onForensicAesKey,
     },
     () => ({

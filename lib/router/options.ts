@@ -8,6 +8,7 @@ import type { MemoryMechanism, SecureMemory } from "../memory/secure-memory.js";
 import type { LockPolicy, QuoteOptions } from "../native.js";
 import { ApiKeys } from "./api-keys.js";
 import { Attestor } from "./attestor.js";
+import { errorKind } from "./error-kind.js";
 import type { RateLimit } from "./rate-limit.js";
 import { tiers, type TierModels } from "./tiers.js";
 import { completionsUrl } from "./upstream.js";
@@ -69,8 +70,10 @@ export interface RouterOptions {
   readonly maxBodyBytes?: number;
   /** Bytes of a request's plaintext; 10 MiB. */
   readonly maxPlaintextBytes?: number;
-  /** Requests under way at one time; 256. More are answered 503. */
+  /** Requests whose bodies are there, at one time; 256. More are answered 503. Four times as many may be sending theirs. */
   readonly maxRequests?: number;
+  /** Of these, for one API key; half of `maxRequests` where there are several keys, else all. More are answered 429. */
+  readonly maxRequestsPerKey?: number;
   /** What to do when memory cannot be locked, `required` by default; as an object it can demand a way of locking too. */
   readonly secureMemory?: SecureMemory;
   /** False: the router is up, but answers 404, "secure inference not enabled". */
@@ -119,6 +122,7 @@ export interface RouterSettings {
   readonly maxBodyBytes: number;
   readonly maxPlaintextBytes: number;
   readonly maxRequests: number;
+  readonly maxRequestsPerKey: number;
   readonly policy: LockPolicy;
   readonly mechanism: MemoryMechanism | undefined;
   readonly secureInference: boolean;
@@ -154,7 +158,9 @@ export function resolveOptions(options: RouterOptions): RouterSettings {
   if (options.onForensicAesKey !== undefined && process.env["NOMYO_NATIVE_FORENSIC_TEST"] !== "1") {
     throw new ConfigurationError("onForensicAesKey", "The forensic test mode needs NOMYO_NATIVE_FORENSIC_TEST=1.");
   }
-  const log = options.log ?? (() => undefined);
+  const log = guarded(options.log ?? (() => undefined), () => undefined);
+  const maxRequests = integer("maxRequests", options.maxRequests, 256, 1, 1_000_000);
+  const share = apiKeys.count > 1 ? Math.ceil(maxRequests / 2) : maxRequests;
   return {
     host,
     port: integer("port", options.port, 0, 0, 65_535),
@@ -168,14 +174,31 @@ export function resolveOptions(options: RouterOptions): RouterSettings {
     rateLimit: options.rateLimit === undefined ? undefined : checkRateLimit(options.rateLimit),
     maxBodyBytes: integer("maxBodyBytes", options.maxBodyBytes, 64 * 1024 * 1024, 1024, 1024 * 1024 * 1024),
     maxPlaintextBytes: integer("maxPlaintextBytes", options.maxPlaintextBytes, 10 * 1024 * 1024, 2, 1024 * 1024 * 1024),
-    maxRequests: integer("maxRequests", options.maxRequests, 256, 1, 1_000_000),
+    maxRequests,
+    maxRequestsPerKey: integer("maxRequestsPerKey", options.maxRequestsPerKey, share, 1, maxRequests),
     ...resolveSecureMemory(options.secureMemory),
     secureInference: options.secureInference ?? true,
     echoDelayMs: integer("echoDelayMs", options.echoDelayMs, 0, 0, 3_600_000),
     stopTimeoutMs: integer("stopTimeoutMs", options.stopTimeoutMs, 30_000, 0, 3_600_000),
     log,
-    accessLog: options.accessLog,
+    accessLog:
+      options.accessLog && guarded(options.accessLog, (error) => log(`the access log failed (${errorKind(error)})`)),
     onForensicAesKey: options.onForensicAesKey,
+  };
+}
+
+/**
+ * The caller's function, of which no failure goes anywhere but to `failed`: what is told to a log must not decide whether a request is
+ * answered, or the process lives.
+ */
+function guarded<T>(tell: (what: T) => unknown, failed: (error: unknown) => void): (what: T) => void {
+  return (what) => {
+    try {
+      // It may be asynchronous, whatever its type says.
+      Promise.resolve(tell(what)).catch(failed);
+    } catch (error) {
+      failed(error);
+    }
   };
 }
 

@@ -6,6 +6,7 @@ import { isTier, tiers, type Tier } from "./tiers.js";
 
 export interface SecureRequestHeaders {
   readonly payloadId: string;
+  /** The caller's to dispose of. */
   readonly clientKey: PublicKeyHandle;
   /** PEM SubjectPublicKeyInfo, as the addon writes it, whatever form the header had. */
   readonly clientPem: string;
@@ -15,10 +16,12 @@ export interface SecureRequestHeaders {
 
 /** A UUID with a commitment has 80 characters; ids of other clients may be longer, but have no reason to be longer than this. */
 const payloadIdForm = /^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$/;
-/** An RSA-16384 key's PEM is under 3 KiB. */
-const maxPemLength = 4096;
+/** An RSA-4096 key's PEM has 800 characters; other line lengths and line ends make it longer. */
+const maxPemLength = 2048;
 /** PROTOCOL: a client key under 2048 bits is refused. */
 const minClientKeyBits = 2048;
+/** PROTOCOL: a client's key has 4096 bits. Sealing to it is work on the JavaScript thread, for everyone, and grows with its square. */
+const maxClientKeyBits = 4096;
 
 /** Throws a 400 for anything that is missing or wrong. */
 export function readRequestHeaders(headers: IncomingHttpHeaders): SecureRequestHeaders {
@@ -52,13 +55,14 @@ function readClientKey(header: string | undefined): PublicKeyHandle {
   }
   if (pem.length > maxPemLength) throw new Refusal(400, "X-Public-Key is too long for an RSA public key.");
   try {
-    return native.importPublicKey(pem, minClientKeyBits);
+    return native.importPublicKey(pem, minClientKeyBits, maxClientKeyBits);
   } catch (error) {
-    const weak = (error as { code?: unknown }).code === "KEY_WEAK";
+    const unfit = (error as { code?: unknown }).code === "KEY_WEAK";
     throw new Refusal(
       400,
-      weak
-        ? `X-Public-Key is too weak: an RSA key of ${minClientKeyBits} bits or more is needed.`
+      unfit
+        ? `X-Public-Key is too weak or too costly: an RSA key of ${minClientKeyBits} to ${maxClientKeyBits} bits with a public exponent of ` +
+            "32 bits at most is needed."
         : "X-Public-Key is not the PEM SubjectPublicKeyInfo of an RSA key, percent-encoded.",
     );
   }

@@ -2,7 +2,9 @@
 import http from "node:http";
 import https from "node:https";
 import type { Duplex } from "node:stream";
+import { Admission, type Ticket } from "./admission.js";
 import { complete, type CompletionSettings } from "./completion.js";
+import { errorKind } from "./error-kind.js";
 import type { AccessEntry, RouterSettings } from "./options.js";
 import { RateLimiter } from "./rate-limit.js";
 import { Disconnected, Refusal, unavailable } from "./refusal.js";
@@ -28,13 +30,16 @@ export class RouterServer {
   readonly #limiter: RateLimiter | undefined;
   readonly #server: http.Server;
   readonly #running = new Set<AbortController>();
-  #completions = 0;
+  readonly #admission: Admission;
+  /** The requests of a connection whose answers have not left yet. */
+  readonly #unanswered = new WeakMap<Duplex, Set<Exchange>>();
   #stopping = false;
 
   constructor(settings: RouterSettings, completion: CompletionSettings, health: () => Record<string, unknown>) {
     this.#settings = settings;
     this.#completion = completion;
     this.#health = health;
+    this.#admission = new Admission(settings);
     this.#limiter = settings.rateLimit === undefined ? undefined : new RateLimiter(settings.rateLimit);
     const options = {
       maxHeaderSize: maxHeaderBytes,
@@ -55,7 +60,7 @@ export class RouterServer {
     this.#server.on("checkContinue", (request, response) => {
       void this.#serve(request, response, () => response.writeContinue());
     });
-    this.#server.on("clientError", refuseBrokenRequest);
+    this.#server.on("clientError", (error, socket) => refuseBrokenRequest(error, socket, this.#unanswered.get(socket)));
   }
 
   /** Resolves to the port when the socket listens; rejects with Node's error. */
@@ -73,7 +78,7 @@ export class RouterServer {
   }
 
   get completionsUnderWay(): number {
-    return this.#completions;
+    return this.#admission.underWay;
   }
 
   /** Takes no new requests, lets those under way finish for `stopTimeoutMs`, then cuts them. */
@@ -97,6 +102,7 @@ export class RouterServer {
     request.on("error", () => undefined);
     response.on("error", () => undefined);
     this.#running.add(controller);
+    this.#note(request, response);
     const route = routeOf(request);
     const entry = { route, status: 0, bytesIn: 0, bytesOut: 0, milliseconds: 0 };
     try {
@@ -105,11 +111,24 @@ export class RouterServer {
       entry.status = answer.status;
       entry.bytesOut = Buffer.byteLength(answer.body);
       await this.#send(request, response, answer);
+    } catch (error) {
+      // Nobody waits for this promise: what came out of it would end the process.
+      this.#settings.log(`an answer could not be sent (${errorKind(error)})`);
+      response.destroy();
     } finally {
       this.#running.delete(controller);
       entry.milliseconds = Math.round(performance.now() - start);
       this.#settings.accessLog?.(entry);
     }
+  }
+
+  #note(request: http.IncomingMessage, response: http.ServerResponse): void {
+    const { socket } = request;
+    const exchanges = this.#unanswered.get(socket) ?? new Set();
+    this.#unanswered.set(socket, exchanges);
+    const exchange = { request, response };
+    exchanges.add(exchange);
+    response.once("close", () => exchanges.delete(exchange));
   }
 
   async #answer(
@@ -130,27 +149,27 @@ export class RouterServer {
       if (route === "public_key") {
         return { status: 200, type: "text/plain; charset=utf-8", body: this.#completion.key.public.pem };
       }
-      this.#admit(request);
-      this.#completions += 1;
+      const ticket = this.#admit(request);
       try {
-        const { sealed, bodyBytes } = await complete(request, this.#completion, signal, sendContinue);
+        const hooks = { sendContinue, run: () => ticket.run() };
+        const { sealed, bodyBytes } = await complete(request, this.#completion, signal, hooks);
         entry.bytesIn = bodyBytes;
         return { status: 200, type: "application/octet-stream", body: sealed };
       } finally {
-        this.#completions -= 1;
+        ticket.leave();
       }
     } catch (error) {
       if (error instanceof Refusal) return json(error.status, { detail: error.message }, error.headers);
       if (!(error instanceof Disconnected) && !signal.aborted) {
         // The message of an unforeseen error might quote what it was working on: only its kind is told.
-        this.#settings.log(`internal error (${error instanceof Error ? error.name : typeof error})`);
+        this.#settings.log(`internal error (${errorKind(error)})`);
       }
       return json(500, { detail: "The server failed." });
     }
   }
 
   /** Method, key, rate and load: all that can be decided without looking at the request itself. */
-  #admit(request: http.IncomingMessage): void {
+  #admit(request: http.IncomingMessage): Ticket {
     if (request.method !== "POST") throw new Refusal(405, "Use POST.", { allow: "POST" });
     let key = 0;
     if (!this.#settings.apiKeys.open) {
@@ -161,7 +180,7 @@ export class RouterServer {
       key = identified;
     }
     this.#limiter?.take(key);
-    if (this.#completions >= this.#settings.maxRequests) throw unavailable("The server is busy.", 1);
+    return this.#admission.admit(key);
   }
 
   async #send(request: http.IncomingMessage, response: http.ServerResponse, answer: Answer): Promise<void> {
@@ -223,10 +242,32 @@ function json(status: number, value: unknown, headers: Readonly<Record<string, s
   return { status, type: "application/json", body: JSON.stringify(value), headers };
 }
 
-/** What is not HTTP, or too much of it, gets an answer of the protocol's shape where one can still be written. */
-function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Duplex): void {
+interface Exchange {
+  readonly request: http.IncomingMessage;
+  readonly response: http.ServerResponse;
+}
+
+/**
+ * What is not HTTP, or too much of it, gets an answer of the protocol's shape where one can still be written.
+ *
+ * It can where the connection owes no other answer. A request that is whole, before the broken one, is answered as if nothing had come
+ * behind it, and then the connection ends: an answer written at once would be taken for that request's.
+ */
+function refuseBrokenRequest(
+  error: NodeJS.ErrnoException,
+  socket: Duplex,
+  unanswered: ReadonlySet<Exchange> | undefined,
+): void {
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
+    return;
+  }
+  const owed = [...(unanswered ?? [])].filter(({ request, response }) => request.complete || response.headersSent);
+  if (owed.length > 0) {
+    const endAfterLast = (): void => {
+      if (owed.every(({ response }) => response.writableFinished || response.destroyed)) endSoon(socket);
+    };
+    for (const { response } of owed) response.once("close", endAfterLast);
     return;
   }
   const detail =
@@ -236,7 +277,15 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Duplex): void
         ? "The request did not arrive in time."
         : "This is not an HTTP request.";
   const body = JSON.stringify({ detail });
-  socket.end(
+  endSoon(
+    socket,
     `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
+}
+
+/** Ends the connection, at the latest some seconds later, whatever the other side does: nothing else looks after a broken one. */
+function endSoon(socket: Duplex, last = ""): void {
+  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once("close", () => clearTimeout(timer));
+  socket.end(last);
 }

@@ -63,13 +63,13 @@ async function overSocket(
   view: Uint8Array,
 ): Promise<void> {
   const { url, timeoutMs, connectTimeoutMs } = settings;
-  let failure: unknown;
+  let failure: Error | undefined;
   let settled = false;
   let socket: net.Socket | undefined;
   const settle = (error?: unknown) => {
     if (settled) return;
     settled = true;
-    failure = error;
+    failure = error as Error | undefined;
     socket?.destroy();
   };
   const take = (count: number, buffer: Uint8Array): boolean => {

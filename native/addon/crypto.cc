@@ -18,8 +18,9 @@ Napi::Value NewPublicKey(Napi::Env env, Result<RsaPublicKey> key) {
   if (!key) return Throw(env, key.error());
   auto wrapper = KeyWrapper::For(*key);
   if (!wrapper) return Throw(env, wrapper.error());
-  return NewHandle(env, std::make_shared<PublicKeyObject>(PublicKeyObject{std::move(*key), std::move(*wrapper)}),
-                   kKeyBytes);
+  auto object = std::make_shared<PublicKeyObject>();
+  object->parts.emplace(PublicKeyObject::Parts{std::move(*key), std::move(*wrapper)});
+  return NewHandle(env, std::move(object), kKeyBytes);
 }
 
 // The optional password argument: null or a SecureBuffer, of which the job gets a copy. False with an exception pending.
@@ -146,34 +147,49 @@ Napi::Value PrivateKeyDispose(const Napi::CallbackInfo& info) {
 
 Napi::Value ImportPublicKey(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  if (!info[0].IsString() || !info[1].IsNumber()) {
-    Napi::TypeError::New(env, "expected a PEM string and the least number of bits").ThrowAsJavaScriptException();
+  if (!info[0].IsString() || !info[1].IsNumber() || !(info[2].IsUndefined() || info[2].IsNumber())) {
+    Napi::TypeError::New(env, "expected a PEM string and the least and the most bits").ThrowAsJavaScriptException();
     return env.Undefined();
   }
+  const int most_bits = info[2].IsNumber() ? info[2].As<Napi::Number>().Int32Value() : kRsaMostPublicBits;
   LockPolicyScope scope(LockPolicy::kPublic);
-  return NewPublicKey(
-      env, RsaPublicKey::Import(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Number>().Int32Value()));
+  return NewPublicKey(env, RsaPublicKey::Import(info[0].As<Napi::String>().Utf8Value(),
+                                                info[1].As<Napi::Number>().Int32Value(), most_bits));
 }
 
 // For a client that closes: the handle itself goes when the collector comes, and works on until then.
 Napi::Value PublicKeyDropAhead(const Napi::CallbackInfo& info) {
   auto object = GetHandle<PublicKeyObject>(info.Env(), info[0]);
-  if (object) object->wrapper.DropAhead();
+  if (object && object->parts) object->parts->wrapper.DropAhead();
   return info.Env().Undefined();
 }
 
 Napi::Value PublicKeyInfo(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  auto object = GetHandle<PublicKeyObject>(env, info[0]);
+  auto object = GetPublicKey(env, info[0]);
   if (!object) return env.Undefined();
+  const RsaPublicKey& key = object->parts->key;
   Napi::Object facts = Napi::Object::New(env);
-  facts.Set("bits", object->key.bits());
-  facts.Set("spkiSha256", object->key.spki_sha256());
-  facts.Set("pem", object->key.pem());
+  facts.Set("bits", key.bits());
+  facts.Set("spkiSha256", key.spki_sha256());
+  facts.Set("pem", key.pem());
   return facts;
 }
 
+Napi::Value PublicKeyDispose(const Napi::CallbackInfo& info) {
+  auto object = GetHandle<PublicKeyObject>(info.Env(), info[0]);
+  if (object) object->parts.reset();
+  return info.Env().Undefined();
+}
+
 }  // namespace
+
+std::shared_ptr<PublicKeyObject> GetPublicKey(Napi::Env env, napi_value value) {
+  auto object = GetHandle<PublicKeyObject>(env, value);
+  if (!object || object->parts) return object;
+  Throw(env, {Code::kDisposed, "The public key was disposed of."});
+  return nullptr;
+}
 
 std::shared_ptr<const RsaPrivateKey> GetPrivateKey(Napi::Env env, napi_value value) {
   auto object = GetHandle<PrivateKeyObject>(env, value);
@@ -191,6 +207,7 @@ void InitCrypto(Napi::Env env, Napi::Object exports) {
   Export<Prepared<ImportPublicKey>>(env, exports, "importPublicKey");
   Export<PublicKeyInfo>(env, exports, "publicKeyInfo");
   Export<PublicKeyDropAhead>(env, exports, "publicKeyDropAhead");
+  Export<PublicKeyDispose>(env, exports, "publicKeyDispose");
 }
 
 }  // namespace nomyo::addon

@@ -295,7 +295,7 @@ std::optional<GivenSealOptions> ReadSealOptions(Napi::Env env, const Napi::Value
 
 [[gnu::noinline]] Napi::Value SealOnThisStack(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  auto recipient = GetHandle<PublicKeyObject>(env, info[0]);
+  auto recipient = GetPublicKey(env, info[0]);
   if (!recipient) return env.Undefined();
   if (!info[2].IsString() || !info[3].IsArray()) return ThrowType(env, "expected a marker and slots");
   const auto options = ReadSealOptions(env, info[4]);
@@ -304,7 +304,7 @@ std::optional<GivenSealOptions> ReadSealOptions(Napi::Env env, const Napi::Value
   if (marker.empty()) return ThrowType(env, "expected a marker");
 
   LockPolicyScope scope(options->policy);
-  auto sealer = Sealer::Start(recipient->wrapper, options->seal);
+  auto sealer = Sealer::Start(recipient->parts->wrapper, options->seal);
   if (!sealer) return Throw(env, sealer.error());
   SkeletonWriter writer(env, (*sealer)->writer(), std::move(marker), info[3].As<Napi::Array>());
   const Status status = writer.Write(info[1]);
@@ -318,7 +318,7 @@ std::optional<GivenSealOptions> ReadSealOptions(Napi::Env env, const Napi::Value
 // Only the ciphertext leaves the pool here, and the stack holds no more than the cipher's own state.
 [[gnu::noinline]] Napi::Value SealBytesOnThisStack(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  auto recipient = GetHandle<PublicKeyObject>(env, info[0]);
+  auto recipient = GetPublicKey(env, info[0]);
   if (!recipient) return env.Undefined();
   if (!info[1].IsTypedArray() || info[1].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
     return ThrowType(env, "expected a Uint8Array");
@@ -329,7 +329,7 @@ std::optional<GivenSealOptions> ReadSealOptions(Napi::Env env, const Napi::Value
   options->seal.expected = std::min(json.ByteLength(), options->seal.limit);
 
   LockPolicyScope scope(options->policy);
-  auto sealer = Sealer::Start(recipient->wrapper, options->seal);
+  auto sealer = Sealer::Start(recipient->parts->wrapper, options->seal);
   if (!sealer) return Throw(env, sealer.error());
   if (const Status status = (*sealer)->writer().RawUtf8({json.Data(), json.ByteLength()}); !status) {
     return Throw(env, status.error());

@@ -24,10 +24,8 @@ export async function startLocalRouter(
   } = {},
 ): Promise<LocalRouter> {
   const upstream = options.upstream === undefined ? [] : ["--upstream", options.upstream];
-  const [program, ...args] = [...(options.circumstances ?? []), process.execPath, command, "router", "--json"] as [
-    string,
-    ...string[],
-  ];
+  const line = [...(options.circumstances ?? []), process.execPath, command, "router", "--json"];
+  const [program, args] = [line[0]!, line.slice(1)];
   const child = spawn(program, [...args, ...upstream, ...(options.args ?? [])], {
     stdio: ["ignore", "pipe", "pipe"],
     env: {

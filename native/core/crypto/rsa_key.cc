@@ -150,13 +150,31 @@ Result<RsaPublicKey> RsaPublicKey::FromDer(std::span<const std::uint8_t> spki, i
                       Hex(*digest));
 }
 
-Result<RsaPublicKey> RsaPublicKey::Import(std::string_view pem, int least_bits) {
+Result<RsaPublicKey> RsaPublicKey::Import(std::string_view pem, int least_bits, int most_bits) {
+  // Twice what the longest key that is accepted needs.
+  constexpr std::size_t kMostPemBytes = 4096;
+  if (pem.size() > kMostPemBytes) {
+    return Error{Code::kKeyFormat, "The public key is too long for a PEM SubjectPublicKeyInfo of RSA."};
+  }
   auto block = ReadPem({reinterpret_cast<const std::uint8_t*>(pem.data()), pem.size()});
   if (!block) return block.error();
   if (block->label != "PUBLIC KEY") {
     return Refuse(Code::kKeyFormat, "The public key is not a PEM SubjectPublicKeyInfo ('BEGIN PUBLIC KEY').");
   }
-  return FromDer(block->der.bytes(), least_bits);
+  auto key = FromDer(block->der.bytes(), least_bits);
+  if (!key) return key;
+  most_bits = std::min(most_bits, kRsaMostPublicBits);
+  if (key->bits() > most_bits) {
+    return Error{Code::kKeyWeak, "The RSA key has " + std::to_string(key->bits()) + " bits; at most " +
+                                     std::to_string(most_bits) + " are accepted, because of the work they cost."};
+  }
+  const BigNum e = Parameter(key->get(), OSSL_PKEY_PARAM_RSA_E);
+  if (!e) return CryptoError("reading the RSA key");
+  if (BN_num_bits(e.get()) > kRsaMostPublicExponentBits) {
+    return Error{Code::kKeyWeak,
+                 "The RSA key's public exponent has more than 32 bits, which costs too much work; 65537 is usual."};
+  }
+  return key;
 }
 
 Result<RsaPrivateKey> RsaPrivateKey::Generate(int bits) {
