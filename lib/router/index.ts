@@ -54,6 +54,11 @@ export async function startRouter(options: RouterOptions = {}): Promise<Router> 
     key = await (settings.keyFile === undefined
       ? generateServerKey(policy)
       : loadServerKey(settings.keyFile, settings.keyPassword, policy));
+    if (settings.upstream?.url.protocol === "https:") {
+      settings.log(
+        "the upstream speaks TLS: Node decrypts its answers in memory that is neither locked nor wiped (docs/router.md, The upstream)",
+      );
+    }
     const server = makeServer(settings, key);
     const port = await server.listen();
     let closing: Promise<void> | undefined;

@@ -3,12 +3,17 @@
 #include <cstdint>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <gtest/gtest.h>
+#include <openssl/core_names.h>
+#include <openssl/param_build.h>
+#include <openssl/x509.h>
 
 #include "core/crypto/pem.h"
 #include "core/crypto/rsa_key.h"
@@ -167,6 +172,46 @@ TEST(RsaPublicKey, IsReadStrictly) {
                  "mQIBAw==\n"
                  "-----END PUBLIC KEY-----\n"),
             "KEY_WEAK");
+}
+
+TEST(RsaPublicKey, OfAStrangerCostsNoMoreThanItMay) {
+  const std::string good = ReadKey("client_public.pem");
+  const auto code = [](std::string_view pem, int most_bits) {
+    auto imported = RsaPublicKey::Import(pem, 2048, most_bits);
+    return imported ? std::string_view("accepted") : CodeName(imported.error().code);
+  };
+  EXPECT_EQ(code(good, 4096), "accepted");
+  EXPECT_EQ(code(good, 4095), "KEY_WEAK");
+  EXPECT_EQ(code(good, 0), "KEY_WEAK");
+  EXPECT_EQ(code(good + std::string(4096, '\n'), 4096), "KEY_FORMAT");
+  const auto pem_of = [](int bits, std::uint64_t exponent) {
+    const std::vector<unsigned char> modulus(static_cast<std::size_t>(bits) / 8, 0xff);
+    const BigNum n(BN_bin2bn(modulus.data(), static_cast<int>(modulus.size()), nullptr));
+    const BigNum e(BN_new());
+    BN_set_word(e.get(), exponent);
+    const std::unique_ptr<OSSL_PARAM_BLD, decltype(&OSSL_PARAM_BLD_free)> numbers(OSSL_PARAM_BLD_new(),
+                                                                                  OSSL_PARAM_BLD_free);
+    OSSL_PARAM_BLD_push_BN(numbers.get(), OSSL_PKEY_PARAM_RSA_N, n.get());
+    OSSL_PARAM_BLD_push_BN(numbers.get(), OSSL_PKEY_PARAM_RSA_E, e.get());
+    const std::unique_ptr<OSSL_PARAM, decltype(&OSSL_PARAM_free)> parameters(OSSL_PARAM_BLD_to_param(numbers.get()),
+                                                                             OSSL_PARAM_free);
+    const EvpPkeyCtx context(EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr));
+    EVP_PKEY* key = nullptr;
+    EVP_PKEY_fromdata_init(context.get());
+    EXPECT_EQ(EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, parameters.get()), 1);
+    const EvpPkey owned(key);
+    unsigned char* der = nullptr;
+    const int length = i2d_PUBKEY(key, &der);
+    auto pem = WritePem("PUBLIC KEY", {der, static_cast<std::size_t>(length)});
+    OPENSSL_free(der);
+    return std::string(Text(*pem));
+  };
+  EXPECT_EQ(code(pem_of(8192, 65537), kRsaMostPublicBits), "accepted");
+  EXPECT_EQ(code(pem_of(8192, 0xffffffff), kRsaMostPublicBits), "accepted");
+  EXPECT_EQ(code(pem_of(8192, 0x100000001), kRsaMostPublicBits), "KEY_WEAK");
+  EXPECT_EQ(code(pem_of(8200, 65537), kRsaMostPublicBits), "KEY_WEAK");
+  // No caller can raise what holds for everyone.
+  EXPECT_EQ(code(pem_of(16384, 65537), 16384), "KEY_WEAK");
 }
 
 TEST(RsaOaep, WrapsAndUnwraps) {

@@ -166,7 +166,7 @@ describe("with a deadline that is far away", () => {
     const evil = "QUOKKA\x1b[2J\x9b31m\u202e";
     pair.onConnection = say(
       Buffer.from(
-        `HTTP/1.1 500 ${evil}\r\n${"X-Evil: "}${evil}\r\nRetry-After: ${evil}\r\nContent-Length: 20\r\n\r\n${evil}`,
+        `HTTP/1.1 500 ${evil}\r\nX-Evil: ${evil}\r\nRetry-After: ${evil}\r\nContent-Length: 20\r\n\r\n${evil}`,
       ),
     );
     const answer = await pair.post();
