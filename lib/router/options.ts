@@ -73,10 +73,10 @@ export interface RouterOptions {
   readonly maxPlaintextBytes?: number;
   /** Requests whose bodies are there, at one time; 256. More are answered 503. Four times as many may be sending theirs. */
   readonly maxRequests?: number;
-  /** What to do when memory cannot be locked, `required` by default; as an object it can demand a way of locking too. */
-  readonly secureMemory?: SecureMemory;
   /** Of these, for one API key; half of `maxRequests` where there are several keys, else all. More are answered 429. */
   readonly maxRequestsPerKey?: number;
+  /** What to do when memory cannot be locked, `required` by default; as an object it can demand a way of locking too. */
+  readonly secureMemory?: SecureMemory;
   /** False: the router is up, but answers 404, "secure inference not enabled". */
   readonly secureInference?: boolean;
   /** Milliseconds that the echo model takes; 0. */
