@@ -3,6 +3,7 @@
  * password or an API key: not in its message, its `cause`, or any field.
  */
 import type { AttestationReport } from "./attestation/report.js";
+import type { ResponseHeaders } from "./client/response-headers.js";
 
 /** Whether the server may have processed, and billed, the request that failed. */
 export type Sent = "no" | "maybe" | "yes";
@@ -63,7 +64,7 @@ export class MemoryProtectionError extends SecurityError {
 export interface APIErrorInit {
   readonly statusCode?: number | undefined;
   readonly errorDetails?: unknown;
-  readonly headers?: Headers | undefined;
+  readonly headers?: ResponseHeaders | undefined;
   readonly payloadId?: string | undefined;
   readonly sent?: Sent | undefined;
   readonly code?: string | undefined;
@@ -76,7 +77,7 @@ export class APIError extends NomyoError {
   readonly statusCode: number | undefined;
   /** The parsed error body, untrusted text of the server; undefined when there was none. */
   readonly errorDetails: unknown;
-  readonly headers: Headers | undefined;
+  readonly headers: ResponseHeaders | undefined;
 
   constructor(message: string, init: APIErrorInit = {}) {
     super(message, init.code ?? "API_ERROR", init.cause === undefined ? undefined : { cause: init.cause });

@@ -11,6 +11,7 @@ export type { RateLimitOptions } from "./client/rate-limit.js";
 export type { LogFields, Logger } from "./client/logger.js";
 export type { DispatcherLike, FetchInit, FetchLike } from "./client/fetch-transport.js";
 export { APIPromise } from "./client/api-promise.js";
+export type { ResponseHeaders } from "./client/response-headers.js";
 export type { ResponseInfo, WithResponse } from "./client/api-promise.js";
 export type { Phase, PhaseTrace, RequestTrace, RetryTrace, ServerKeyTrace } from "./client/diagnostics.js";
 

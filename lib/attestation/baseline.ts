@@ -1,5 +1,6 @@
 /** Baselines: from the PCRs of a verified quote to a profile of a policy, for a person to look at before it is trusted. */
 import { AttestationError, ConfigurationError } from "../errors.js";
+import { ownMembers } from "../own-members.js";
 import { isAllOnes, isAllZero, type PcrValues } from "./pcr-values.js";
 import {
   checkPolicy,
@@ -44,7 +45,8 @@ export async function baselineFrom(
   attestation: unknown,
   options: BaselineOptions & Partial<VerifyOptions> = {},
 ): Promise<Baseline> {
-  const { name, note, ...given } = options;
+  const { name, note, ...rest } = ownMembers(options);
+  const given = ownMembers(rest);
   const fresh = given.payloadId !== undefined || given.qualifyingData !== undefined;
   const nonce = fresh ? {} : { qualifyingData: ownNonce(attestation) };
   const banks = { policy: { version: 1, mode: "require", banks: ["sha1", "sha256", "sha384", "sha512"] } } as const;

@@ -30,7 +30,7 @@ export interface Enforcement {
 
 /** Checks an option. Throws a `ConfigurationError`; `option` names it there. */
 export function enforcementOf(option: AttestationOption, name = "attestation"): Enforcement {
-  const withEngine = typeof option === "object" && (option as unknown) !== null && "policy" in option;
+  const withEngine = isWithEngine(option);
   if (withEngine) {
     const unknown = Object.keys(option).find((key) => key !== "policy" && key !== "engine");
     if (unknown !== undefined) {
@@ -38,7 +38,7 @@ export function enforcementOf(option: AttestationOption, name = "attestation"): 
     }
   }
   const policy = checkPolicy(withEngine ? option.policy : option, name);
-  const tcti = withEngine ? engineTcti(option.engine) : null;
+  const tcti = withEngine && Object.hasOwn(option, "engine") ? engineTcti(option.engine) : null;
   if (policy.engine === "esapi" && tcti === null && policy.mode !== "off") {
     throw new ConfigurationError(
       name,
@@ -53,6 +53,11 @@ export function enforcementOf(option: AttestationOption, name = "attestation"): 
     policy,
     tcti,
   };
+}
+
+/** By its own members: a polluted `Object.prototype` must not be able to name a policy. */
+function isWithEngine(option: AttestationOption): option is Extract<AttestationOption, { policy: unknown }> {
+  return typeof option === "object" && (option as unknown) !== null && Object.hasOwn(option, "policy");
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The attestation policy: its type, its strict check, its identity. The verifier in native/ checks again what it reads of it. */
 import { nodeCrypto } from "../builtins.js";
 import { ConfigurationError } from "../errors.js";
+import { ownMembers } from "../own-members.js";
 import { JsonFault, parseStrictJson } from "./strict-json.js";
 
 export type AttestationMode = "off" | "report" | "require";
@@ -61,7 +62,7 @@ const MAX_AGE_MS = 30 * 86_400_000;
 /** Bytes of a digest in each bank. */
 export const bankBytes: Readonly<Record<PcrBank, number>> = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 };
 
-/** A policy that has passed the check: a copy of what was given, with hex in lower case and `mode` filled in, frozen. */
+/** A policy that has passed the check: a frozen copy of what was given, with hex in lower case and `mode` filled in, that inherits nothing. */
 export type CheckedPolicy = AttestationPolicy & { readonly mode: AttestationMode };
 
 /**
@@ -69,7 +70,9 @@ export type CheckedPolicy = AttestationPolicy & { readonly mode: AttestationMode
  * The strings `"off"`, `"report"` and `"require"` stand for a policy with only that mode. Throws a `ConfigurationError`.
  */
 export function checkPolicy(given: unknown, option = "attestation"): CheckedPolicy {
-  if (given === "off" || given === "report" || given === "require") return Object.freeze({ version: 1, mode: given });
+  if (given === "off" || given === "report" || given === "require") {
+    return Object.freeze(ownMembers<CheckedPolicy>({ version: 1, mode: given }));
+  }
   const policy = new Reader(option).policy(given);
   if (Buffer.byteLength(JSON.stringify(policy)) > MAX_BYTES) throw tooLarge(option);
   return policy;
@@ -146,7 +149,7 @@ class Reader {
     });
     if (read["version"] === undefined) this.#refuse("version", "must be there; it is 1");
     // In this order, since people read it.
-    const policy = { version: 1, mode: "require", ...read } as unknown as CheckedPolicy;
+    const policy = ownMembers({ version: 1, mode: "require", ...read }) as unknown as CheckedPolicy;
     this.#refuseContradictions(policy);
     return deepFreeze(policy);
   }
@@ -187,7 +190,7 @@ class Reader {
   }
 
   #expectations(given: unknown, bank: PcrBank, at: string): Record<string, PcrExpectation> {
-    const result: Record<string, PcrExpectation> = {};
+    const result: Record<string, PcrExpectation> = ownMembers({});
     for (const [index, expectation] of this.#entries(given, at)) {
       const place = `${at}.${index}`;
       if (!/^(?:0|[1-9]\d?)$/.test(index)) this.#refuse(place, "is not an index: a plain number from 0 to 22");
@@ -241,7 +244,7 @@ class Reader {
     at: string,
     read: (value: unknown, bank: PcrBank, at: string) => T,
   ): Partial<Record<PcrBank, T>> {
-    const result: Partial<Record<PcrBank, T>> = {};
+    const result: Partial<Record<PcrBank, T>> = ownMembers({});
     for (const [bank, value] of this.#entries(given, at)) {
       const name = this.#oneOf(Object.keys(bankBytes) as PcrBank[], bank, at);
       result[name] = read(value, name, `${at}.${bank}`);
@@ -255,7 +258,7 @@ class Reader {
     at: string,
     readers: Readonly<Record<string, (value: unknown, at: string) => unknown>>,
   ): Record<string, unknown> {
-    const result: Record<string, unknown> = {};
+    const result: Record<string, unknown> = ownMembers({});
     for (const [key, value] of this.#entries(given, at)) {
       const read = Object.hasOwn(readers, key) ? readers[key] : undefined;
       if (read === undefined) this.#refuse(at, `has the unknown key ${JSON.stringify(key.slice(0, 80))}`);

@@ -1,6 +1,7 @@
 /** Verifying the TPM quote of an answer, and looking at one. The checks themselves are in native/core/attestation. */
 import { ConfigurationError, NomyoError } from "../errors.js";
 import { native } from "../native.js";
+import { ownMembers } from "../own-members.js";
 import { checkPolicy, policyId, type AttestationMode, type AttestationPolicy, type CheckedPolicy } from "./policy.js";
 import { qualifyingDataOf } from "./qualifying-data.js";
 import type { AttestationReport, AttestationFault } from "./report.js";
@@ -41,11 +42,12 @@ export async function verifyTpmAttestation(attestation: unknown, options: Verify
   if (typeof options !== "object" || (options as unknown) === null) {
     throw new ConfigurationError("options", "verifyTpmAttestation needs options with payloadId or qualifyingData.");
   }
+  const own = ownMembers(options);
   return await verify(
     attestation,
-    expectedData(options),
-    checkPolicy(options.policy ?? "require", "policy"),
-    engineTcti(options.engine),
+    expectedData(own),
+    checkPolicy(own.policy ?? "require", "policy"),
+    engineTcti(own.engine),
   );
 }
 
@@ -138,7 +140,8 @@ function expectedData({ payloadId, qualifyingData }: VerifyOptions): Uint8Array 
 /** The TCTI string of an engine, null for offline. Throws a `ConfigurationError`. */
 export function engineTcti(engine: unknown): string | null {
   if (engine === undefined || engine === "offline") return null;
-  const tcti = typeof engine === "object" && engine !== null ? (engine as { tcti?: unknown }).tcti : undefined;
+  const tcti =
+    typeof engine === "object" && engine !== null ? ownMembers(engine as { tcti?: unknown }).tcti : undefined;
   if (typeof tcti !== "string" || tcti === "" || Object.keys(engine as object).length !== 1) {
     throw new ConfigurationError(
       "engine",

@@ -1,16 +1,27 @@
 import { SecurityError } from "../errors.js";
 import type { AttestationReport } from "../attestation/report.js";
 import type { AnswerMetadata } from "../openai/chat-types.js";
+import type { SecurityTier } from "./options.js";
 
 /** The one form of package there is (PROTOCOL section 2). */
 const ENCRYPTION_ALGORITHM = "hybrid-aes256-rsa4096";
 
+/** From the least to the most. */
+const tiers: readonly unknown[] = ["standard", "high", "maximum"] satisfies SecurityTier[];
+
 /**
  * What the server put into `_metadata`, as an object.
  *
- * Throws a `SecurityError` when the server itself says that the answer is for another request, or when `_metadata` is no object.
+ * Throws a `SecurityError` when the server itself says that the answer is for another request, or was made at a lower tier than the one
+ * that was asked for; and when `_metadata` is no object.
+ *
+ * @param askedTier - undefined when the request named none: then whatever the server says is right.
  */
-export function checkServerMetadata(value: unknown, payloadId: string): Readonly<Record<string, unknown>> {
+export function checkServerMetadata(
+  value: unknown,
+  payloadId: string,
+  askedTier?: SecurityTier,
+): Readonly<Record<string, unknown>> {
   if (value === undefined || value === null) return {};
   if (typeof value !== "object" || Array.isArray(value)) {
     throw new SecurityError("The answer's `_metadata` is not an object. Nothing of it was used.", "METADATA");
@@ -23,7 +34,19 @@ export function checkServerMetadata(value: unknown, payloadId: string): Readonly
       "PAYLOAD_ID",
     );
   }
+  if (askedTier !== undefined) checkTier(fields["security_tier"], askedTier);
   return fields;
+}
+
+/** A tier that is not stated is not known to be lower. One that is none of the three cannot be compared, and is refused. */
+function checkTier(stated: unknown, asked: SecurityTier): void {
+  if (stated === undefined || stated === null) return;
+  if (tiers.includes(stated) && tiers.indexOf(stated) >= tiers.indexOf(asked)) return;
+  throw new SecurityError(
+    `The request asked for the security tier "${asked}", and the server says that its answer was made at ` +
+      `${tiers.includes(stated) ? `"${stated as string}"` : "a tier that is not known"}. Nothing of it was used.`,
+    "SECURITY_TIER",
+  );
 }
 
 /** `_metadata` as the caller gets it: what only this client can know, over what the server said. */

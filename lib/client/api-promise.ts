@@ -1,7 +1,9 @@
+import type { ResponseHeaders } from "./response-headers.js";
+
 /** What is known of the HTTP exchange beside the answer. */
 export interface ResponseInfo {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: ResponseHeaders;
   /** The id of the attempt that was answered. */
   readonly payloadId: string;
   /** How many attempts there were, the successful one included. */

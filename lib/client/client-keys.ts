@@ -6,6 +6,7 @@ import { hasKey, loadKeyPair, publicPem, savePrivateKey } from "./key-store.js";
 import type { StoredKey } from "./key-store.js";
 import type { Logger } from "./logger.js";
 import { fromNative } from "./native-error.js";
+import { ownError } from "./own-error.js";
 
 const KEY_BITS = 4096;
 /** The next key is begun this much before it is needed, or in the last tenth of a shorter interval. Generation takes seconds at most. */
@@ -112,7 +113,13 @@ export class ClientKeys {
    */
   async lease(race: (promise: Promise<void>) => Promise<void>): Promise<KeyLease> {
     this.#swapIfDue();
-    if (this.#current === undefined) await awake(race(this.#begin()));
+    if (this.#current === undefined) {
+      try {
+        await awake(race(this.#begin()));
+      } catch (error) {
+        throw ownError(error);
+      }
+    }
     if (this.#current === undefined) throw closed();
     return this.#current.lease();
   }
@@ -206,9 +213,10 @@ export class ClientKeys {
       this.#schedule();
       return;
     }
-    let made: StoredKey;
+    let next: SharedKey;
     try {
-      made = await this.#successor();
+      // Inside: what is thrown in a timer's callback would end the process.
+      next = this.#share(await this.#successor());
     } catch (error) {
       if (this.#closed) return;
       const { code } = error as { code?: string };
@@ -217,11 +225,11 @@ export class ClientKeys {
       return;
     }
     if (this.#closed) {
-      native.privateKeyDispose(made.key);
+      next.retire();
       return;
     }
     this.#next?.retire();
-    this.#next = this.#share(made);
+    this.#next = next;
     // A little late rather than early: a timer may fire a fraction of a millisecond before its time.
     this.#after(due - performance.now() + 2, () => this.#swapIfDue());
   }

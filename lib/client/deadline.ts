@@ -45,6 +45,13 @@ export class Deadline {
     this.#timer = setTimeout(() => this.#controller.abort(this.timeoutError()), this.#timeoutMs);
   }
 
+  /** Gives what comes after the last byte a time of its own. It ends with `error`: the server is not to blame, nor asked again. */
+  restartClock(ms: number, error: () => Error): void {
+    this.stopClock();
+    this.#end = performance.now() + ms;
+    this.#timer = setTimeout(() => this.#controller.abort(error()), ms);
+  }
+
   /** Milliseconds left, 0 or more; `Infinity` before the clock was started. */
   remaining(): number {
     return Math.max(0, this.#end - performance.now());
@@ -60,15 +67,15 @@ export class Deadline {
   }
 
   /** The error that this deadline has ended with, if it has. */
-  get error(): APIConnectionTimeoutError | APIUserAbortError | undefined {
-    return this.signal.aborted ? (this.signal.reason as APIConnectionTimeoutError | APIUserAbortError) : undefined;
+  get error(): Error | undefined {
+    return this.signal.aborted ? (this.signal.reason as Error) : undefined;
   }
 
   throwIfOver(): void {
     if (this.error !== undefined) throw this.error;
   }
 
-  /** Stops the clock, not the signals: the last byte is there, and only the caller may still end the request. */
+  /** Stops the clock, not the signals. */
   stopClock(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

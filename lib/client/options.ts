@@ -3,6 +3,7 @@ import { enforcementOf } from "../attestation/enforcement.js";
 import type { AttestationOption, Enforcement } from "../attestation/enforcement.js";
 import type { LockPolicy } from "../native.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
+import { ownMembers } from "../own-members.js";
 import type { DispatcherLike, FetchLike } from "./fetch-transport.js";
 import { KnownServersFile } from "./known-servers.js";
 import type { KeyPassword } from "./key-password.js";
@@ -147,9 +148,12 @@ const requestOptionNames: ReadonlySet<string> = new Set<keyof RequestOptions>([
   "security_tier",
 ]);
 
+/** Options whose `null` means something: send no API key, no signal. */
+const nullable: ReadonlySet<string> = new Set(["apiKey", "signal"]);
+
 /** Checks the constructor's options and fills in the defaults. Nothing is sent, opened or generated here. */
-export function resolveClientOptions(options: ClientOptions): ResolvedOptions {
-  checkNames(options, clientOptionNames, "");
+export function resolveClientOptions(given: ClientOptions): ResolvedOptions {
+  const options = checkNames(given, clientOptionNames, "");
   const allowHttp = boolean("allowHttp", options.allowHttp, false);
   const keyDir = options.keyDir === undefined ? undefined : text("keyDir", options.keyDir);
   return {
@@ -185,10 +189,10 @@ export function resolveClientOptions(options: ClientOptions): ResolvedOptions {
  */
 export function resolveRequestOptions(
   client: ResolvedOptions,
-  options: RequestOptions,
+  given: RequestOptions,
   bodyTier: unknown,
 ): ResolvedRequestOptions {
-  checkNames(options, requestOptionNames, "");
+  const options = checkNames(given, requestOptionNames, "");
   const securityTier = checkTier(bodyTier ?? undefined, options.security_tier);
   const attestation = options.attestation === undefined ? client.attestation : enforcementOf(options.attestation);
   if (securityTier === "maximum" && options.attestation === undefined && attestation.mode === "off") {
@@ -229,7 +233,7 @@ function checkApiKey(apiKey: ApiKey | null | undefined): ApiKey | undefined {
   return typeof apiKey === "function" ? apiKey : checkApiKeyText(apiKey);
 }
 
-/** The value is never quoted. Without this check `Headers` would do so: its error for a bad value contains the value. */
+/** The value is never quoted. Without this check a fetch's `Headers` would do so: its error for a bad value contains the value. */
 function checkApiKeyText(value: unknown): string {
   if (typeof value === "string" && /^[\x21-\x7e]+$/.test(value)) return value;
   throw new ConfigurationError(
@@ -287,11 +291,17 @@ export function normaliseFingerprint(value: unknown): string {
   );
 }
 
-function checkServerKey(options: ServerKeyOptions): ServerKeyPolicy {
-  if (typeof options !== "object") throw new ConfigurationError("serverKey", "`serverKey` must be an object.");
-  checkNames(options, new Set(["fingerprints", "cacheTtl", "minBits", "knownServersFile"]), "serverKey.");
+function checkServerKey(given: ServerKeyOptions): ServerKeyPolicy {
+  if (typeof given !== "object") throw new ConfigurationError("serverKey", "`serverKey` must be an object.");
+  const options = checkNames(given, new Set(["fingerprints", "cacheTtl", "minBits", "knownServersFile"]), "serverKey.");
   const { fingerprints, knownServersFile } = options;
   const pins = fingerprints === undefined ? [] : typeof fingerprints === "string" ? [fingerprints] : fingerprints;
+  if (!Array.isArray(pins)) {
+    throw new ConfigurationError(
+      "serverKey.fingerprints",
+      "`serverKey.fingerprints` must be a fingerprint, or a list of fingerprints.",
+    );
+  }
   if (fingerprints !== undefined && pins.length === 0) {
     throw new ConfigurationError(
       "serverKey.fingerprints",
@@ -313,10 +323,10 @@ function checkServerKey(options: ServerKeyOptions): ServerKeyPolicy {
   };
 }
 
-function checkRateLimit(options: RateLimitOptions | undefined): RateLimitOptions | undefined {
-  if (options === undefined) return undefined;
-  if (typeof options !== "object") throw new ConfigurationError("rateLimit", "`rateLimit` must be an object.");
-  checkNames(options, new Set(["requestsPerSecond", "burst"]), "rateLimit.");
+function checkRateLimit(given: RateLimitOptions | undefined): RateLimitOptions | undefined {
+  if (given === undefined) return undefined;
+  if (typeof given !== "object") throw new ConfigurationError("rateLimit", "`rateLimit` must be an object.");
+  const options = checkNames(given, new Set(["requestsPerSecond", "burst"]), "rateLimit.");
   const { requestsPerSecond, burst } = options;
   if (!(Number.isFinite(requestsPerSecond) && requestsPerSecond > 0)) {
     throw new ConfigurationError(
@@ -389,18 +399,29 @@ function lockPolicy(value: LockPolicy | boolean | undefined): LockPolicy {
   return oneOf("secureMemory", value, ["required", "preferred", "off"]);
 }
 
-/** An option that is misspelt would silently not protect. */
-function checkNames(options: object, known: ReadonlySet<string>, prefix: string): void {
-  if (typeof options !== "object" || (options as unknown) === null)
+/**
+ * Refuses unknown names, since an option that is misspelt would silently not protect, and `null`, which could mean "none" or "the
+ * default". Returns the object's own members.
+ */
+export function checkNames<T extends object>(given: T, known: ReadonlySet<string>, prefix: string): T {
+  if (typeof given !== "object" || (given as unknown) === null)
     throw new ConfigurationError("options", "The options must be an object.");
-  for (const name of Object.keys(options)) {
+  const options = ownMembers(given);
+  for (const [name, value] of Object.entries(options) as [string, unknown][]) {
     if (!known.has(name)) {
       throw new ConfigurationError(
         prefix + name,
         `There is no option \`${prefix}${name}\`. Known: ${[...known].join(", ")}.`,
       );
     }
+    if (value === null && !nullable.has(prefix + name)) {
+      throw new ConfigurationError(
+        prefix + name,
+        `\`${prefix}${name}\` must not be null: leave it out for the default.`,
+      );
+    }
   }
+  return options;
 }
 
 function integer(option: string, value: unknown, min: number, max: number): number {

@@ -1,5 +1,6 @@
 import { ConfigurationError } from "../errors.js";
 import type { StreamOptions } from "../openai/chat-types.js";
+import { ownMembers } from "../own-members.js";
 
 /** A request's body, taken apart into what is sealed and what is for this client. */
 export interface RequestBody {
@@ -8,7 +9,7 @@ export interface RequestBody {
   readonly model: string;
   readonly tier: unknown;
   readonly stream: boolean;
-  readonly streamOptions: StreamOptions | null | undefined;
+  readonly streamOptions: StreamOptions | undefined;
 }
 
 /** Names under which other clients take the API key: in a body it would be sealed into the payload, which it never may be. */
@@ -24,14 +25,18 @@ export function takeApart(body: object): RequestBody {
   }
   const value =
     typeof (body as { toJSON?: unknown }).toJSON === "function" ? (body as { toJSON(): object }).toJSON() : body;
-  const { security_tier: tier, stream, stream_options: streamOptions, ...rest } = value as Record<string, unknown>;
-  const { model, messages } = rest;
+  if (typeof value !== "object" || (value as unknown) === null) {
+    throw new ConfigurationError("body", "The request's `toJSON` must give an object with `model` and `messages`.");
+  }
+  const own = ownMembers(value as Record<string, unknown>);
+  const { security_tier: tier, stream, stream_options: streamOptions, model, messages } = own;
+  for (const name of ["security_tier", "stream", "stream_options"]) Reflect.deleteProperty(own, name);
   if (typeof model !== "string" || model === "") {
     throw new ConfigurationError("model", "The request needs `model`, a string that is not empty.");
   }
   if (!Array.isArray(messages)) throw new ConfigurationError("messages", "The request needs `messages`, an array.");
   for (const name of keyNames) {
-    if (name in rest) {
+    if (Object.hasOwn(own, name)) {
       throw new ConfigurationError(
         name,
         `\`${name}\` does not belong into the request: pass \`apiKey\` to the client, or as a request option.`,
@@ -41,11 +46,14 @@ export function takeApart(body: object): RequestBody {
   if (stream !== undefined && stream !== null && typeof stream !== "boolean") {
     throw new ConfigurationError("stream", "`stream` must be true or false.");
   }
+  if (streamOptions !== undefined && streamOptions !== null && typeof streamOptions !== "object") {
+    throw new ConfigurationError("stream_options", "`stream_options` must be an object.");
+  }
   return {
-    payload: rest,
+    payload: own,
     model,
     tier,
     stream: stream === true,
-    streamOptions: streamOptions as StreamOptions | null | undefined,
+    streamOptions: streamOptions === undefined || streamOptions === null ? undefined : ownMembers(streamOptions),
   };
 }

@@ -4,6 +4,7 @@ import {
   APIConnectionTimeoutError,
   APIError,
   APIUserAbortError,
+  AttestationError,
   ConfigurationError,
   InvalidRequestError,
   NomyoError,
@@ -35,6 +36,7 @@ import { authorization } from "./options.js";
 import type { ResolvedOptions, ResolvedRequestOptions } from "./options.js";
 import { RateLimiter } from "./rate-limit.js";
 import { readBody } from "./response-body.js";
+import { RecentMap } from "./recent-map.js";
 import { retryDelay } from "./retry.js";
 import { ServerKeyCache } from "./server-key.js";
 import type { ServerKey } from "./server-key.js";
@@ -46,6 +48,11 @@ const MAX_PLAINTEXT_BYTES = 10_485_760;
 /** A public key as PEM is under 2 KiB. */
 const MAX_KEY_BYTES = 65_536;
 
+/** So many base URLs are kept in mind. */
+const MOST_SERVERS = 256;
+/** Opening and verifying take milliseconds; a TPM that verifies may take seconds, or not answer at all. */
+const LOCAL_WORK_MS = 120_000;
+
 /** The model that is asked for one token when only its server's quote is wanted. */
 const ATTESTATION_MODEL = "Qwen/Qwen3-0.6B";
 
@@ -55,6 +62,14 @@ export interface OpenedAnswer {
   readonly opened: OpenedPackage;
   readonly metadata: AnswerMetadata;
   readonly response: ResponseInfo;
+}
+
+/** What an attempt holds before anything is sealed. */
+interface Held {
+  readonly lease: KeyLease;
+  readonly key: ServerKey;
+  /** The value of `Authorization`. */
+  readonly credential: string | undefined;
 }
 
 /** What one attempt leaves behind for the decision about the next one. */
@@ -74,11 +89,12 @@ export class SecureChannel {
   readonly options: ResolvedOptions;
   readonly keys: ClientKeys;
   readonly #transport: Transport;
-  readonly #serverKeys = new Map<string, ServerKeyCache>();
   /** By base URL. */
-  readonly #completionUrls = new Map<string, URL>();
-  /** By base URL, policy and tier: what was attested for one says nothing of another. */
-  readonly #preflights = new Map<string, Preflight>();
+  readonly #serverKeys = new RecentMap<ServerKeyCache>(MOST_SERVERS);
+  /** By base URL. */
+  readonly #completionUrls = new RecentMap<URL>(MOST_SERVERS);
+  /** By base URL, policy, tier and engine: what was attested for one says nothing of another. The server's key is inside. */
+  readonly #preflights = new RecentMap<Preflight>(MOST_SERVERS);
   readonly #limiter: RateLimiter | undefined;
   readonly #memory: MemoryCheck;
   readonly #closing = new AbortController();
@@ -117,16 +133,12 @@ export class SecureChannel {
 
   #request(payload: object, model: string, options: ResolvedRequestOptions): Promise<OpenedAnswer> {
     const trace: RequestTrace = { server: options.baseUrl, model, securityTier: options.securityTier, attempts: 0 };
-    return traceRequest(trace, async () => {
-      if (options.attestation.preflight) await this.#preflight(model, options);
-      return this.#attempts(payload, options, trace);
-    });
+    return traceRequest(trace, () => this.#attempts(payload, options, trace));
   }
 
   async #attest(options: ResolvedRequestOptions, model: string): Promise<AttestationReport> {
     const asked = options.attestation.mode === "off" ? enforcementOf("report") : options.attestation;
-    const payload = { model, messages: [{ role: "user", content: "ping" }], max_tokens: 1 };
-    const { opened, metadata } = await this.#request(payload, model, {
+    const { opened, metadata } = await this.#request(attestationPayload(model), model, {
       ...options,
       attestation: { ...asked, preflight: false },
     });
@@ -135,25 +147,62 @@ export class SecureChannel {
     return metadata.attestation_report;
   }
 
-  /** Has the server attested before the prompt leaves. Whatever goes wrong here, the request itself was not sent. */
-  async #preflight(model: string, options: ResolvedRequestOptions): Promise<void> {
+  /**
+   * Sees to it that the server has attested with the very key that this attempt holds. Whatever goes wrong here, the request itself was
+   * not sent. The verdict is looked at again when this returns: waiting takes time.
+   */
+  async #attested(held: Held, options: ResolvedRequestOptions, deadline: Deadline, trace: RequestTrace): Promise<void> {
     const { baseUrl, attestation, securityTier } = options;
-    const name = JSON.stringify([baseUrl, policyId(attestation.policy), securityTier]);
-    let preflight = this.#preflights.get(name);
-    if (preflight === undefined) this.#preflights.set(name, (preflight = new Preflight(attestation.maxAgeMs)));
-    const patience = new Deadline(options.timeout, [options.signal, this.#closing.signal]);
+    if (!attestation.preflight) return;
+    const name = JSON.stringify([baseUrl, policyId(attestation.policy), securityTier, attestation.tcti]);
+    const preflight = this.#preflights.get(name, () => new Preflight(attestation.maxAgeMs));
+    const { fingerprint } = held.key;
+    let report: AttestationReport | undefined;
+    const ask = async (): Promise<void> => {
+      report = await this.#ping(held, options, deadline, trace.model);
+    };
     try {
-      const { key } = await this.#serverKeyCache(baseUrl).get((promise) => patience.race(promise));
-      // Without the signal of this one caller: others may wait for the same verdict.
-      const verdict = preflight.ensure(key.fingerprint, () => this.#attest({ ...options, signal: undefined }, model));
-      await patience.race(verdict);
+      for (let asked = 0; !preflight.covers(fingerprint);) {
+        if (asked === 2 && report !== undefined) throw tooOld(report);
+        if (await preflight.ask(fingerprint, ask, (others) => deadline.race(others))) asked++;
+        // What was reserved before went to the ping; and waiting for it may make the verdict too old again.
+        await this.#limiter?.take(deadline);
+      }
     } catch (failure) {
       const error = complete(failure, { sent: "no", payloadId: undefined });
-      if (error instanceof NomyoError) error.sent = "no";
+      if (error instanceof NomyoError) {
+        error.sent = "no";
+        // Of the ping, which is no attempt of the request.
+        delete error.payloadId;
+      }
       throw error;
-    } finally {
-      patience.dispose();
     }
+  }
+
+  /** One exchange that holds nothing of the caller's but his credentials. */
+  #ping(held: Held, options: ResolvedRequestOptions, deadline: Deadline, model: string): Promise<AttestationReport> {
+    const trace: RequestTrace = {
+      server: options.baseUrl,
+      model,
+      securityTier: options.securityTier,
+      attempts: 1,
+    };
+    return traceRequest(trace, async () => {
+      const state = newState();
+      const { opened, metadata } = await this.#exchange(
+        held,
+        attestationPayload(model),
+        options,
+        deadline,
+        trace,
+        state,
+      ).catch((failure: unknown) => {
+        throw complete(failure, state);
+      });
+      opened.dispose();
+      if (metadata.attestation_report === undefined) throw new Error("In this mode every answer has a report.");
+      return metadata.attestation_report;
+    });
   }
 
   /** The server's key, checked against the pins. */
@@ -178,7 +227,7 @@ export class SecureChannel {
   async close(abort: boolean): Promise<void> {
     this.#closed = true;
     if (abort) this.#closing.abort();
-    await Promise.allSettled(this.#inFlight);
+    while (this.#inFlight.size > 0) await Promise.allSettled(this.#inFlight);
     this.keys.close();
     this.#transport.close();
   }
@@ -192,17 +241,22 @@ export class SecureChannel {
       );
     }
     const running = work();
+    this.#hold(running);
+    return running;
+  }
+
+  /** Lets {@link close} wait for it. */
+  #hold(running: Promise<unknown>): void {
     this.#inFlight.add(running);
     const done = (): void => void this.#inFlight.delete(running);
     running.then(done, done);
-    return running;
   }
 
   async #attempts(payload: object, options: ResolvedRequestOptions, trace: RequestTrace): Promise<OpenedAnswer> {
     let sent: Sent = "no";
     let keyWasRefreshed = false;
     for (let retry = 0; ;) {
-      const state: AttemptState = { sent: "no", payloadId: undefined, serverKey: undefined, keyWasCached: false };
+      const state = newState();
       try {
         return await this.#attempt(payload, options, trace, state);
       } catch (failure) {
@@ -292,8 +346,7 @@ export class SecureChannel {
     let lease: KeyLease | undefined;
     try {
       // All that has to be waited for comes before sealing: no plaintext and no AES key stands in memory meanwhile.
-      const held = await tracePhase(trace, "client-key", () => this.keys.lease((promise) => deadline.race(promise)));
-      lease = held;
+      lease = await tracePhase(trace, "client-key", () => this.keys.lease((promise) => deadline.race(promise)));
       deadline.startClock();
       await tracePhase(trace, "rate-limit", () => this.#limiter?.take(deadline));
       const { key, cached } = await tracePhase(trace, "server-key", () =>
@@ -302,24 +355,51 @@ export class SecureChannel {
       state.serverKey = key;
       state.keyWasCached = cached;
       const credential = await deadline.race(authorization(options.apiKey));
-      const uuid = nodeCrypto().randomUUID();
-      const bound = options.attestation.binding !== "none";
-      const payloadId = bound ? boundPayloadId(uuid, key.pem, held.publicPem) : uuid;
-      state.payloadId = trace.payloadId = payloadId;
-      const body = await tracePhase(trace, "seal", () => this.seal(key, payload));
-      trace.requestBytes = body.byteLength;
-      deadline.throwIfOver();
+      const held: Held = { lease, key, credential };
+      // Last of all that waits: between this check and sealing nothing is waited for, so the key that was attested is the one sealed to.
+      await this.#attested(held, options, deadline, trace);
+      return await this.#exchange(held, payload, options, deadline, trace, state, () => {
+        // `timeout` ends with the last byte. What follows is work of this machine, which has a time of its own.
+        deadline.restartClock(Math.max(options.timeout, LOCAL_WORK_MS), localWorkError);
+      });
+    } finally {
+      this.#memory.report();
+      // An opening that nobody waits for any more still uses the key; it goes when that has ended.
+      this.#whenOpened(lease);
+      deadline.dispose();
+    }
+  }
 
-      const response = await tracePhase(trace, "exchange", () =>
+  /** Seals, sends, reads, opens and verifies, with everything at hand that has to be waited for. */
+  async #exchange(
+    { lease, key, credential }: Held,
+    payload: object,
+    options: ResolvedRequestOptions,
+    deadline: Deadline,
+    trace: RequestTrace,
+    state: AttemptState,
+    onLastByte: () => void = () => undefined,
+  ): Promise<OpenedAnswer> {
+    deadline.throwIfOver();
+    const uuid = nodeCrypto().randomUUID();
+    const bound = options.attestation.binding !== "none";
+    const payloadId = bound ? boundPayloadId(uuid, key.pem, lease.publicPem) : uuid;
+    state.payloadId = trace.payloadId = payloadId;
+    const body = await tracePhase(trace, "seal", () => this.seal(key, payload));
+    trace.requestBytes = body.byteLength;
+    deadline.throwIfOver();
+
+    const response = await tracePhase(trace, "exchange", () =>
+      deadline.race(
         this.#transport.send({
           method: "POST",
-          url: this.#completionUrl(baseUrl),
+          url: this.#completionUrl(options.baseUrl),
           headers: {
             "Content-Type": "application/octet-stream",
             // Compressed answers gain nothing (base64 of ciphertext), and their size would have to be limited twice.
             "Accept-Encoding": "identity",
             "X-Payload-ID": payloadId,
-            "X-Public-Key": held.publicKeyHeader,
+            "X-Public-Key": lease.publicKeyHeader,
             ...(credential === undefined ? {} : { Authorization: credential }),
             ...(options.securityTier === undefined ? {} : { "X-Security-Tier": options.securityTier }),
           },
@@ -329,49 +409,70 @@ export class SecureChannel {
             state.sent = "maybe";
           },
         }),
+      ),
+    );
+    state.sent = "yes";
+    trace.status = response.status;
+    if (response.status !== 200) throw await httpError(response, { payloadId, sent: "yes" });
+    const { bytes, truncated } = await tracePhase(trace, "read", () =>
+      deadline.race(readBody(response, this.options.maxResponseBytes)),
+    );
+    if (truncated) {
+      throw new SecurityError(
+        `The server's answer has more than ${this.options.maxResponseBytes} bytes (\`maxResponseBytes\`). Nothing of it was used.`,
+        "TOO_LARGE",
       );
-      state.sent = "yes";
-      trace.status = response.status;
-      if (response.status !== 200) throw await httpError(response, { payloadId, sent: "yes" });
-      const { bytes, truncated } = await tracePhase(trace, "read", () =>
-        readBody(response, this.options.maxResponseBytes),
-      );
-      if (truncated) {
-        throw new SecurityError(
-          `The server's answer has more than ${this.options.maxResponseBytes} bytes (\`maxResponseBytes\`). Nothing of it was used.`,
-          "TOO_LARGE",
-        );
-      }
-      trace.responseBytes = bytes.byteLength;
-      deadline.stopClock();
-
-      const opened = await tracePhase(trace, "open", () =>
-        openPackage(held.key, bytes, {
-          policy: this.options.policy,
-          signal: deadline.signal,
-          maxPlaintextBytes: this.options.maxResponseBytes,
-          logger: this.options.logger,
-        }),
-      );
-      try {
-        const server = checkServerMetadata(opened.find("/_metadata"), payloadId);
-        const report = await tracePhase(trace, "verify", () =>
-          deadline.race(enforce(options.attestation, server["tpm_attestation"], payloadId, server["payload_binding"])),
-        );
-        return {
-          opened,
-          metadata: completeMetadata(server, payloadId, opened.processedAt, report),
-          response: { status: response.status, headers: response.headers, payloadId, attempts: trace.attempts },
-        };
-      } catch (error) {
-        opened.dispose();
-        throw error;
-      }
-    } finally {
-      this.#memory.report();
-      lease?.release();
-      deadline.dispose();
     }
+    trace.responseBytes = bytes.byteLength;
+    onLastByte();
+
+    const opening = openPackage(lease.key, bytes, {
+      policy: this.options.policy,
+      signal: deadline.signal,
+      maxPlaintextBytes: this.options.maxResponseBytes,
+      logger: this.options.logger,
+    });
+    const opened = await tracePhase(trace, "open", () => this.#raceOpening(opening, lease, deadline));
+    try {
+      const server = checkServerMetadata(opened.find("/_metadata"), payloadId, options.securityTier);
+      const report = await tracePhase(trace, "verify", () =>
+        deadline.race(enforce(options.attestation, server["tpm_attestation"], payloadId, server["payload_binding"])),
+      );
+      return {
+        opened,
+        metadata: completeMetadata(server, payloadId, opened.processedAt, report),
+        response: { status: response.status, headers: response.headers, payloadId, attempts: trace.attempts },
+      };
+    } catch (error) {
+      opened.dispose();
+      throw error;
+    }
+  }
+
+  /** Openings that ended for their callers before they ended for the package's threads, by the key they use. */
+  readonly #abandoned = new WeakMap<KeyLease, Promise<unknown>>();
+
+  async #raceOpening(opening: Promise<OpenedPackage>, lease: KeyLease, deadline: Deadline): Promise<OpenedPackage> {
+    try {
+      return await deadline.race(opening);
+    } catch (error) {
+      if (deadline.error !== undefined) {
+        const wiped = opening.then(
+          (late) => late.dispose(),
+          () => undefined,
+        );
+        this.#abandoned.set(lease, wiped);
+        this.#hold(wiped);
+      }
+      throw error;
+    }
+  }
+
+  #whenOpened(lease: KeyLease | undefined): void {
+    if (lease === undefined) return;
+    const abandoned = this.#abandoned.get(lease);
+    if (abandoned === undefined) lease.release();
+    else void abandoned.then(() => lease.release());
   }
 
   /** Seals a payload to a server's key, ready to be sent. */
@@ -384,19 +485,15 @@ export class SecureChannel {
   }
 
   #completionUrl(baseUrl: string): URL {
-    let url = this.#completionUrls.get(baseUrl);
-    if (url === undefined) this.#completionUrls.set(baseUrl, (url = new URL(`${baseUrl}/v1/chat/secure_completion`)));
-    return url;
+    return this.#completionUrls.get(baseUrl, () => new URL(`${baseUrl}/v1/chat/secure_completion`));
   }
 
   #serverKeyCache(baseUrl: string): ServerKeyCache {
-    let cache = this.#serverKeys.get(baseUrl);
-    if (cache === undefined) {
-      const { serverKey, logger } = this.options;
-      cache = new ServerKeyCache(baseUrl, serverKey, (signal) => this.#fetchServerKey(baseUrl, signal), logger);
-      this.#serverKeys.set(baseUrl, cache);
-    }
-    return cache;
+    const { serverKey, logger } = this.options;
+    return this.#serverKeys.get(
+      baseUrl,
+      () => new ServerKeyCache(baseUrl, serverKey, (signal) => this.#fetchServerKey(baseUrl, signal), logger),
+    );
   }
 
   async #fetchServerKey(baseUrl: string, signal: AbortSignal): Promise<string> {
@@ -404,7 +501,9 @@ export class SecureChannel {
       method: "GET",
       url: new URL(`${baseUrl}/pki/public_key`),
       headers: { Accept: "text/plain, application/x-pem-file", "Accept-Encoding": "identity" },
+      body: undefined,
       signal,
+      onSending: undefined,
     });
     if (response.status !== 200) throw await httpError(response, { sent: "no" });
     const { bytes, truncated } = await readBody(response, MAX_KEY_BYTES);
@@ -423,6 +522,31 @@ export class SecureChannel {
       },
     );
   }
+}
+
+/** A request of one token, for the sake of its quote. */
+function attestationPayload(model: string): object {
+  return { model, messages: [{ role: "user", content: "ping" }], max_tokens: 1 };
+}
+
+function newState(): AttemptState {
+  return { sent: "no", payloadId: undefined, serverKey: undefined, keyWasCached: false };
+}
+
+function localWorkError(): NomyoError {
+  return new NomyoError(
+    "The answer came, and opening or verifying it took too long on this machine. Does the TPM that verifies answer?",
+    "LOCAL_TIMEOUT",
+  );
+}
+
+function tooOld(report: AttestationReport): AttestationError {
+  return new AttestationError(
+    "The server attested, and by the time its quote had come it was older than the policy's `maxAgeMs`, twice. Nothing was sent. " +
+      "Raise `maxAgeMs`, or the `rateLimit` that the request waits for.",
+    "PREFLIGHT_AGE",
+    report,
+  );
 }
 
 const order: readonly Sent[] = ["no", "maybe", "yes"];

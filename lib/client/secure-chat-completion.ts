@@ -1,6 +1,7 @@
 /* eslint-disable @typescript-eslint/no-unnecessary-type-parameters --
    A request's type is a parameter because only then does TypeScript let unknown parameters pass in a literal. */
-import { NomyoError } from "../errors.js";
+import { ConfigurationError, NomyoError } from "../errors.js";
+import { ownMembers } from "../own-members.js";
 import type { AttestationReport } from "../attestation/report.js";
 import { SecureResponse } from "../memory/secure-response.js";
 import type {
@@ -10,6 +11,7 @@ import type {
   ChatCompletionRequestStreaming,
 } from "../openai/chat-types.js";
 import { ChatCompletionStream } from "../openai/chunks.js";
+import { asCompletion } from "../openai/completion.js";
 import { APIPromise } from "./api-promise.js";
 import type { WithResponse } from "./api-promise.js";
 import { resolveClientOptions, resolveRequestOptions } from "./options.js";
@@ -114,10 +116,15 @@ export class SecureChatCompletion implements AsyncDisposable {
    *
    * @returns the report; under a policy of mode `"require"` it rejects with an `AttestationError` unless the quote verified.
    */
-  attest(options: AttestOptions = {}): Promise<AttestationReport> {
-    const { model, ...rest } = options;
-    const resolved = resolveRequestOptions(this.#channel.options, rest, undefined);
-    return this.#channel.attest(resolved, model);
+  async attest(options: AttestOptions = {}): Promise<AttestationReport> {
+    const { model, resolved } = beforeSending(() => {
+      const { model, ...rest } = ownMembers(options);
+      if (model !== undefined && (typeof model !== "string" || model === "")) {
+        throw new ConfigurationError("model", "`model` must be a string that is not empty.");
+      }
+      return { model, resolved: resolveRequestOptions(this.#channel.options, rest, undefined) };
+    });
+    return await this.#channel.attest(resolved, model);
   }
 
   /** Resolves when the client's key is there, so that the first request need not wait for it; rejects when it cannot be. */
@@ -134,7 +141,7 @@ export class SecureChatCompletion implements AsyncDisposable {
 
   /** Takes no more requests, waits for those in flight (or aborts them), wipes the keys, closes the connections. Harmless twice. */
   close(options: CloseOptions = {}): Promise<void> {
-    return this.#channel.close(options.abort === true);
+    return this.#channel.close(Object.hasOwn(options, "abort") && options.abort === true);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -152,7 +159,8 @@ export class SecureChatCompletion implements AsyncDisposable {
     });
     const answer = await this.#channel.request(taken.payload, taken.model, resolved);
     const { response } = answer;
-    return { data: use(answer, taken), response, request_id: response.headers.get("x-request-id") };
+    const data = afterAnswer(answer, () => use(answer, taken));
+    return { data, response, request_id: response.headers.get("x-request-id") };
   }
 }
 
@@ -166,10 +174,23 @@ export function beforeSending<T>(work: () => T): T {
   }
 }
 
-/** The answer as a JavaScript value, with its `_metadata`; the plaintext in locked memory is wiped. */
-export function toCompletion({ opened, metadata }: OpenedAnswer): ChatCompletion {
+/** Runs what comes after the answer, so that its errors say that the request was processed. */
+export function afterAnswer<T>({ response }: Pick<OpenedAnswer, "response">, work: () => T): T {
   try {
-    return { ...(opened.value() as ChatCompletion), _metadata: metadata };
+    return work();
+  } catch (error) {
+    if (error instanceof NomyoError) {
+      error.sent = "yes";
+      error.payloadId ??= response.payloadId;
+    }
+    throw error;
+  }
+}
+
+/** The answer as a JavaScript value, with its `_metadata`; the plaintext in locked memory is wiped. */
+export function toCompletion({ opened, metadata }: Pick<OpenedAnswer, "opened" | "metadata">): ChatCompletion {
+  try {
+    return asCompletion(opened.value(), metadata);
   } finally {
     opened.dispose();
   }

@@ -1,17 +1,18 @@
 import { ConfigurationError } from "../errors.js";
 import { openPackage } from "../envelope/open.js";
 import type { ChatCompletion } from "../openai/chat-types.js";
+import { asCompletion } from "../openai/completion.js";
 import { checkServerMetadata, completeMetadata } from "./answer-metadata.js";
 import { generate } from "./client-keys.js";
 import type { KeyPassword } from "./key-password.js";
 import { loadPrivateKey, savePrivateKey } from "./key-store.js";
 import { native } from "../native.js";
 import { fromNative } from "./native-error.js";
-import { resolveClientOptions, resolveRequestOptions } from "./options.js";
+import { checkNames, resolveClientOptions, resolveRequestOptions } from "./options.js";
 import type { ClientOptions, RequestOptions } from "./options.js";
 import { takeApart } from "./request-body.js";
 import { SecureChannel } from "./secure-channel.js";
-import { beforeSending, toCompletion } from "./secure-chat-completion.js";
+import { afterAnswer, beforeSending, toCompletion } from "./secure-chat-completion.js";
 
 /** Options of {@link SecureCompletionClient.generateKeys}. */
 export interface GenerateKeysOptions {
@@ -37,7 +38,8 @@ export class SecureCompletionClient implements AsyncDisposable {
 
   /** Makes a new RSA-4096 key pair, off the JavaScript thread, and uses it from now on. */
   async generateKeys(options: GenerateKeysOptions = {}): Promise<void> {
-    const { saveToFile = false, keyDir = "client_keys", password } = options;
+    const known = new Set(["saveToFile", "keyDir", "password"]);
+    const { saveToFile = false, keyDir = "client_keys", password } = checkNames(options, known, "");
     if (!saveToFile && password !== undefined) {
       throw new ConfigurationError("password", "`password` protects a file: set `saveToFile: true`, or leave it out.");
     }
@@ -82,7 +84,8 @@ export class SecureCompletionClient implements AsyncDisposable {
   /**
    * Opens an answer that was sealed to this client's key, and completes its `_metadata`.
    *
-   * The attestation is not verified here, whatever the option says: use `verifyTpmAttestation` with the same payload id.
+   * The attestation is not verified here, whatever the option says: use `verifyTpmAttestation` with the same payload id. Nor is the
+   * server's `security_tier` compared with anything, since no tier was asked for here.
    *
    * @param body - The bytes as they came.
    * @param payloadId - The id that the request was sent with.
@@ -95,7 +98,7 @@ export class SecureCompletionClient implements AsyncDisposable {
       try {
         const server = checkServerMetadata(opened.find("/_metadata"), payloadId);
         const metadata = completeMetadata(server, payloadId, opened.processedAt, undefined);
-        return { ...(opened.value() as ChatCompletion), _metadata: metadata };
+        return asCompletion(opened.value(), metadata);
       } finally {
         opened.dispose();
       }
@@ -112,7 +115,8 @@ export class SecureCompletionClient implements AsyncDisposable {
       const taken = takeApart(payload);
       return { taken, resolved: resolveRequestOptions(this.#channel.options, options, taken.tier) };
     });
-    return toCompletion(await this.#channel.request(taken.payload, taken.model, resolved));
+    const answer = await this.#channel.request(taken.payload, taken.model, resolved);
+    return afterAnswer(answer, () => toCompletion(answer));
   }
 
   /** Waits for requests in flight, wipes the keys, closes the connections. */

@@ -5,6 +5,7 @@ import { serverKeyChannel } from "./diagnostics.js";
 import type { KnownServersFile } from "./known-servers.js";
 import type { Logger } from "./logger.js";
 import { fromNative } from "./native-error.js";
+import { ownError } from "./own-error.js";
 
 /** A server's key that has passed every check of this client. */
 export interface ServerKey {
@@ -77,6 +78,8 @@ export class ServerKeyCache {
     flight.waiting++;
     try {
       return await race(flight.promise);
+    } catch (error) {
+      throw ownError(error);
     } finally {
       if (--flight.waiting === 0) {
         // Harmless when it has ended; else nobody wants it any more, and a later call must not join it.

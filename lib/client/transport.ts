@@ -1,27 +1,31 @@
 import type { Sent } from "../errors.js";
+import type { ResponseHeaders } from "./response-headers.js";
 
 /** One HTTP request. The body is sent as it stands: it is the sealed package, never a string copy of it. */
 export interface TransportRequest {
   readonly method: "GET" | "POST";
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array<ArrayBuffer>;
+  readonly body?: Uint8Array<ArrayBuffer> | undefined;
   readonly signal: AbortSignal;
   /** Called as soon as the server may receive something of the request. */
-  readonly onSending?: () => void;
+  readonly onSending?: (() => void) | undefined;
 }
 
 /** Status and headers have come; the body has not been read. */
 export interface TransportResponse {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: ResponseHeaders;
   /** The body's chunks as they arrive. Leaving the loop early closes the connection. */
   readonly body: AsyncIterable<Uint8Array>;
 }
 
 /** A way to speak HTTP. Redirects are never followed: the headers carry a credential. */
 export interface Transport {
-  /** Rejects with a {@link ConnectionFailure}, or with the signal's reason once that is aborted. */
+  /**
+   * Rejects with a {@link ConnectionFailure}, or with the signal's reason once that is aborted: then at once, whatever the other side
+   * does. The same holds for reading the body.
+   */
   send(request: TransportRequest): Promise<TransportResponse>;
   /** Closes idle connections. */
   close(): void;
@@ -76,12 +80,30 @@ function explain(reason: string): string {
 
 /** The code of an error of Node, OpenSSL or undici, looked for in its causes too; `UNKNOWN` when there is none. */
 export function failureCode(error: unknown): string {
+  // The form is checked because a code is printed: no code of these has other characters.
+  for (const { code } of causes(error))
+    if (typeof code === "string" && /^[A-Z][A-Z0-9_]{1,63}$/.test(code)) return code;
+  return "UNKNOWN";
+}
+
+/** The system call that failed (`connect`, `read`, …), looked for where {@link failureCode} finds the code. */
+export function failureSyscall(error: unknown): string | undefined {
+  for (const { syscall } of causes(error)) if (typeof syscall === "string") return syscall;
+  return undefined;
+}
+
+interface Cause {
+  readonly code?: unknown;
+  readonly syscall?: unknown;
+  readonly cause?: unknown;
+  readonly errors?: unknown;
+}
+
+function* causes(error: unknown): Generator<Cause> {
   let at: unknown = error;
   for (let depth = 0; depth < 5 && typeof at === "object" && at !== null; depth++) {
-    const { code, cause, errors } = at as { code?: unknown; cause?: unknown; errors?: unknown };
-    // The form is checked because a code is printed: no code of these has other characters.
-    if (typeof code === "string" && /^[A-Z][A-Z0-9_]{1,63}$/.test(code)) return code;
+    yield at as Cause;
+    const { cause, errors } = at as Cause;
     at = cause ?? (Array.isArray(errors) ? errors[0] : undefined);
   }
-  return "UNKNOWN";
 }

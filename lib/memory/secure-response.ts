@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import type { OpenedPackage } from "../envelope/open.js";
 import type { LockPolicy } from "../native.js";
 import type { AnswerMetadata, ChatCompletion } from "../openai/chat-types.js";
+import { asCompletion } from "../openai/completion.js";
 import { SecureBuffer } from "./secure-buffer.js";
 
 const REDACTED = "[SecureResponse: redacted]";
@@ -39,17 +40,23 @@ export class SecureResponse {
     return this.#opened.byteLength;
   }
 
-  /** The whole answer as the server sent it, JSON text: a copy in the JavaScript heap. */
+  /**
+   * The whole answer as the server sent it, JSON text: a copy in the JavaScript heap. These are the server's own words, its `_metadata`
+   * too: an `attestation_report` in it is the server's verdict about itself. Believe only {@link SecureResponse._metadata}.
+   */
   text(): string {
     return this.#opened.text();
   }
 
-  /** The whole answer as an object, as `create()` would give it but with the server's own `_metadata`: a copy in the JavaScript heap. */
+  /** The whole answer as an object, as `create()` would give it, with the same `_metadata`: a copy in the JavaScript heap. */
   json(): ChatCompletion {
-    return this.#opened.value() as ChatCompletion;
+    return asCompletion(this.#opened.value(), this._metadata);
   }
 
-  /** The value at a JSON pointer (RFC 6901), e.g. `/usage/total_tokens`; code `NOT_FOUND` when there is none. A copy. */
+  /**
+   * The value at a JSON pointer (RFC 6901), e.g. `/usage/total_tokens`; code `NOT_FOUND` when there is none. A copy, in the server's own
+   * words: also of `/_metadata`, for which see {@link SecureResponse.text}.
+   */
   get(pointer: string): unknown {
     return this.#opened.get(pointer);
   }

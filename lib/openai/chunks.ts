@@ -1,8 +1,11 @@
-import type { ChatCompletion, ChatCompletionChunk, ChunkDelta, CompletionChoice, StreamOptions } from "./chat-types.js";
+import type { ChatCompletion, ChatCompletionChunk, ChunkDelta, StreamOptions } from "./chat-types.js";
+import { listOf, objectOf } from "./completion.js";
 
 /**
  * A whole answer as the chunks that a streaming server would have sent: for each choice one with the role, one with everything that
  * the message says, one with the reason for its end; then, if asked for, one with the token counts. `_metadata` is on the last.
+ *
+ * Whatever is read here came from a server: a null counts as absent, and what is not of its form is a `SecurityError` (`ANSWER_SHAPE`).
  */
 export function toChunks(answer: ChatCompletion, options: StreamOptions | null | undefined): ChatCompletionChunk[] {
   const { choices, usage, _metadata, object: _object, ...head } = answer;
@@ -14,26 +17,43 @@ export function toChunks(answer: ChatCompletion, options: StreamOptions | null |
     // OpenAI's servers send null with every chunk but the last when the counts were asked for.
     ...(withUsage ? { usage: null } : {}),
   });
-  const chunks: ChatCompletionChunk[] = choices.flatMap((choice) => choiceDeltas(choice).map((part) => chunk([part])));
+  const chunks: ChatCompletionChunk[] = listOf(choices, "`choices`").flatMap((choice, position) =>
+    choiceDeltas(choice, position).map((part) => chunk([part])),
+  );
   if (withUsage) chunks.push({ ...chunk([]), usage: usage ?? null });
   const last = chunks.at(-1);
   if (last !== undefined) last._metadata = _metadata;
   return chunks;
 }
 
-function choiceDeltas(choice: CompletionChoice): ChatCompletionChunk["choices"] {
-  const { index, finish_reason, logprobs } = choice;
-  const { role, tool_calls: calls, ...said } = choice.message;
+function choiceDeltas(given: unknown, position: number): ChatCompletionChunk["choices"] {
+  const place = `\`choices[${position}]\``;
+  const choice = objectOf(given, place);
+  const { role, tool_calls: calls, ...said } = objectOf(choice["message"], `\`message\` of ${place}`);
+  const index = indexOf(choice["index"], position);
   const delta = {
     ...said,
-    // In a stream each call says which one it is, because it could come in pieces.
-    ...(calls === undefined ? {} : { tool_calls: calls.map((call, position) => ({ index: position, ...call })) }),
+    ...(calls === undefined || calls === null ? {} : { tool_calls: callDeltas(calls, place) }),
   } as ChunkDelta;
+  const logprobs = choice["logprobs"] as ChatCompletionChunk["choices"][number]["logprobs"];
+  const finish = (choice["finish_reason"] ?? null) as ChatCompletionChunk["choices"][number]["finish_reason"];
   return [
-    { index, delta: { role, content: "" }, finish_reason: null },
-    { index, delta, finish_reason: null, logprobs },
-    { index, delta: {}, finish_reason },
+    { index, delta: { role: (role ?? "assistant") as "assistant", content: "" }, finish_reason: null },
+    { index, delta, finish_reason: null, ...(logprobs === undefined ? {} : { logprobs }) },
+    { index, delta: {}, finish_reason: finish },
   ];
+}
+
+/** In a stream each call says which one it is, because it could come in pieces. */
+function callDeltas(calls: unknown, place: string): object[] {
+  return listOf(calls, `\`tool_calls\` of ${place}`).map((call, position) => {
+    const { index, ...rest } = objectOf(call, `\`tool_calls[${position}]\` of ${place}`);
+    return { index: indexOf(index, position), ...rest };
+  });
+}
+
+function indexOf(stated: unknown, position: number): number {
+  return typeof stated === "number" ? stated : position;
 }
 
 /** The chunks of an answer that has come whole. It can be iterated as often as one likes. */

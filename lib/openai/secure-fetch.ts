@@ -6,7 +6,10 @@ import {
   ConfigurationError,
   NomyoError,
 } from "../errors.js";
-import { toCompletion } from "../client/secure-chat-completion.js";
+import { Deadline } from "../client/deadline.js";
+import { afterAnswer, toCompletion } from "../client/secure-chat-completion.js";
+import { ownMembers } from "../own-members.js";
+import type { ResponseHeaders } from "../client/response-headers.js";
 import { resolveClientOptions, resolveRequestOptions } from "../client/options.js";
 import type { ClientOptions, SecurityTier } from "../client/options.js";
 import { takeApart } from "../client/request-body.js";
@@ -37,56 +40,88 @@ export interface SecureFetch extends AsyncDisposable {
  * - It makes no retries: the SDK's own apply. (One exception: when the server has changed its key, the request is sealed anew, once.)
  * - Refusals of the server come back as responses with OpenAI's error form, so that the SDK throws its own classes; a failed
  *   connection rejects as `fetch` does, with a `TypeError` whose `cause` is ours. Errors that must not be retried (a broken tag, a wrong
- *   pin, a quote that did not verify) come back with the status 424, which no SDK retries, and `error.code`.
+ *   pin, a quote that did not verify, an answer that is no chat completion) come back with the status 424, which no SDK retries, and
+ *   `error.code`. So do statuses that are neither a sealed 200 nor 400 to 599: a success that was not sealed is none.
  * - Beside the body, which has `_metadata`, the answer's headers tell `X-Payload-ID` and `X-Nomyo-Attestation`: the report as JSON in
  *   base64url, when there is one.
  *
  * The SDK holds prompts and answers as JavaScript strings, and prints them when `OPENAI_LOG=debug` is set: both happen above this
- * function, which cannot prevent them.
+ * function, which cannot prevent them. The answer is also handed to it as the body of a `Response`: strings of the JavaScript heap and
+ * bytes of ordinary memory, which are not wiped, because whoever reads a body may keep its pieces. `createSecure` has no such copy.
  */
 export function createSecureFetch(options: SecureFetchOptions = {}): SecureFetch {
-  if ("maxRetries" in options) {
+  if (typeof options === "object" && (options as unknown) !== null && Object.hasOwn(options, "maxRetries")) {
     throw new ConfigurationError("maxRetries", "`maxRetries` belongs to the SDK above: set it there.");
   }
-  const channel = new SecureChannel(resolveClientOptions({ ...options, maxRetries: 0 }));
+  needWebClasses();
+  // What is no object goes on as it is, to be refused.
+  const given = typeof options === "object" && (options as unknown) !== null ? { ...options, maxRetries: 0 } : options;
+  const channel = new SecureChannel(resolveClientOptions(given));
+  const hasOwnKey = Object.hasOwn(given, "apiKey") && given.apiKey !== undefined;
   channel.keys.start();
   const endpoint = `${channel.options.baseUrl}/v1/chat/completions`;
 
   const secureFetch = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
-    const request = input instanceof Request ? new Request(input, init) : undefined;
+    // A plain object's own members only; a Request in this place has its members on its prototype.
+    const own = init instanceof Request ? init : ownMembers(init);
+    const request = input instanceof Request || own instanceof Request ? new Request(input, own) : undefined;
     const url = checkedUrl(request?.url ?? (input instanceof URL ? input.href : (input as string)));
-    const method = (request?.method ?? init.method ?? "GET").toUpperCase();
+    const method = (request?.method ?? own.method ?? "GET").toUpperCase();
     if (url !== endpoint || method !== "POST") {
       return refusal(404, "NOT_SEALED", `Only POST ${endpoint} goes through the encrypted protocol. Nothing was sent.`);
     }
-    const headers = request?.headers ?? new Headers(init.headers);
-    const signal = request?.signal ?? init.signal ?? undefined;
+    const headers = request?.headers ?? new Headers(own.headers);
+    const signal = request?.signal ?? own.signal ?? undefined;
     try {
-      const text = request === undefined ? bodyText(init.body) : await request.text();
+      const text = request === undefined ? bodyText(own.body) : await inTime(request.text(), signal);
       const { payload, model, tier, stream, streamOptions } = takeApart(parse(text));
       const resolved = resolveRequestOptions(
         channel.options,
         {
           signal,
           // An empty object of options must not override the client's key.
-          ...(options.apiKey === undefined ? sdkKey(headers) : {}),
+          ...(hasOwnKey ? {} : sdkKey(headers)),
           security_tier: (headers.get("x-security-tier") ?? undefined) as SecurityTier | undefined,
         },
         tier,
       );
       const answer = await channel.request(payload, model, resolved);
-      return success(toCompletion(answer), answer.response.headers, stream, streamOptions);
+      return afterAnswer(answer, () => success(toCompletion(answer), answer.response.headers, stream, streamOptions));
     } catch (error) {
       return failure(error, signal);
+    }
+  };
+  /** A body may be a stream that does not end. */
+  const inTime = async <T>(reading: Promise<T>, signal: AbortSignal | undefined): Promise<T> => {
+    const deadline = new Deadline(channel.options.timeout, [signal]);
+    try {
+      deadline.startClock();
+      return await deadline.race(reading);
+    } finally {
+      deadline.dispose();
     }
   };
   return Object.assign(secureFetch, {
     ready: async () => {
       (await channel.keys.lease((promise) => promise)).release();
     },
-    close: ({ abort = false }: { readonly abort?: boolean } = {}) => channel.close(abort),
+    close: (how: { readonly abort?: boolean } = {}) => channel.close(Object.hasOwn(how, "abort") && how.abort === true),
     [Symbol.asyncDispose]: () => channel.close(false),
   });
+}
+
+/** What this function is made of. Node loads them when they are first touched, and cannot without WebAssembly. */
+function needWebClasses(): void {
+  try {
+    if ([Request, Response, Headers].every((made) => typeof made === "function")) return;
+  } catch {
+    // Not there, or not to be loaded.
+  }
+  throw new ConfigurationError(
+    "createSecureFetch",
+    "createSecureFetch needs the global Request, Response and Headers, which this process does not have (--no-experimental-fetch, " +
+      "--jitless, or too little address space). SecureChatCompletion works without them.",
+  );
 }
 
 /** Without query and fragment, which no SDK adds here: with one it does not equal the endpoint and is refused. */
@@ -120,7 +155,7 @@ function parse(text: string): object {
 
 function success(
   completion: ChatCompletion,
-  from: Headers,
+  from: ResponseHeaders,
   stream: boolean,
   streamOptions: StreamOptions | null | undefined,
 ): Response {
@@ -130,7 +165,7 @@ function success(
     headers.set("X-Nomyo-Attestation", Buffer.from(JSON.stringify(report)).toString("base64url"));
   }
   const requestId = from.get("x-request-id");
-  if (requestId !== null) headers.set("X-Request-ID", requestId);
+  if (requestId !== null && isHeaderText(requestId)) headers.set("X-Request-ID", requestId);
   if (!stream) {
     headers.set("Content-Type", "application/json");
     return new Response(JSON.stringify(completion), { status: 200, headers });
@@ -148,15 +183,22 @@ function failure(error: unknown, signal: AbortSignal | undefined | null): Respon
     const headers: Record<string, string> = {};
     for (const name of ["retry-after", "x-request-id"]) {
       const value = error.headers?.get(name);
-      if (value !== undefined && value !== null) headers[name] = value;
+      if (value !== undefined && value !== null && isHeaderText(value)) headers[name] = value;
     }
-    return refusal(error.statusCode, error.code, detailOf(error) ?? error.message, headers);
+    // A success that was not sealed is none, and a status that is none of HTTP's would be an exception of `Response`.
+    const isRefusal = error.statusCode >= 400 && error.statusCode <= 599;
+    return refusal(isRefusal ? error.statusCode : 424, error.code, detailOf(error) ?? error.message, headers);
   }
   if (error instanceof ConfigurationError || error instanceof APIError) return refusal(400, error.code, error.message);
   if (error instanceof AttestationError)
     return refusal(424, error.code, error.message, {}, { attestation_report: error.report });
   if (error instanceof NomyoError) return refusal(424, error.code, error.message);
   throw error;
+}
+
+/** `Headers` throws for some bytes that Node's parser lets through. */
+function isHeaderText(value: string): boolean {
+  return /^[\x20-\x7e]*$/.test(value);
 }
 
 /** What the server itself said: SDK users look for it in the message. */

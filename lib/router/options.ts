@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { ConfigurationError } from "../errors.js";
 import type { KeyPassword } from "../client/key-password.js";
 import type { LockPolicy, QuoteOptions } from "../native.js";
+import { ownMembers } from "../own-members.js";
 import { ApiKeys } from "./api-keys.js";
 import { Attestor } from "./attestor.js";
 import type { RateLimit } from "./rate-limit.js";
@@ -126,7 +127,9 @@ export interface RouterSettings {
 }
 
 /** Throws a {@link ConfigurationError} that names the option. */
-export function resolveOptions(options: RouterOptions): RouterSettings {
+export function resolveOptions(given: RouterOptions): RouterSettings {
+  // Own members only, and all the way down: what a polluted `Object.prototype` says is no option.
+  const options = ownMembers(given);
   const host = options.host ?? "127.0.0.1";
   const apiKeys = new ApiKeys(options.apiKeys ?? []);
   if (!isLoopback(host)) {
@@ -154,14 +157,14 @@ export function resolveOptions(options: RouterOptions): RouterSettings {
   return {
     host,
     port: integer("port", options.port, 0, 0, 65_535),
-    tls: options.tls,
+    tls: options.tls === undefined ? undefined : ownMembers(options.tls),
     apiKeys,
     keyFile: options.keyFile,
     keyPassword: options.keyPassword,
-    upstream: options.upstream === undefined ? undefined : resolveUpstream(options.upstream),
-    attestor: options.tpm === undefined ? undefined : resolveTpm(options.tpm, log),
-    tierModels: checkTierModels(options.tierModels ?? {}),
-    rateLimit: options.rateLimit === undefined ? undefined : checkRateLimit(options.rateLimit),
+    upstream: options.upstream === undefined ? undefined : resolveUpstream(ownMembers(options.upstream)),
+    attestor: options.tpm === undefined ? undefined : resolveTpm(ownMembers(options.tpm), log),
+    tierModels: checkTierModels(ownMembers(options.tierModels ?? {})),
+    rateLimit: options.rateLimit === undefined ? undefined : checkRateLimit(ownMembers(options.rateLimit)),
     maxBodyBytes: integer("maxBodyBytes", options.maxBodyBytes, 64 * 1024 * 1024, 1024, 1024 * 1024 * 1024),
     maxPlaintextBytes: integer("maxPlaintextBytes", options.maxPlaintextBytes, 10 * 1024 * 1024, 2, 1024 * 1024 * 1024),
     maxRequests: integer("maxRequests", options.maxRequests, 256, 1, 1_000_000),

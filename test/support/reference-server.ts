@@ -212,7 +212,7 @@ export class ReferenceServer {
 }
 
 /** An answer with the last message's content, as a model would have given it. */
-export function echo({ payload, payloadId }: Received): Record<string, unknown> {
+export function echo({ headers, payload, payloadId }: Received): Record<string, unknown> {
   return {
     id: "chatcmpl-1",
     object: "chat.completion",
@@ -230,7 +230,7 @@ export function echo({ payload, payloadId }: Received): Record<string, unknown> 
     _metadata: {
       payload_id: payloadId,
       response_status: "success",
-      security_tier: "standard",
+      security_tier: headers["x-security-tier"] ?? "standard",
       memory_protection: { locked: true },
       tpm_attestation: { is_available: false },
     },

@@ -35,7 +35,7 @@ describe("SecureResponse", () => {
     using secure = await response();
     expect(secure.text()).toBe(JSON.stringify(answer));
     expect(secure.byteLength).toBe(Buffer.byteLength(JSON.stringify(answer)));
-    expect(secure.json()).toEqual(answer);
+    expect(secure.json()).toEqual({ ...answer, _metadata: metadata });
     expect(secure.get("/usage/total_tokens")).toBe(7);
     expect(secure.get("/choices/0/message")).toEqual(answer.choices[0]?.message);
     expect(secure._metadata).toBe(metadata);
