@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import type { ClientOptions } from "../../../lib/client/options.js";
 import { AttestationError, ConfigurationError } from "../../../lib/errors.js";
 import { native, type TpmAttestationBlock, type TpmHandle } from "../../../lib/native.js";
-import { echo, ReferenceServer } from "../../support/reference-server.js";
+import { echo, makeKeyPair, ReferenceServer } from "../../support/reference-server.js";
 import type { Received } from "../../support/reference-server.js";
 import { SoftwareTpm } from "../../support/software-tpm.js";
 import { TestClients } from "../../support/test-clients.js";
@@ -164,23 +164,139 @@ describe("preflight", () => {
     expect(prompts()).toEqual(["ping", "a confidential prompt", "ping", "a confidential prompt"]);
   });
 
-  it("ends for a caller who aborts, not for the others", async () => {
-    attesting();
+  /** Holds the first answer to a ping back; resolves when it has been asked for. */
+  const holdFirstPing = (): { readonly asked: Promise<void>; readonly release: () => void } => {
     const { answer } = server;
-    let release: (() => void) | undefined;
+    let asked = (): void => undefined;
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    let pings = 0;
+    const whenAsked = new Promise<void>((resolve) => (asked = resolve));
     server.answer = async (received) => {
-      if (received.payload.messages[0].content === "ping") await new Promise<void>((resolve) => (release = resolve));
+      if (received.payload.messages[0].content === "ping" && ++pings === 1) {
+        asked();
+        await held;
+      }
       return answer(received);
     };
+    return { asked: whenAsked, release };
+  };
+
+  it("ends for a caller who aborts, whose request is closed; another asks for himself", async () => {
+    attesting();
+    const first = holdFirstPing();
     const client = make(policy);
     const controller = new AbortController();
     const impatient = client.create(request, { signal: controller.signal });
+    await first.asked;
     const patient = client.create(request);
-    while (release === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
     controller.abort();
     await expect(impatient).rejects.toMatchObject({ name: "APIUserAbortError", sent: "no" });
-    release();
     await patient;
+    expect(prompts()).toEqual(["ping", "ping", "a confidential prompt"]);
+    first.release();
+  });
+
+  it("has the deadline of the attempt, and of the one who waits", async () => {
+    attesting();
+    const first = holdFirstPing();
+    const client = make(policy);
+    const asking = client.create(request);
+    await first.asked;
+    // The ping of the first caller does not end; the second caller's time does.
+    const waiting = client.create(request, { timeout: 50, maxRetries: 0 });
+    await expect(waiting).rejects.toMatchObject({ name: "APIConnectionTimeoutError", sent: "no" });
+    first.release();
+    await asking;
+
+    server.onPost = () => undefined;
+    const fresh = make(policy).create(request, { timeout: 50, maxRetries: 0 });
+    await expect(fresh).rejects.toMatchObject({ name: "APIConnectionTimeoutError", sent: "no" });
+    server.onGetKey = () => undefined;
+    const keyless = make(policy).create(request, { timeout: 50, maxRetries: 0 });
+    await expect(keyless).rejects.toMatchObject({ name: "APIConnectionTimeoutError", sent: "no" });
+  });
+
+  it("uses the asking caller's credentials only: a wrong key of one is no error of another", async () => {
+    attesting();
+    server.onPost = async (body, incoming, response) => {
+      if (incoming.headers.authorization === "Bearer right") return server.reply(body, incoming, response);
+      response.writeHead(401).end();
+    };
+    const client = make(policy);
+    const wrong = client.create(request, { apiKey: "wrong" });
+    const right = client.create(request, { apiKey: "right" });
+    await expect(wrong).rejects.toMatchObject({ name: "AuthenticationError", sent: "no" });
+    await right;
+  });
+
+  it("is retried as the request itself is", async () => {
+    attesting();
+    let posts = 0;
+    server.onPost = async (body, incoming, response) => {
+      if (++posts === 1) response.writeHead(503, { "retry-after": "0" }).end();
+      else await server.reply(body, incoming, response);
+    };
+    await make(policy).create(request);
+    expect(posts).toBe(3);
+  });
+
+  it("leaves nothing open when the client is closed with abort", async () => {
+    attesting();
+    const first = holdFirstPing();
+    const client = make(policy);
+    const pending = client.create(request);
+    await first.asked;
+    const disposed = jest.spyOn(native, "privateKeyDispose");
+    const [outcome] = await Promise.allSettled([pending, client.close({ abort: true })]);
+    expect(outcome.status).toBe("rejected");
+    expect(disposed).toHaveBeenCalledTimes(1);
+    disposed.mockRestore();
+    first.release();
+  });
+
+  it("belongs to the server's key: no prompt is sealed to another one before that has attested", async () => {
+    attesting();
+    const client = make(policy, { serverKey: { cacheTtl: 0, minBits: 2048 } });
+    await client.create(request);
+    // The server has another key now, and no TPM.
+    server.keys = makeKeyPair(2048);
+    server.answer = echo;
+    await expect(client.create(request)).rejects.toMatchObject({ code: "ATTESTATION_MISSING", sent: "no" });
+    expect(prompts()).toEqual(["ping", "a confidential prompt", "ping"]);
+  });
+
+  it("is repeated for the new key after a 400", async () => {
+    attesting();
+    const client = make(policy, { serverKey: { minBits: 2048 } });
+    await client.create(request);
+    server.keys = makeKeyPair(2048);
+    server.answer = echo;
+    // The old key's package cannot be opened there: 400, then the new key, which attests nothing.
+    await expect(client.create(request)).rejects.toMatchObject({ code: "ATTESTATION_MISSING" });
+    expect(prompts()).toEqual(["ping", "a confidential prompt", "ping"]);
+  });
+
+  it("belongs to tier and policy", async () => {
+    attesting();
+    const client = make(policy);
+    await client.create(request);
+    await client.create({ ...request, security_tier: "high" });
+    await client.create(request, { attestation: { ...policy, requirePrimary: false } });
+    await client.create(request);
+    expect(prompts().filter((prompt) => prompt === "ping")).toHaveLength(3);
+  });
+
+  it("gives up when every verdict is too old before it comes", async () => {
+    attesting();
+    const client = make({ ...policy, maxAgeMs: 1 });
+    const { answer } = server;
+    server.answer = async (received) => {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return answer(received);
+    };
+    await expect(client.create(request)).rejects.toMatchObject({ code: "PREFLIGHT_AGE", sent: "no" });
+    expect(prompts()).toEqual(["ping", "ping"]);
   });
 });
 

@@ -1,4 +1,7 @@
 /** Both transports over real connections. */
+import http from "node:http";
+import type { Socket } from "node:net";
+
 import { Agent } from "undici";
 
 import { FetchTransport } from "../../../lib/client/fetch-transport.js";
@@ -279,6 +282,206 @@ describe("FetchTransport", () => {
     const empty: FetchLike = () => Promise.resolve(new Response(null, { status: 204 }));
     const response = await post(new FetchTransport(empty, undefined), "http://127.0.0.1:1/");
     expect((await readBody(response, 10)).bytes).toHaveLength(0);
+  });
+});
+
+describe("an event that never comes", () => {
+  it.each([
+    ["with the headers of a switch", "Connection: Upgrade\r\nUpgrade: other\r\n"],
+    ["without them", ""],
+  ])("101 %s is an answer, and the last of its connection", async (_what, headers) => {
+    const transport = new NodeTransport();
+    let closed = (): void => undefined;
+    const whenClosed = new Promise<void>((resolve) => (closed = resolve));
+    raw = await RawServer.start((socket) => {
+      socket.on("close", closed);
+      socket.write(`HTTP/1.1 101 Switching Protocols\r\n${headers}\r\n`);
+    });
+    const response = await post(transport, raw.url);
+    expect(response.status).toBe(101);
+    expect((await readBody(response, 10)).bytes).toHaveLength(0);
+    await whenClosed;
+    transport.close();
+  });
+
+  it("a connection that ends without an answer and without an error settles all the same", async () => {
+    const transport = new NodeTransport();
+    raw = await RawServer.start((socket) => socket.end());
+    expect(await failureOf(post(transport, raw.url))).toMatchObject({ sent: "maybe" });
+    transport.close();
+  });
+
+  it("a fetch that does not look at its signal is left, and its late answer let go", async () => {
+    let answer = (_: Response): void => undefined;
+    const deaf: FetchLike = () => new Promise((resolve) => (answer = resolve));
+    const controller = new AbortController();
+    const pending = post(new FetchTransport(deaf, undefined), "https://x.example/", controller.signal);
+    const reason = new Error("enough");
+    controller.abort(reason);
+    await expect(pending).rejects.toBe(reason);
+    const cancelled = new Promise<void>((resolve) => {
+      answer(new Response(new ReadableStream({ cancel: () => resolve() })));
+    });
+    await cancelled;
+  });
+
+  it("a body that does not look at the signal is left, and cancelled", async () => {
+    let cancelled = false;
+    const body = new ReadableStream({
+      pull: () => new Promise(() => undefined),
+      cancel: () => void (cancelled = true),
+    });
+    const controller = new AbortController();
+    const transport = new FetchTransport(() => Promise.resolve(new Response(body)), undefined);
+    const response = await post(transport, "https://x.example/", controller.signal);
+    const reading = readBody(response, 100);
+    const reason = new Error("enough");
+    controller.abort(reason);
+    await expect(reading).rejects.toBe(reason);
+    expect(cancelled).toBe(true);
+  });
+});
+
+describe("a connection that was kept", () => {
+  const reply = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+  const exchange = async (transport: Transport, url: string): Promise<string> =>
+    Buffer.from((await readBody(await post(transport, url), 100)).bytes).toString();
+
+  it("and that the server closed while this process was busy costs no request", async () => {
+    const transport = new NodeTransport();
+    let last: Socket | undefined;
+    let requests = 0;
+    raw = await RawServer.start((socket) => {
+      last = socket;
+      requests++;
+      socket.write(reply);
+    });
+    for (let i = 0; i < 5; i++) {
+      expect(await exchange(transport, raw.url)).toBe("ok");
+      // In the same turn of the event loop as the next request: nothing has told the client yet.
+      last?.destroy();
+    }
+    expect(requests).toBe(5);
+    transport.close();
+  });
+
+  it("is not used again shortly before the server's own time for it is over", async () => {
+    const transport = new NodeTransport();
+    const sockets = new Set<Socket>();
+    raw = await RawServer.start((socket) => {
+      sockets.add(socket);
+      socket.write(reply.replace("\r\n", "\r\nKeep-Alive: timeout=3\r\n"));
+    });
+    const now = jest.spyOn(performance, "now");
+    now.mockReturnValue(1000);
+    await exchange(transport, raw.url);
+    now.mockReturnValue(2000);
+    await exchange(transport, raw.url);
+    expect(sockets.size).toBe(1);
+    now.mockReturnValue(5000);
+    await exchange(transport, raw.url);
+    expect(sockets.size).toBe(2);
+    now.mockRestore();
+    transport.close();
+  });
+
+  it("and is reset after the request was written, is reported as what it is, and the request not repeated", async () => {
+    const transport = new NodeTransport();
+    let requests = 0;
+    raw = await RawServer.start((socket) => {
+      if (++requests === 1) socket.write(reply);
+      else socket.resetAndDestroy();
+    });
+    await exchange(transport, raw.url);
+    const sending = jest.fn();
+    const second = transport.send({
+      method: "POST",
+      url: new URL(raw.url),
+      headers: {},
+      body: new Uint8Array([1]),
+      signal: never,
+      onSending: sending,
+    });
+    expect(await failureOf(second)).toMatchObject({ reason: "ECONNRESET", sent: "maybe" });
+    expect(sending).toHaveBeenCalledTimes(1);
+    expect(requests).toBe(2);
+    transport.close();
+  });
+
+  it("and is dead before a byte was written to it is exchanged for a fresh one", async () => {
+    const transport = new NodeTransport();
+    let requests = 0;
+    raw = await RawServer.start((socket) => {
+      requests++;
+      socket.write(reply);
+    });
+    await exchange(transport, raw.url);
+    // Between the last look and the writing: the agent gives the socket out, and it is gone.
+    const reuse = jest.spyOn(http.Agent.prototype, "reuseSocket").mockImplementationOnce((socket, request) => {
+      Object.assign(request, { reusedSocket: true });
+      socket.destroy();
+    });
+    expect(await exchange(transport, raw.url)).toBe("ok");
+    expect(reuse).toHaveBeenCalled();
+    reuse.mockRestore();
+    expect(requests).toBe(2);
+    transport.close();
+  });
+});
+
+describe("sent", () => {
+  const failing = (code: string, syscall: string): Transport =>
+    new FetchTransport(
+      () => Promise.reject(new TypeError("fetch failed", { cause: Object.assign(new Error(), { code, syscall }) })),
+      undefined,
+    );
+
+  it.each([
+    ["EHOSTUNREACH", "connect", "no"],
+    ["EHOSTUNREACH", "read", "maybe"],
+    ["ENETUNREACH", "connect", "no"],
+    ["ENETUNREACH", "write", "maybe"],
+    ["ETIMEDOUT", "connect", "no"],
+    ["ETIMEDOUT", "read", "maybe"],
+    ["ECONNREFUSED", "connect", "no"],
+  ])("%s of %s is %s", async (code, syscall, sent) => {
+    expect((await failureOf(post(failing(code, syscall), "https://x.example/"))).sent).toBe(sent);
+  });
+
+  it("is yes for a redirect that was followed: there was an answer", async () => {
+    const redirected = Object.defineProperty(new Response("x"), "redirected", { value: true });
+    const transport = new FetchTransport(() => Promise.resolve(redirected), undefined);
+    await expect(post(transport, "https://x.example/")).rejects.toMatchObject({ code: "REDIRECTED", sent: "yes" });
+  });
+});
+
+describe("the default transport", () => {
+  it("touches none of the globals that load WebAssembly", async () => {
+    server = await ReferenceServer.start();
+    const names = ["Headers", "Request", "Response", "fetch", "FormData", "WebAssembly"] as const;
+    const kept = names.map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)!] as const);
+    for (const name of names) {
+      Object.defineProperty(globalThis, name, {
+        configurable: true,
+        get: () => {
+          throw new Error(`${name} was touched`);
+        },
+      });
+    }
+    const transport = new NodeTransport();
+    try {
+      const response = await transport.send({
+        method: "GET",
+        url: new URL(`${server.url}/pki/public_key`),
+        headers: {},
+        signal: never,
+      });
+      expect(response.headers.get("Content-Type")).toBe("text/plain");
+      await readBody(response, 10_000);
+    } finally {
+      for (const [name, descriptor] of kept) Object.defineProperty(globalThis, name, descriptor);
+      transport.close();
+    }
   });
 });
 
