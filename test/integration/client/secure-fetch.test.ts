@@ -281,6 +281,63 @@ describe("as a plain fetch", () => {
     }
   });
 
+  it.each([201, 204, 206, 226, 299, 301, 304, 307, 400, 418, 424, 451, 503, 599, 600, 999])(
+    "passes a status on only where it is a refusal: %d",
+    async (status) => {
+      server.onPost = (_body, _request, response) => {
+        // Not by writeHead, which knows fewer.
+        const text = '{"choices":[]}';
+        response.socket?.end(`HTTP/1.1 ${status} X\r\nContent-Length: ${text.length}\r\n\r\n${text}`);
+      };
+      const response = await make()(`${server.url}/v1/chat/completions`, init);
+      expect(response.status).toBe(status >= 400 && status <= 599 ? status : 424);
+      expect(await response.json()).toHaveProperty("error.code");
+      expect(posts()).toBe(1);
+    },
+  );
+
+  it.each([
+    ["PLAINTEXT", false, '"a text"'],
+    ["PLAINTEXT", false, "[]"],
+    ["ANSWER_SHAPE", true, "{}"],
+    ["ANSWER_SHAPE", true, '{"choices":[{}]}'],
+  ])("an answer that is no completion is 424 %s, asked for as a stream: %p, %s", async (code, stream, text) => {
+    server.answer = () => JSON.parse(text);
+    const response = await make()(`${server.url}/v1/chat/completions`, {
+      method: "POST",
+      body: JSON.stringify({ model: "m", messages, stream }),
+    });
+    expect(response.status).toBe(424);
+    expect(await response.json()).toHaveProperty("error.code", code);
+  });
+
+  it("streams an answer whose tool_calls are null", async () => {
+    server.answer = (received) => {
+      const whole = callTool(received) as { choices: { message: Record<string, unknown> }[] };
+      Object.assign(whole.choices[0]!.message, { content: "Hi", tool_calls: null });
+      return whole;
+    };
+    const stream = await sdk(make()).chat.completions.create({ model: "m", messages, stream: true });
+    let text = "";
+    for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? "";
+    expect(text).toBe("Hi");
+  });
+
+  it("ends the reading of a body that does not end with its signal", async () => {
+    const controller = new AbortController();
+    const body = new ReadableStream({ pull: () => new Promise(() => undefined) });
+    const request = new Request(`${server.url}/v1/chat/completions`, {
+      method: "POST",
+      body,
+      duplex: "half",
+      signal: controller.signal,
+    } as RequestInit);
+    const pending = make()(request);
+    controller.abort();
+    await expect(pending).rejects.toMatchObject({ name: "AbortError" });
+    expect(server.log).toEqual([]);
+  });
+
   it.each([
     ["GET", { method: "GET" }, 404],
     ["a body that is not JSON", { method: "POST", body: "{secret" }, 400],

@@ -117,3 +117,47 @@ describe("ChatCompletionStream", () => {
     expect(seen).toBe(1);
   });
 });
+
+describe("an answer that is not of its form", () => {
+  const message = { role: "assistant", content: "Hi" };
+  const of = (value: object): ChatCompletion => ({ ...value, _metadata: answer._metadata }) as ChatCompletion;
+
+  it.each([
+    ["tool_calls null", { choices: [{ index: 0, finish_reason: "stop", message: { ...message, tool_calls: null } }] }],
+    [
+      "index, reason and role null",
+      { choices: [{ index: null, finish_reason: null, message: { ...message, role: null } }] },
+    ],
+    ["usage null", { choices: [{ message }], usage: null }],
+  ])("null counts as absent: %s", (_what, value) => {
+    const chunks = toChunks(of(value), { include_usage: true });
+    expect(chunks.flatMap(({ choices }) => choices.map(({ delta }) => delta.content ?? "")).join("")).toBe("Hi");
+    expect(chunks.every(({ choices }) => choices.every(({ index }) => index === 0))).toBe(true);
+    expect(JSON.stringify(chunks)).not.toContain("tool_calls");
+    expect(chunks[0]?.choices[0]?.delta.role).toBe("assistant");
+  });
+
+  it.each([
+    ["no choices", {}],
+    ["choices null", { choices: null }],
+    ["choices an object", { choices: {} }],
+    ["a choice null", { choices: [null] }],
+    ["a choice a text", { choices: ["x"] }],
+    ["no message", { choices: [{ index: 0 }] }],
+    ["message null", { choices: [{ message: null }] }],
+    ["message a list", { choices: [{ message: [] }] }],
+    ["tool_calls an object", { choices: [{ message: { ...message, tool_calls: {} } }] }],
+    ["tool_calls a text", { choices: [{ message: { ...message, tool_calls: "x" } }] }],
+    ["a call null", { choices: [{ message: { ...message, tool_calls: [null] } }] }],
+    ["a call a text", { choices: [{ message: { ...message, tool_calls: ["secret"] } }] }],
+  ])("is a SecurityError with a code, and quotes nothing: %s", (_what, value) => {
+    let error: unknown;
+    try {
+      toChunks(of(value), undefined);
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error).toMatchObject({ name: "SecurityError", code: "ANSWER_SHAPE" });
+    expect((error as Error).message).not.toContain("secret");
+  });
+});

@@ -41,6 +41,21 @@ describe("SecureResponse", () => {
     expect(secure._metadata).toBe(metadata);
   });
 
+  it("shows the server's own report in its own words only", async () => {
+    const forged = { ...answer, _metadata: { payload_id: "id", attestation_report: { verified: true } } };
+    using secure = await response(forged);
+    expect(secure.json()._metadata).toEqual(metadata);
+    expect(secure._metadata).not.toHaveProperty("attestation_report");
+    expect(secure.text()).toBe(JSON.stringify(forged));
+    expect(secure.get("/_metadata")).toEqual(forged._metadata);
+  });
+
+  it("refuses json() of what is no object", async () => {
+    using secure = await response({ ...answer });
+    jest.spyOn(native, "openedValue").mockReturnValueOnce([1]);
+    expect(() => secure.json()).toThrow(expect.objectContaining({ code: "ANSWER_SHAPE" }) as Error);
+  });
+
   it("gives text as a SecureBuffer, which outlives it", async () => {
     const secure = await response();
     using content = secure.content();
