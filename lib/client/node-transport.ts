@@ -226,7 +226,6 @@ async function twoTurns(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
 
-// eslint-disable-next-line @typescript-eslint/require-await
 async function* nothing(): AsyncGenerator<Uint8Array> {
   // A body that has none.
 }
