@@ -98,11 +98,9 @@ export class FetchTransport implements Transport {
     const call = this.#fetch;
     const fetching = Promise.resolve(call(url.href, init));
     const response = await orAborted(fetching, signal, () => void fetching.then(discard, () => undefined));
-    if (
-      typeof response !== "object" ||
-      (response as unknown) === null ||
-      typeof response.headers?.forEach !== "function"
-    ) {
+    // A caller's fetch may give anything.
+    const { headers } = (response ?? {}) as { headers?: { forEach?: unknown } };
+    if (typeof headers?.forEach !== "function") {
       throw new TypeError("not a Response");
     }
     return response;

@@ -135,13 +135,6 @@ export class NodeTransport implements Transport {
           setImmediate(guarded(noteWritten));
         }),
       );
-      outgoing.once(
-        "response",
-        guarded((incoming) => {
-          incoming.once("close", guarded(done));
-          answer(incoming, chunks(incoming, signal));
-        }),
-      );
       // Nobody asked for another protocol. It is an answer all the same, and the last one of this connection.
       const onSwitch = (incoming: IncomingMessage): void => {
         answer(incoming, nothing());
@@ -155,10 +148,16 @@ export class NodeTransport implements Transport {
           onSwitch(incoming);
         }),
       );
-      outgoing.on(
-        "information",
-        guarded((information) => {
-          if (information.statusCode === 101) onSwitch(information as unknown as IncomingMessage);
+      outgoing.once(
+        "response",
+        guarded((incoming) => {
+          // Without the headers of a switch Node takes it for an ordinary answer, and would keep the connection.
+          if (incoming.statusCode === 101) {
+            onSwitch(incoming);
+            return;
+          }
+          incoming.once("close", guarded(done));
+          answer(incoming, chunks(incoming, signal));
         }),
       );
       // After the response has come these two change nothing: the body's reader gets its own error.
@@ -226,7 +225,6 @@ async function twoTurns(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
 
-// eslint-disable-next-line @typescript-eslint/require-await
 async function* nothing(): AsyncGenerator<Uint8Array> {
   // A body that has none.
 }
