@@ -467,14 +467,6 @@ std::shared_ptr<OpenedObject> GetOpened(Napi::Env env, napi_value value) {
   return opened;
 }
 
-// The functions that make values wipe the stack afterwards: numbers and short strings of the plaintext went over it.
-template <Napi::Value (*Function)(const Napi::CallbackInfo&)>
-Napi::Value ThenWipeStack(const Napi::CallbackInfo& info) {
-  Napi::Value value = Function(info);
-  WipeStackBelow();
-  return value;
-}
-
 Napi::Value MakeValue(const Napi::CallbackInfo& info, OpenedObject& opened, std::span<const std::uint8_t> text) {
   const auto& helpers = static_cast<EnvelopeState*>(info.Data())->helpers;
   // The text is in the pool already: a policy that cannot lock 32 KiB more must not lose the answer now.

@@ -9,6 +9,7 @@
 
 #include "addon/error.h"
 #include "core/memory/openssl_memory.h"
+#include "core/memory/stack_wipe.h"
 
 namespace nomyo::addon {
 
@@ -28,6 +29,15 @@ template <Napi::Value (*Function)(const Napi::CallbackInfo&)>
 Napi::Value Prepared(const Napi::CallbackInfo& info) {
   if (const Status status = PrepareOpenSsl(); !status) return Throw(info.Env(), status.error());
   return Function(info);
+}
+
+// ThenWipeStack is for functions through which secrets pass on the JavaScript thread: they stay on its stack and in the
+// vector registers (memcpy and V8 move 64 bytes at a time). Function must be noinline.
+template <Napi::Value (*Function)(const Napi::CallbackInfo&)>
+Napi::Value ThenWipeStack(const Napi::CallbackInfo& info) {
+  Napi::Value value = Function(info);
+  WipeStackBelow();
+  return value;
 }
 
 template <Napi::Value (*Function)(const Napi::CallbackInfo&)>
