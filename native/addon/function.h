@@ -34,7 +34,8 @@ Napi::Value Prepared(const Napi::CallbackInfo& info) {
   return Function(info);
 }
 
-// ThenWipeStack is for functions that have secrets on the JavaScript thread's stack; Function must be noinline.
+// ThenWipeStack is for functions through which secrets pass on the JavaScript thread: they stay on its stack and in the
+// vector registers (memcpy and V8 move 64 bytes at a time), also when the function fails. Function must be noinline.
 template <Napi::Value (*Function)(const Napi::CallbackInfo&)>
 Napi::Value ThenWipeStack(const Napi::CallbackInfo& info) {
   const StackWipe wipe;

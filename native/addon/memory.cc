@@ -232,7 +232,7 @@ Napi::Value BufferAlloc(const Napi::CallbackInfo& info) {
   return buffer ? NewBufferHandle(env, std::move(*buffer)) : Throw(env, buffer.error());
 }
 
-Napi::Value BufferFrom(const Napi::CallbackInfo& info) {
+[[gnu::noinline]] Napi::Value BufferFrom(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const auto bytes = GetBytes(info[0]);
   if (!bytes && !info[0].IsString()) {
@@ -429,7 +429,7 @@ Napi::Value BufferReleaseView(const Napi::CallbackInfo& info) {
   return Throw(env, {Code::kViewTaken, "A view of a secure buffer was moved away. The buffer was wiped."});
 }
 
-Napi::Value BufferToString(const Napi::CallbackInfo& info) {
+[[gnu::noinline]] Napi::Value BufferToString(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const auto bytes = GetBuffer(env, info[0]);
   if (!bytes) return env.Undefined();
@@ -444,7 +444,7 @@ Napi::Value BufferToString(const Napi::CallbackInfo& info) {
   return {env, string};
 }
 
-Napi::Value BufferEquals(const Napi::CallbackInfo& info) {
+[[gnu::noinline]] Napi::Value BufferEquals(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const auto left = GetBuffer(env, info[0]);
   if (!left) return env.Undefined();
@@ -497,12 +497,12 @@ void InitMemory(Napi::Env env, Napi::Object exports) {
   Export<Harden>(env, exports, "hardenProcess");
   Export<MemoryProbe>(env, exports, "memoryProbe");
   Export<BufferAlloc>(env, exports, "bufferAlloc");
-  Export<BufferFrom>(env, exports, "bufferFrom");
+  Export<ThenWipeStack<BufferFrom>>(env, exports, "bufferFrom");
   Export<BufferLength>(env, exports, "bufferLength");
   Export<BufferLocked>(env, exports, "bufferLocked");
   Export<BufferDisposed>(env, exports, "bufferDisposed");
-  Export<BufferToString>(env, exports, "bufferToString");
-  Export<BufferEquals>(env, exports, "bufferEquals");
+  Export<ThenWipeStack<BufferToString>>(env, exports, "bufferToString");
+  Export<ThenWipeStack<BufferEquals>>(env, exports, "bufferEquals");
   Export<BufferDispose>(env, exports, "bufferDispose");
   Export<BufferShare>(env, exports, "bufferShare");
   Export<IsBuffer>(env, exports, "isBuffer");
