@@ -10,7 +10,6 @@
 #include "core/attestation/inspection.h"
 #include "core/attestation/policy.h"
 #include "core/attestation/tpm_verify_engine.h"
-#include "core/attestation/tss_mu.h"
 #include "core/attestation/verifier.h"
 
 namespace nomyo::addon {
@@ -71,7 +70,6 @@ Napi::Value VerifyAttestationBlock(const Napi::CallbackInfo& info) {
   if (!info[2].IsString()) return ThrowTypeError(env, "policyJson must be a string of JSON");
   if (!info[3].IsNull() && !info[3].IsString()) return ThrowTypeError(env, "engineTcti must be a string or null");
   const auto qualifying_data = info[1].As<Napi::Uint8Array>();
-  SilenceTss();
   Verification verification{info[0].As<Napi::String>().Utf8Value(),
                             Bytes(qualifying_data.Data(), qualifying_data.Data() + qualifying_data.ByteLength()),
                             info[2].As<Napi::String>().Utf8Value(),
@@ -88,7 +86,6 @@ Napi::Value VerifyAttestationBlock(const Napi::CallbackInfo& info) {
 Napi::Value ParseAttestation(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!info[0].IsString()) return ThrowTypeError(env, "block must be a string of JSON");
-  SilenceTss();
   const LockPolicyScope unlocked(LockPolicy::kOff);
   const Result<std::string> text = InspectAttestation(info[0].As<Napi::String>().Utf8Value());
   if (!text) return Throw(env, text.error());
