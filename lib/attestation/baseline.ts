@@ -109,9 +109,12 @@ function expect(what: string, index: string, value: string, warnings: string[]):
     warnings.push(`${what} is left out: it was never extended, so IMA does not measure on this machine.`);
     return undefined;
   }
-  if (isAllZero(value)) {
+  // PCRs 0 to 7 are the firmware's, and always extended where boot is measured. 8 to 15 are the system's, zero where it does not use them;
+  // 17 to 22 are all ones until a dynamic launch.
+  const ofFirmware = Number(index) <= 7;
+  if (ofFirmware && isAllZero(value)) {
     warnings.push(`${what} is all zero: measured boot never ran, and the value says nothing about the machine.`);
-  } else if (isAllOnes(value)) {
+  } else if (ofFirmware && isAllOnes(value)) {
     warnings.push(`${what} is all ones: nothing was measured into it since the last reset.`);
   }
   const reason = changing[index];

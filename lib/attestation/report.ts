@@ -1,24 +1,28 @@
 /** The outcome of verifying a quote: the same object on success, in `AttestationError.report`, and on the command line. */
+import type { PcrBank, PcrExpectation } from "./policy.js";
 
 /** Every check of the verifier, in the order in which it decides. */
-export type AttestationCode =
-  | "ATTESTATION_MISSING"
-  | "ATTESTATION_MALFORMED"
-  | "AIK_TYPE"
-  | "AIK_ATTRIBUTES"
-  | "AIK_SCHEME"
-  | "SIGNATURE_SCHEME"
-  | "SIGNATURE_INVALID"
-  | "QUOTE_MAGIC"
-  | "QUOTE_TYPE"
-  | "SIGNER_NAME"
-  | "NONCE_MISMATCH"
-  | "PCR_SELECTION"
-  | "PCR_BANK"
-  | "PCR_DIGEST"
-  | "CLOCK"
-  | "PCR_BASELINE"
-  | "AIK_CERTIFICATE";
+export const attestationCodes = [
+  "ATTESTATION_MISSING",
+  "ATTESTATION_MALFORMED",
+  "AIK_TYPE",
+  "AIK_ATTRIBUTES",
+  "AIK_SCHEME",
+  "SIGNATURE_SCHEME",
+  "SIGNATURE_INVALID",
+  "QUOTE_MAGIC",
+  "QUOTE_TYPE",
+  "SIGNER_NAME",
+  "NONCE_MISMATCH",
+  "PCR_SELECTION",
+  "PCR_BANK",
+  "PCR_DIGEST",
+  "CLOCK",
+  "PCR_BASELINE",
+  "AIK_CERTIFICATE",
+] as const;
+
+export type AttestationCode = (typeof attestationCodes)[number];
 
 export interface AttestationCheck {
   readonly code: AttestationCode;
@@ -73,6 +77,19 @@ export interface AttestationReport {
   readonly pcrs?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** The name of the profile that fits. */
   readonly profile?: string;
+  /**
+   * On `PCR_BASELINE`: the profile that the fewest PCRs keep from fitting (the first of several), and those PCRs. `found` is lower-case
+   * hex; `null`: the quote does not have this PCR.
+   */
+  readonly nearest?: {
+    readonly profile: string;
+    readonly differences: readonly {
+      readonly bank: PcrBank;
+      readonly index: number;
+      readonly expected: PcrExpectation;
+      readonly found: string | null;
+    }[];
+  };
   /** SHA-256 (hex) of the policy in canonical form. */
   readonly policyId: string;
   /** ISO 8601. */

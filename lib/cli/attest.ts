@@ -4,7 +4,13 @@ import { text } from "node:stream/consumers";
 
 import { baselineFrom, baselineOfValues, mergeProfile, type Baseline } from "../attestation/baseline.js";
 import { compare, parsePcrread, type PcrValues } from "../attestation/pcr-values.js";
-import { parsePolicy, type AttestationProfile, type CheckedPolicy } from "../attestation/policy.js";
+import {
+  bankBytes,
+  parsePolicy,
+  type AttestationProfile,
+  type CheckedPolicy,
+  type PcrBank,
+} from "../attestation/policy.js";
 import type { AttestationReport } from "../attestation/report.js";
 import { parseTpmAttestation, verifyTpmAttestation, type QuoteNonce } from "../attestation/verify.js";
 import { writeFileAtomically } from "../client/atomic-file.js";
@@ -36,7 +42,7 @@ baseline   makes a policy that accepts the PCRs of a quote which verifies, for y
            output of tpm2_pcrread, run on the machine itself. --out writes the policy to a file, and replaces one only if
            it is the one that was merged.
 diff       shows which PCRs changed, against another quote or against each profile of a policy. Verify first: it compares
-           what is claimed.
+           what is claimed. FILE may be a report too (AttestationError.report, verify --json), whose PCRs were verified.
 
 A first baseline, and its use:
   nomyo-native attest baseline answer.json --name "fw 1.41" --out policy.json
@@ -222,7 +228,37 @@ function asProfile(file: string, input: Input): AttestationProfile {
 }
 
 function valuesOf(input: Input): PcrValues {
-  return parseTpmAttestation(input.attestation).pcrs;
+  return pcrsOfReport(input.attestation) ?? parseTpmAttestation(input.attestation).pcrs;
+}
+
+/** The values in a saved report; undefined for anything else. Checked, since a file is anyone's: what is compared is printed. */
+function pcrsOfReport(value: unknown): PcrValues | undefined {
+  const pcrs = member(value, "pcrs");
+  if (!Array.isArray(member(value, "checks")) || typeof member(value, "verified") !== "boolean") return undefined;
+  if (pcrs === undefined) {
+    throw new MalformedInput(
+      "The report has no PCRs: its quote failed before they were verified. Compare the answer itself.",
+    );
+  }
+  const banks = isRecord(pcrs) ? Object.entries(pcrs) : [];
+  const wellFormed = banks.every(
+    ([bank, values]) =>
+      Object.hasOwn(bankBytes, bank) &&
+      isRecord(values) &&
+      Object.entries(values).every(
+        ([index, hex]) =>
+          /^(?:[0-9]|1[0-9]|2[0-3])$/.test(index) &&
+          typeof hex === "string" &&
+          hex.length === 2 * bankBytes[bank as PcrBank] &&
+          /^[0-9a-f]*$/.test(hex),
+      ),
+  );
+  if (banks.length === 0 || !wellFormed) throw new MalformedInput("The PCRs of the report are not well formed.");
+  return pcrs as PcrValues;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function only(files: readonly string[]): string {

@@ -11,7 +11,6 @@
 #include "core/attestation/inspection.h"
 #include "core/attestation/policy.h"
 #include "core/attestation/tpm_verify_engine.h"
-#include "core/attestation/tss_mu.h"
 #include "core/attestation/verifier.h"
 
 namespace nomyo::addon {
@@ -68,7 +67,6 @@ Napi::Value VerifyAttestationBlock(const Napi::CallbackInfo& info) {
   if (!info[0].IsString()) return ThrowTypeError(env, "block must be a string of JSON");
   if (!info[2].IsString()) return ThrowTypeError(env, "policyJson must be a string of JSON");
   if (!info[3].IsNull() && !info[3].IsString()) return ThrowTypeError(env, "engineTcti must be a string or null");
-  SilenceTss();
   const auto qualifying_data = ReadUint8Array(env, info[1], "qualifyingData");
   if (!qualifying_data) return env.Undefined();
   Verification verification{info[0].As<Napi::String>().Utf8Value(),
@@ -87,7 +85,6 @@ Napi::Value VerifyAttestationBlock(const Napi::CallbackInfo& info) {
 Napi::Value ParseAttestation(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!info[0].IsString()) return ThrowTypeError(env, "block must be a string of JSON");
-  SilenceTss();
   const LockPolicyScope scope(LockPolicy::kPublic);
   const Result<std::string> text = InspectAttestation(info[0].As<Napi::String>().Utf8Value());
   if (!text) return Throw(env, text.error());

@@ -159,7 +159,6 @@ std::optional<QuoteRequest> ReadQuoteOptions(Napi::Env env, const Napi::Value& g
 Napi::Value TpmOpen(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!info[0].IsString()) return ThrowTypeError(env, "tcti must be a string");
-  SilenceTss();
   auto device = TpmDevice::Start(info[0].As<Napi::String>().Utf8Value(), {});
   if (!device) return Throw(env, device.error());
   return StartOnTpm(env, device.value(), std::make_shared<OpenJob>(device.value()));
@@ -185,7 +184,6 @@ Napi::Value TpmClose(const Napi::CallbackInfo& info) {
 
 Napi::Value TssInfo(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  SilenceTss();
   Napi::Object result = Napi::Object::New(env);
   const auto mu = TssMu::Load();
   const auto esys = TssEsys::Load();

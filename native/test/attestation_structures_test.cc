@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "attestation_forge.h"
@@ -140,6 +141,44 @@ TEST(AttestationStructures, ReadsWhatWasPacked) {
   ASSERT_TRUE(aik);
   EXPECT_EQ(aik.value().area.objectAttributes, forgery.attributes);
   EXPECT_EQ(aik.value().area.parameters.rsaDetail.keyBits, 2048);
+}
+
+// libtss2-mu writes to stderr about what it refuses, unless the environment forbids it: it must not get to see any.
+TEST(Structures, NothingThatIsRefusedIsWrittenAbout) {
+  if (std::getenv("TSS2_LOG") != nullptr) GTEST_SKIP() << "TSS2_LOG is set";
+  testing::internal::CaptureStderr();
+  std::size_t refused = 0;
+  const auto read_all = [&refused](const test::Bytes& quote, const test::Bytes& signature, const test::Bytes& aik) {
+    if (!ReadQuote(Installed(), quote)) ++refused;
+    if (!ReadSignature(Installed(), signature)) ++refused;
+    if (!ReadPublicArea(Installed(), aik)) ++refused;
+  };
+  for (const test::Key key : {test::Key::kRsa2048, test::Key::kP256}) {
+    const Forgery forgery(key);
+    const test::Bytes good[] = {forgery.Quote(), forgery.Signature(), Packer().Sized(forgery.Public()).bytes()};
+    read_all(good[0], good[1], good[2]);
+    EXPECT_EQ(refused, 0u);
+    for (std::size_t which = 0; which < 3; ++which) {
+      for (std::size_t at = 0; at < good[which].size(); ++at) {
+        for (const std::uint8_t value : {0x00, 0x01, 0x05, 0x06, 0x10, 0x12, 0x25, 0x44, 0x7f, 0x80, 0xfe, 0xff}) {
+          test::Bytes changed[] = {good[0], good[1], good[2]};
+          changed[which][at] = value;
+          read_all(changed[0], changed[1], changed[2]);
+        }
+        test::Bytes cut[] = {good[0], good[1], good[2]};
+        cut[which].resize(at);
+        read_all(cut[0], cut[1], cut[2]);
+        // The size in front of the AIK tells the truth, so that what is inside is looked at.
+        if (which == 2 && at >= 2) {
+          const test::Bytes area(good[2].begin() + 2, good[2].begin() + static_cast<std::ptrdiff_t>(at));
+          read_all(good[0], good[1], Packer().Sized(area).bytes());
+        }
+      }
+    }
+    EXPECT_GT(refused, 100u);
+    refused = 0;
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
 }  // namespace

@@ -35,6 +35,25 @@ constexpr TPMA_OBJECT kRequiredAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_F
 constexpr TPMA_OBJECT kFreeAttributes =
     TPMA_OBJECT_NODA | TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_STCLEAR | TPMA_OBJECT_ADMINWITHPOLICY;
 
+struct Attribute {
+  TPMA_OBJECT bit;
+  const char* name;
+};
+constexpr Attribute kAttributes[] = {
+    {TPMA_OBJECT_FIXEDTPM, "fixedTPM"},
+    {TPMA_OBJECT_STCLEAR, "stClear"},
+    {TPMA_OBJECT_FIXEDPARENT, "fixedParent"},
+    {TPMA_OBJECT_SENSITIVEDATAORIGIN, "sensitiveDataOrigin"},
+    {TPMA_OBJECT_USERWITHAUTH, "userWithAuth"},
+    {TPMA_OBJECT_ADMINWITHPOLICY, "adminWithPolicy"},
+    {TPMA_OBJECT_NODA, "noDA"},
+    {TPMA_OBJECT_ENCRYPTEDDUPLICATION, "encryptedDuplication"},
+    {TPMA_OBJECT_RESTRICTED, "restricted"},
+    {TPMA_OBJECT_DECRYPT, "decrypt"},
+    {TPMA_OBJECT_SIGN_ENCRYPT, "sign"},
+    {TPMA_OBJECT_X509SIGN, "x509sign"},
+};
+
 struct Hierarchy {
   TPM2_HANDLE handle;
   std::string_view name;
@@ -51,6 +70,17 @@ using OwnedParams = std::unique_ptr<OSSL_PARAM, OpenSslDeleter<OSSL_PARAM_free>>
 
 Error Refused(std::string what) {
   return {Code::kInvalidArgument, std::move(what)};
+}
+
+std::string Number(std::uint16_t id) {
+  const std::uint8_t bytes[] = {static_cast<std::uint8_t>(id >> 8), static_cast<std::uint8_t>(id)};
+  return "0x" + ToHex(bytes);
+}
+
+std::string Joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
 }
 
 // ImportKey makes the key, or null: the import checks that a point is on its curve.
@@ -71,14 +101,15 @@ Result<AikKey> LoadRsa(const TPMT_PUBLIC& area) {
   const TPMS_RSA_PARMS& parameters = area.parameters.rsaDetail;
   const TPM2B_PUBLIC_KEY_RSA& modulus = area.unique.rsa;
   if (parameters.keyBits != 2048 && parameters.keyBits != 3072 && parameters.keyBits != 4096) {
-    return Refused("The AIK is an RSA key of another size than 2048, 3072 or 4096 bits.");
+    return Refused("The AIK is an RSA key of " + std::to_string(parameters.keyBits) +
+                   " bits: only 2048, 3072 and 4096 are accepted.");
   }
   if (modulus.size * 8 != parameters.keyBits || (modulus.buffer[0] & 0x80) == 0) {
     return Refused("The AIK's RSA modulus does not have the length that it declares.");
   }
   if ((modulus.buffer[modulus.size - 1] & 1) == 0) return Refused("The AIK's RSA modulus is even.");
   if (parameters.exponent != 0 && parameters.exponent != kDefaultExponent) {
-    return Refused("The AIK's RSA exponent is not 65537.");
+    return Refused("The AIK's RSA exponent is " + std::to_string(parameters.exponent) + ", not 65537.");
   }
   const OwnedParamBuilder builder(OSSL_PARAM_BLD_new());
   const BigNum n(BN_bin2bn(modulus.buffer, modulus.size, nullptr));
@@ -94,7 +125,10 @@ Result<AikKey> LoadRsa(const TPMT_PUBLIC& area) {
 
 Result<AikKey> LoadEcc(const TPMT_PUBLIC& area) {
   const auto* curve = std::ranges::find(kCurves, area.parameters.eccDetail.curveID, &Curve::id);
-  if (curve == std::end(kCurves)) return Refused("The AIK is on another curve than P-256, P-384 or P-521.");
+  if (curve == std::end(kCurves)) {
+    return Refused("The AIK is on the curve with the number " + Number(area.parameters.eccDetail.curveID) +
+                   ", which is none of P-256, P-384 and P-521.");
+  }
   const std::size_t width = (curve->bits + 7) / 8;
   const TPM2B_ECC_PARAMETER& x = area.unique.ecc.x;
   const TPM2B_ECC_PARAMETER& y = area.unique.ecc.y;
@@ -116,29 +150,43 @@ Result<AikKey> LoadEcc(const TPMT_PUBLIC& area) {
   return loaded;
 }
 
-std::string Number(TPM2_ALG_ID id) {
-  const std::uint8_t bytes[] = {static_cast<std::uint8_t>(id >> 8), static_cast<std::uint8_t>(id)};
-  return "0x" + ToHex(bytes);
-}
-
 }  // namespace
+
+std::vector<std::string> AttributeNames(TPMA_OBJECT attributes) {
+  std::vector<std::string> names;
+  for (const Attribute& attribute : kAttributes) {
+    if ((attributes & attribute.bit) != 0) names.emplace_back(attribute.name);
+    attributes &= ~attribute.bit;
+  }
+  if (attributes != 0) {
+    const std::uint8_t bytes[] = {static_cast<std::uint8_t>(attributes >> 24),
+                                  static_cast<std::uint8_t>(attributes >> 16),
+                                  static_cast<std::uint8_t>(attributes >> 8), static_cast<std::uint8_t>(attributes)};
+    names.push_back("reserved 0x" + ToHex(bytes));
+  }
+  return names;
+}
 
 Result<AikKey> LoadAikKey(const TPMT_PUBLIC& area) {
   if (area.type == TPM2_ALG_RSA) return LoadRsa(area);
   if (area.type == TPM2_ALG_ECC) return LoadEcc(area);
-  return Refused("The AIK is neither an RSA nor an elliptic-curve key.");
+  return Refused("The AIK is neither an RSA nor an elliptic-curve key, but of the type " + Number(area.type) + ".");
 }
 
 Status CheckAikAttributes(const TPMT_PUBLIC& area) {
-  if (!IsSignatureHash(area.nameAlg)) return Refused("The AIK's name algorithm is not SHA-256, SHA-384 or SHA-512.");
+  if (!IsSignatureHash(area.nameAlg)) {
+    return Refused("The AIK's name algorithm is " + HashName(area.nameAlg) +
+                   ": make the AIK with nameAlg SHA-256, SHA-384 or SHA-512.");
+  }
   const TPMA_OBJECT attributes = area.objectAttributes;
   if ((attributes & kRequiredAttributes) != kRequiredAttributes) {
-    return Refused(
-        "The AIK lacks one of restricted, sign, fixedTPM, fixedParent, sensitiveDataOrigin: it could have signed "
-        "anything, or lie outside a TPM.");
+    return Refused("The AIK lacks " + Joined(AttributeNames(kRequiredAttributes & ~attributes)) +
+                   ": it could have signed anything, or lie outside a TPM. An AIK needs " +
+                   Joined(AttributeNames(kRequiredAttributes)) + ".");
   }
-  if ((attributes & ~(kRequiredAttributes | kFreeAttributes)) != 0) {
-    return Refused("The AIK has decrypt, encryptedDuplication, x509sign or a reserved attribute set.");
+  if (const TPMA_OBJECT excess = attributes & ~(kRequiredAttributes | kFreeAttributes); excess != 0) {
+    return Refused("The AIK has " + Joined(AttributeNames(excess)) +
+                   " set, which a key that only signs does not have.");
   }
   const bool plain = area.type == TPM2_ALG_RSA ? area.parameters.rsaDetail.symmetric.algorithm == TPM2_ALG_NULL
                                                : area.type == TPM2_ALG_ECC &&
@@ -197,8 +245,7 @@ std::string SchemeName(TPM2_ALG_ID scheme, TPM2_ALG_ID hash) {
     case TPM2_ALG_HMAC: name = "hmac"; break;
     default: name = Number(scheme);
   }
-  const HashAlgorithm* known = HashById(hash);
-  return name + "-" + (known != nullptr ? std::string(known->name) : Number(hash));
+  return name + "-" + HashName(hash);
 }
 
 Result<std::string> KeyPem(EVP_PKEY* key) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/attestation/openssl_owner.h"
 #include "core/attestation/structures.h"
@@ -28,6 +29,10 @@ Result<AikKey> LoadAikKey(const TPMT_PUBLIC& area);
 // CheckAikAttributes checks AIK_ATTRIBUTES (Part 2 8.3): a restricted signing key that was made inside its TPM and
 // cannot leave it, with no other use and no reserved bit, named by SHA-2.
 Status CheckAikAttributes(const TPMT_PUBLIC& area);
+
+// AttributeNames lists the attributes that are set, as Part 2 8.3 names them (camel case without prefix), and those
+// that it reserves as one number: `reserved 0x80000000`.
+std::vector<std::string> AttributeNames(TPMA_OBJECT attributes);
 
 // AikScheme is the signing scheme of the key (Part 2 12.2.3.4); TPM2_ALG_NULL and 0 where it has none.
 struct AikScheme {

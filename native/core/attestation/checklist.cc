@@ -11,6 +11,7 @@ constexpr std::array<std::string_view, kCheckCount> kNames = {
     "NONCE_MISMATCH",      "PCR_SELECTION",         "PCR_BANK",    "PCR_DIGEST",     "CLOCK",
     "PCR_BASELINE",        "AIK_CERTIFICATE",
 };
+static_assert(!kNames.back().empty(), "each check has a name");
 
 }  // namespace
 

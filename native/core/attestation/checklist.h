@@ -28,8 +28,9 @@ enum class Check : std::size_t {
   kClock,
   kPcrBaseline,
   kAikCertificate,
+  kCount,  // stays last: everything that counts checks counts to here
 };
-inline constexpr std::size_t kCheckCount = 17;
+inline constexpr std::size_t kCheckCount = static_cast<std::size_t>(Check::kCount);
 
 // CheckName returns the stable code, e.g. `PCR_DIGEST`.
 std::string_view CheckName(Check check);
@@ -59,7 +60,7 @@ class Checklist {
   // PassedThrough tells whether every check from the first to `last` passed or does not apply.
   bool PassedThrough(Check last) const;
   // Verified tells whether every check passed or does not apply.
-  bool Verified() const { return PassedThrough(Check::kAikCertificate); }
+  bool Verified() const { return !Decisive(); }
   // Decisive returns the first check that failed; without one, the first that did not run; nothing when verified.
   std::optional<Check> Decisive() const;
 

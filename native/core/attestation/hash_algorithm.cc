@@ -37,6 +37,12 @@ const HashAlgorithm* HashByName(std::string_view name) {
   return found != std::end(kHashes) ? found : nullptr;
 }
 
+std::string HashName(std::uint16_t id) {
+  const HashAlgorithm* known = HashById(id);
+  const std::uint8_t bytes[] = {static_cast<std::uint8_t>(id >> 8), static_cast<std::uint8_t>(id)};
+  return known != nullptr ? std::string(known->name) : "0x" + ToHex(bytes);
+}
+
 bool IsSignatureHash(std::uint16_t id) {
   return id == TPM2_ALG_SHA256 || id == TPM2_ALG_SHA384 || id == TPM2_ALG_SHA512;
 }

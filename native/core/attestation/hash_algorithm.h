@@ -29,6 +29,9 @@ struct HashAlgorithm {
 const HashAlgorithm* HashById(std::uint16_t id);
 const HashAlgorithm* HashByName(std::string_view name);
 
+// HashName returns the name of the table; the number, as `0x0012`, of what is not in it.
+std::string HashName(std::uint16_t id);
+
 // IsSignatureHash tells whether `id` is SHA-256, SHA-384 or SHA-512: what an AIK may sign with, and be named with.
 bool IsSignatureHash(std::uint16_t id);
 

@@ -13,34 +13,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Attribute {
-  TPMA_OBJECT bit;
-  const char* name;
-};
-constexpr Attribute kAttributes[] = {
-    {TPMA_OBJECT_FIXEDTPM, "fixedTPM"},
-    {TPMA_OBJECT_STCLEAR, "stClear"},
-    {TPMA_OBJECT_FIXEDPARENT, "fixedParent"},
-    {TPMA_OBJECT_SENSITIVEDATAORIGIN, "sensitiveDataOrigin"},
-    {TPMA_OBJECT_USERWITHAUTH, "userWithAuth"},
-    {TPMA_OBJECT_ADMINWITHPOLICY, "adminWithPolicy"},
-    {TPMA_OBJECT_NODA, "noDA"},
-    {TPMA_OBJECT_ENCRYPTEDDUPLICATION, "encryptedDuplication"},
-    {TPMA_OBJECT_RESTRICTED, "restricted"},
-    {TPMA_OBJECT_DECRYPT, "decrypt"},
-    {TPMA_OBJECT_SIGN_ENCRYPT, "sign"},
-    {TPMA_OBJECT_X509SIGN, "x509sign"},
-};
-
 std::string Hex(std::uint64_t value, int bytes) {
   Bytes big_endian;
   for (int i = bytes - 1; i >= 0; --i) big_endian.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
   return ToHex(big_endian);
-}
-
-std::string HashName(TPM2_ALG_ID id) {
-  const HashAlgorithm* hash = HashById(id);
-  return hash != nullptr ? std::string(hash->name) : "0x" + Hex(id, 2);
 }
 
 // The selection as it stands, banks that are not known and indices over 23 included.
@@ -101,9 +77,7 @@ Result<Json> AikJson(const PublicArea& aik) {
   }
   json["attributesHex"] = Hex(area.objectAttributes, 4);
   json["attributes"] = Json::array();
-  for (const Attribute& attribute : kAttributes) {
-    if ((area.objectAttributes & attribute.bit) != 0) json["attributes"].push_back(attribute.name);
-  }
+  for (const std::string& name : AttributeNames(area.objectAttributes)) json["attributes"].push_back(name);
   json["authPolicyHex"] = ToHex({area.authPolicy.buffer, area.authPolicy.size});
   return json;
 }

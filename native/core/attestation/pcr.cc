@@ -57,18 +57,31 @@ std::uint32_t MaskOf(const TPMS_PCR_SELECTION& entry) {
 }
 
 Result<OrderedPcrSelection> ReadSignedSelection(const TPML_PCR_SELECTION& list) {
-  if (list.count < 1 || list.count > kMaxBanks) return Malformed("The quote selects no PCR bank, or more than 16.");
+  // A TPM leaves out what it does not have, without an error (Part 3, 22.3: banks that are not allocated).
+  constexpr const char* kNotAllocated =
+      " A TPM answers so when the bank that was asked for is not allocated in it: have the server quote a bank that is "
+      "(tpm2_getcap pcrs lists them), or allocate it (tpm2_pcrallocate).";
+  if (list.count == 0) return Malformed(std::string("The quote's list of PCRs is empty.") + kNotAllocated);
+  if (list.count > kMaxBanks) {
+    return Malformed("The quote selects " + std::to_string(list.count) + " PCR banks: no TPM has more than 16.");
+  }
   OrderedPcrSelection selection;
   for (std::size_t i = 0; i < list.count; ++i) {
     const TPMS_PCR_SELECTION& entry = list.pcrSelections[i];
-    if (HashById(entry.hash) == nullptr) return Malformed("The quote selects a PCR bank that is not known.");
-    if (std::ranges::find(selection, entry.hash, &OrderedPcrSelection::value_type::first) != selection.end()) {
-      return Malformed("The quote selects a PCR bank twice.");
+    if (HashById(entry.hash) == nullptr) {
+      return Malformed("The quote selects a PCR bank that is not known, " + HashName(entry.hash) + ".");
     }
-    if (entry.sizeofSelect > sizeof entry.pcrSelect) return Malformed("The quote selects PCRs over 23.");
+    if (std::ranges::find(selection, entry.hash, &OrderedPcrSelection::value_type::first) != selection.end()) {
+      return Malformed("The quote selects the PCR bank " + HashName(entry.hash) + " twice.");
+    }
     const std::uint32_t mask = MaskOf(entry);
-    if (mask >> kPcrCount != 0) return Malformed("The quote selects PCRs over 23.");
-    if (mask == 0) return Malformed("The quote names a PCR bank and selects nothing in it.");
+    if (entry.sizeofSelect > sizeof entry.pcrSelect || mask >> kPcrCount != 0) {
+      return Malformed("The quote selects PCRs over 23 in its bank " + HashName(entry.hash) + ".");
+    }
+    if (mask == 0) {
+      return Malformed("The quote names the PCR bank " + HashName(entry.hash) + " and selects nothing in it." +
+                       kNotAllocated);
+    }
     selection.emplace_back(entry.hash, mask);
   }
   return selection;
@@ -92,10 +105,8 @@ bool Covers(const PcrSelection& selection, const PcrSelection& wanted) {
 std::string PcrText(const OrderedPcrSelection& selection) {
   std::string text;
   for (const auto& [bank, mask] : selection) {
-    const HashAlgorithm* known = HashById(bank);
-    const std::uint8_t id[] = {static_cast<std::uint8_t>(bank >> 8), static_cast<std::uint8_t>(bank)};
     if (!text.empty()) text += '+';
-    text += known != nullptr ? std::string(known->name) : "0x" + ToHex(id);
+    text += HashName(bank);
     char separator = ':';
     for (unsigned index = 0; index < 32; ++index) {
       if ((mask >> index & 1) == 0) continue;

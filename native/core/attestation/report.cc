@@ -59,6 +59,30 @@ Json QuoteJson(const Report::Quote& quote) {
   return json;
 }
 
+Json NearestJson(const NearestProfile& nearest) {
+  Json json;
+  json["profile"] = nearest.name;
+  Json& differences = json["differences"] = Json::array();
+  for (const PcrDifference& difference : nearest.differences) {
+    Json expected;
+    if (difference.expected.any) {
+      expected = "any";
+    } else if (difference.expected.values.size() == 1) {
+      expected = ToHex(difference.expected.values[0]);
+    } else {
+      expected = Json::array();
+      for (const Bytes& value : difference.expected.values) expected.push_back(ToHex(value));
+    }
+    Json found;  // null
+    if (difference.found) found = ToHex(*difference.found);
+    differences.push_back({{"bank", HashById(difference.bank)->name},
+                           {"index", difference.index},
+                           {"expected", std::move(expected)},
+                           {"found", std::move(found)}});
+  }
+  return json;
+}
+
 }  // namespace
 
 std::string ReportJson(const Report& report) {
@@ -86,6 +110,7 @@ std::string ReportJson(const Report& report) {
     }
   }
   if (report.profile) json["profile"] = *report.profile;
+  if (report.nearest) json["nearest"] = NearestJson(*report.nearest);
   // Only a profile's name is foreign text, and ReadJson took only UTF-8; `replace` keeps dump from ever throwing.
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

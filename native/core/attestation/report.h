@@ -5,12 +5,27 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/attestation/checklist.h"
 #include "core/attestation/pcr.h"
+#include "core/attestation/policy.h"
 #include "core/attestation/signature_engine.h"
 
 namespace nomyo {
+
+// A PCR that keeps a profile from fitting.
+struct PcrDifference {
+  std::uint16_t bank;
+  unsigned index;
+  PcrRule expected;
+  std::optional<Bytes> found;  // nothing: the quote does not have this PCR
+};
+
+struct NearestProfile {
+  std::string name;
+  std::vector<PcrDifference> differences;
+};
 
 struct Report {
   struct Aik {
@@ -47,6 +62,8 @@ struct Report {
   // Filled only when every check up to PCR_DIGEST passed.
   std::optional<PcrValues> pcrs;
   std::optional<std::string> profile;
+  // When no profile fits: the one that the fewest PCRs keep from fitting (the first of several), and those PCRs.
+  std::optional<NearestProfile> nearest;
 };
 
 // ReportJson writes the report. TypeScript adds `policyId`, `verifiedAt` and `expiresAt`: the core has neither the

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/attestation/structure_walk.h"
+
 namespace nomyo {
 namespace {
 
@@ -66,16 +68,15 @@ Result<QuoteStructure> ReadQuote(const TssMu& mu, ByteView bytes) {
   // The rest is judged alike whatever the magic is.
   Bytes copy(quote.bytes.begin(), quote.bytes.end());
   for (std::size_t i = 0; i < 4; ++i) copy[i] = static_cast<std::uint8_t>(TPM2_GENERATED_VALUE >> (24 - 8 * i));
-  if (!RoundTrips(copy, mu.attest_unmarshal, mu.attest_marshal, quote.attest)) {
+  if (!WalksAsQuote(copy) || !RoundTrips(copy, mu.attest_unmarshal, mu.attest_marshal, quote.attest)) {
     return Malformed("The quote is cut, too long, or not a TPMS_ATTEST structure.");
   }
-  if (quote.attest.clockInfo.safe > 1) return Malformed("The quote's clock is neither safe (1) nor unsafe (0).");
   return quote;
 }
 
 Result<TPMT_SIGNATURE> ReadSignature(const TssMu& mu, ByteView bytes) {
   TPMT_SIGNATURE signature;
-  if (!RoundTrips(bytes, mu.signature_unmarshal, mu.signature_marshal, signature)) {
+  if (!WalksAsSignature(bytes) || !RoundTrips(bytes, mu.signature_unmarshal, mu.signature_marshal, signature)) {
     return Malformed("The signature is cut, too long, or not a TPMT_SIGNATURE structure.");
   }
   return signature;
@@ -87,7 +88,7 @@ Result<PublicArea> ReadPublicArea(const TssMu& mu, ByteView bytes) {
     return Malformed("The AIK is not a TPM2B_PUBLIC structure of the right size.");
   }
   aik.bytes = bytes.subspan(2);
-  if (!RoundTrips(aik.bytes, mu.public_unmarshal, mu.public_marshal, aik.area)) {
+  if (!WalksAsPublic(aik.bytes) || !RoundTrips(aik.bytes, mu.public_unmarshal, mu.public_marshal, aik.area)) {
     return Malformed("The AIK is cut, too long, or not a TPM2B_PUBLIC structure.");
   }
   return aik;

@@ -11,7 +11,9 @@ namespace nomyo {
 
 // Unmarshalling succeeds only if libtss2-mu accepts the bytes, consumes all of them, and marshals the result to the
 // same bytes again. Its own checks are not relied on: versions differ, 3.2.1 accepts wrong sizes and trailing bytes
-// (GHSA-p3px-r4mm-jpw5). Errors below are kInvalidArgument with a sentence about what is wrong. Any thread.
+// (GHSA-p3px-r4mm-jpw5), and what they refuse they write about to stderr; so it is shown only what a walk over the
+// sizes and selectors has found whole. Errors below are kInvalidArgument with a sentence about what is wrong. Any
+// thread.
 
 // QuoteStructure is what `quote_b64` holds.
 struct QuoteStructure {

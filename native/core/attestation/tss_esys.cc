@@ -6,8 +6,6 @@
 
 #include <openssl/crypto.h>
 
-#include "core/attestation/tss_mu.h"
-
 namespace nomyo {
 namespace {
 
@@ -62,7 +60,6 @@ Result<const TssEsys*> TssEsys::Load() {
   static const TssEsys* loaded = nullptr;
   std::lock_guard lock(mutex);
   if (loaded != nullptr) return loaded;
-  SilenceTss();
   std::unique_ptr<TssEsys> table(new TssEsys);
   if (Status s = table->Bind(); !s) return s.error();
   loaded = table.release();  // for good: a thread of ours may still be inside a call when the process ends

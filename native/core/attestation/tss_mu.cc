@@ -1,6 +1,5 @@
 #include "core/attestation/tss_mu.h"
 
-#include <cstdlib>
 #include <mutex>
 
 namespace nomyo {
@@ -22,7 +21,6 @@ Result<const TssMu*> TssMu::Load() {
   static TssMu table;
   std::lock_guard lock(mutex);
   if (table.library_) return &table;
-  SilenceTss();
   Result<DynamicLibrary> library = DynamicLibrary::Open(kNames);
   if (!library) {
     return Error{Code::kTssMissing,
@@ -46,17 +44,6 @@ Result<const TssMu*> TssMu::Load() {
   found.library_ = std::move(*library);
   table = std::move(found);
   return &table;
-}
-
-void SilenceTss() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-#if defined(_WIN32)
-    if (std::getenv("TSS2_LOG") == nullptr) _putenv_s("TSS2_LOG", "all+none");
-#else
-    setenv("TSS2_LOG", "all+none", 0);
-#endif
-  });
 }
 
 }  // namespace nomyo

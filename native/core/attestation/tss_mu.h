@@ -32,9 +32,4 @@ struct TssMu {
   DynamicLibrary library_;
 };
 
-// SilenceTss keeps tpm2-tss from writing to stderr, which it does on every structure that it refuses, and for which it
-// has no switch but the environment variable TSS2_LOG; one that the user has set stays. Call it on the thread that owns
-// the environment (JavaScript's), since setenv races with getenv on other threads; later calls do nothing.
-void SilenceTss();
-
 }  // namespace nomyo

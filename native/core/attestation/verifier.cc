@@ -78,7 +78,9 @@ class Verification {
     Result<AikKey> loaded = LoadAikKey(aik_->area);
     Status type = loaded ? Status::Ok() : Status(loaded.error());
     if (loaded && loaded->rsa && loaded->bits < policy_.min_rsa_bits) {
-      type = Error{Code::kInvalidArgument, "The AIK's RSA modulus is shorter than the policy wants."};
+      type = Error{Code::kInvalidArgument, "The AIK's RSA modulus has " + std::to_string(loaded->bits) +
+                                               " bits, the policy wants " + std::to_string(policy_.min_rsa_bits) +
+                                               " (minRsaBits)."};
     }
     if (Status status = Judge(Check::kAikType, type, "The AIK is a sound public key."); !status) return status;
     if (loaded) {
@@ -102,14 +104,17 @@ class Verification {
     const TPM2_ALG_ID hash = signature_->signature.any.hashAlg;
     if (aik_) {
       const AikScheme of_key = AikSchemeOf(aik_->area);
+      const std::string both = "The AIK's signing scheme is " + SchemeName(of_key.scheme, of_key.hash) +
+                               ", the signature's " + SchemeName(scheme, hash);
       if (of_key.scheme == TPM2_ALG_NULL) {
-        checks().Fail(Check::kAikScheme, "The AIK has no signing scheme, so whoever uses it may choose one.");
+        checks().Fail(Check::kAikScheme, both + ": whoever uses a key without a scheme may choose one. Make the AIK " +
+                                             "with RSASSA, RSAPSS or ECDSA and SHA-256, SHA-384 or SHA-512.");
       } else if (!IsSignatureHash(of_key.hash)) {
-        checks().Fail(Check::kAikScheme, "The AIK signs with another hash than SHA-256, SHA-384 or SHA-512.");
+        checks().Fail(Check::kAikScheme, both + ": make the AIK with SHA-256, SHA-384 or SHA-512.");
       } else if (of_key.scheme != scheme || of_key.hash != hash) {
-        checks().Fail(Check::kAikScheme, "The signature's scheme or hash is not the AIK's.");
+        checks().Fail(Check::kAikScheme, both + ": a TPM signs with the scheme of a restricted key only.");
       } else {
-        checks().Pass(Check::kAikScheme, "The AIK's scheme is the signature's: " + SchemeName(scheme, hash) + ".");
+        checks().Pass(Check::kAikScheme, both + ".");
       }
     }
     const bool rsa = scheme == TPM2_ALG_RSASSA || scheme == TPM2_ALG_RSAPSS;
@@ -134,14 +139,22 @@ class Verification {
       checks().Pass(Check::kQuoteMagic, "The signed structure was made inside a TPM, if the AIK is restricted.");
     } else {
       checks().Fail(Check::kQuoteMagic,
-                    "The signed structure does not start with TPM_GENERATED_VALUE: it was made outside a TPM.");
+                    "The signed structure starts with 0x" + HexOf(quote_->magic, 4) +
+                        " and not with TPM_GENERATED_VALUE (0xff544347): it was made outside a TPM.");
     }
     if (quote_->is_quote()) {
       checks().Pass(Check::kQuoteType, "The signed structure is a quote.");
     } else {
-      checks().Fail(Check::kQuoteType, "The signed structure is a statement of another kind than a quote.");
+      checks().Fail(Check::kQuoteType, "The signed structure is a statement of the type 0x" + HexOf(quote_->type, 2) +
+                                           ", not a quote (TPM_ST_ATTEST_QUOTE, 0x8018).");
     }
     return Status::Ok();
+  }
+
+  static std::string HexOf(std::uint32_t value, int size) {
+    Bytes bytes;
+    for (int i = size - 1; i >= 0; --i) bytes.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
+    return ToHex(bytes);
   }
 
   // SIGNER_NAME and, since both speak of the signer, CLOCK.
@@ -155,7 +168,11 @@ class Verification {
                       ToHex({attest.extraData.buffer, attest.extraData.size}),
                       {},
                       ToHex({attest.attested.quote.pcrDigest.buffer, attest.attested.quote.pcrDigest.size})};
-    if (!aik_ || !checks().passed(Check::kAikAttributes)) return Status::Ok();
+    checks().Pass(Check::kClock, attest.clockInfo.safe == 1
+                                     ? "The TPM's clock is safe: it never showed this time before."
+                                     : "The TPM's clock is not safe: it may have shown later times before.");
+    // Without a name algorithm that is accepted there is no name to compare with.
+    if (!aik_ || !IsSignatureHash(aik_->area.nameAlg)) return Status::Ok();
 
     const ByteView qualified(attest.qualifiedSigner.name, attest.qualifiedSigner.size);
     const HashAlgorithm* hash =
@@ -183,9 +200,6 @@ class Verification {
     if (*hierarchy == "endorsement" || *hierarchy == "platform") {
       report_.quote->counters = {attest.clockInfo.resetCount, attest.clockInfo.restartCount, attest.firmwareVersion};
     }
-    checks().Pass(Check::kClock, attest.clockInfo.safe == 1
-                                     ? "The TPM's clock is safe: it never showed this time before."
-                                     : "The TPM's clock is not safe: it may have shown later times before.");
     return Status::Ok();
   }
 
@@ -194,11 +208,25 @@ class Verification {
     const TPM2B_DATA& nonce = quote_->attest.extraData;
     if (!expected_.empty() && EqualBytes({nonce.buffer, nonce.size}, expected_)) {
       checks().Pass(Check::kNonceMismatch, "The quote was made for the expected qualifying data.");
+    } else if (expected_.empty()) {
+      checks().Fail(Check::kNonceMismatch, "No qualifying data was given for the quote to be compared with.");
+    } else if (nonce.size == 0) {
+      checks().Fail(Check::kNonceMismatch, "The quote was made without qualifying data, where " + Described(expected_) +
+                                               " was expected: it answers no request, and may be an old one.");
     } else {
       checks().Fail(Check::kNonceMismatch,
-                    "The quote was made for other qualifying data: it is not the answer to this request.");
+                    "The quote was made for other qualifying data, " + Described({nonce.buffer, nonce.size}) +
+                        ", where " + Described(expected_) + " was expected: it is not the answer to this request.");
     }
     return Status::Ok();
+  }
+
+  // Described writes bytes for a person: enough to know them again, and how many there are.
+  static std::string Described(ByteView bytes) {
+    constexpr std::size_t kShown = 16;
+    const bool all = bytes.size() <= kShown;
+    return ToHex(bytes.first(all ? bytes.size() : kShown)) + (all ? " (" : "… (") + std::to_string(bytes.size()) +
+           (bytes.size() == 1 ? " byte)" : " bytes)");
   }
 
   // PCR_SELECTION and PCR_BANK.
@@ -214,9 +242,11 @@ class Verification {
     const PcrSelection signed_set(selection_->begin(), selection_->end());
     if (block_.selection && block_.values) {
       if (*block_.selection != signed_set) {
-        checks().Fail(Check::kPcrSelection, "The quote selects " + PcrText(signed_set) + ", pcr_banks names others.");
+        checks().Fail(Check::kPcrSelection, "The quote selects " + PcrText(signed_set) + ", pcr_banks names " +
+                                                PcrText(*block_.selection) + ".");
       } else if (SelectionOf(*block_.values) != signed_set) {
-        checks().Fail(Check::kPcrSelection, "The quote selects " + PcrText(signed_set) + ", pcr_values holds others.");
+        checks().Fail(Check::kPcrSelection, "The quote selects " + PcrText(signed_set) + ", pcr_values holds " +
+                                                PcrText(SelectionOf(*block_.values)) + ".");
       } else if (!Covers(signed_set, policy_.required)) {
         checks().Fail(Check::kPcrSelection, "The policy wants " + PcrText(policy_.required) +
                                                 ", the quote selects only " + PcrText(signed_set) + ".");
@@ -229,10 +259,17 @@ class Verification {
     if (foreign == selection_->end()) {
       checks().Pass(Check::kPcrBank, "The policy allows the quote's PCR banks.");
     } else {
-      checks().Fail(Check::kPcrBank,
-                    "The policy does not allow the PCR bank " + std::string(HashById(foreign->first)->name) + ".");
+      checks().Fail(Check::kPcrBank, "The policy does not allow the PCR bank " + HashName(foreign->first) +
+                                         " that the quote covers (banks: " + Names(policy_.banks) +
+                                         "). Have the server quote allowed banks only.");
     }
     return Status::Ok();
+  }
+
+  static std::string Names(const std::set<std::uint16_t>& banks) {
+    std::string text;
+    for (const std::uint16_t bank : banks) text += (text.empty() ? "" : ", ") + HashName(bank);
+    return text;
   }
 
   // PCR_DIGEST: Part 3 18.4. The hash is that of the signing scheme, the order of banks the quote's own.
@@ -308,23 +345,41 @@ class Verification {
       return Status::Ok();
     }
     for (const Profile& profile : policy_.profiles) {
-      if (!Fits(profile, *report_.pcrs)) continue;
-      report_.profile = profile.name;
-      checks().Pass(Check::kPcrBaseline, "The PCR values fit the profile \"" + profile.name + "\".");
-      return Status::Ok();
+      std::vector<PcrDifference> differences = Differences(profile, *report_.pcrs);
+      if (differences.empty()) {
+        report_.nearest.reset();
+        report_.profile = profile.name;
+        checks().Pass(Check::kPcrBaseline, "The PCR values fit the profile \"" + profile.name + "\".");
+        return Status::Ok();
+      }
+      if (!report_.nearest || differences.size() < report_.nearest->differences.size()) {
+        report_.nearest = NearestProfile{profile.name, std::move(differences)};
+      }
     }
-    checks().Fail(Check::kPcrBaseline, "The PCR values fit no profile of the policy.");
+    // The values are in the report: 64 hex digits and more each would bury what the sentence says.
+    PcrSelection differing;
+    for (const PcrDifference& difference : report_.nearest->differences)
+      differing[difference.bank] |= 1U << difference.index;
+    checks().Fail(Check::kPcrBaseline, "The PCR values fit no profile of the policy. The nearest, \"" +
+                                           report_.nearest->name + "\", expects another value of " +
+                                           PcrText(differing) + "; the report has what it expects and what was found.");
     return Status::Ok();
   }
 
-  static bool Fits(const Profile& profile, const PcrValues& values) {
-    return std::ranges::all_of(profile.pcrs, [&](const auto& bank) {
-      const auto found = values.find(bank.first);
-      return found != values.end() && std::ranges::all_of(bank.second, [&](const auto& pcr) {
-               const auto value = found->second.find(pcr.first);
-               return value != found->second.end() && Accepts(pcr.second, value->second);
-             });
-    });
+  static std::vector<PcrDifference> Differences(const Profile& profile, const PcrValues& values) {
+    std::vector<PcrDifference> differences;
+    for (const auto& [bank, rules] : profile.pcrs) {
+      const auto found_bank = values.find(bank);
+      for (const auto& [index, rule] : rules) {
+        std::optional<Bytes> found;
+        if (found_bank != values.end()) {
+          const auto value = found_bank->second.find(index);
+          if (value != found_bank->second.end()) found = value->second;
+        }
+        if (!found || !Accepts(rule, *found)) differences.push_back({bank, index, rule, std::move(found)});
+      }
+    }
+    return differences;
   }
 
   static bool Accepts(const PcrRule& rule, const Bytes& value) {

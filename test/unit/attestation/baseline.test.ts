@@ -1,5 +1,5 @@
 /** Baselines from vectors and from tpm2_pcrread, merging, comparing. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { baselineFrom, baselineOfValues, mergeProfile } from "../../../lib/attestation/baseline.js";
@@ -35,6 +35,24 @@ describe("baselineFrom", () => {
     expect(await verifyTpmAttestation(block, { payloadId, policy: other })).toMatchObject({ code: "PCR_BASELINE" });
   });
 
+  test("warns of good quotes of real machines for the firmware's PCRs only", async () => {
+    const folder = join(__dirname, "../../vectors/hardware");
+    let good = 0;
+    for (const file of readdirSync(folder)) {
+      const { expected, tpm_attestation: block } = JSON.parse(readFileSync(join(folder, file), "utf8")) as {
+        expected: string;
+        tpm_attestation: object;
+      };
+      if (expected !== "ok") continue;
+      good++;
+      for (const warning of (await baselineFrom(block)).warnings) {
+        const index = /PCR (\d+) is all/.exec(warning)?.[1];
+        if (index !== undefined) expect([file, Number(index) <= 7]).toEqual([file, true]);
+      }
+    }
+    expect(good).toBeGreaterThan(30);
+  });
+
   test("says that it did not check freshness when it was given no request", async () => {
     const { warnings } = await baselineFrom(vector("ecc-p256-ecdsa-sha256").tpm_attestation);
     expect(warnings[0]).toContain("may be an old one");
@@ -57,12 +75,19 @@ describe("baselineFrom", () => {
 
 describe("baselineOfValues", () => {
   test("warns of values that say nothing", () => {
-    const { profile, warnings } = baselineOfValues({ sha256: { "0": zero, "7": value, "17": ones } });
-    expect(profile.pcrs.sha256).toEqual({ "0": zero, "7": value, "17": ones });
+    const { profile, warnings } = baselineOfValues({ sha256: { "0": zero, "2": ones, "7": value } });
+    expect(profile.pcrs.sha256).toEqual({ "0": zero, "2": ones, "7": value });
     expect(warnings).toEqual([
       expect.stringMatching(/PCR 0 is all zero: measured boot never ran/),
-      expect.stringMatching(/PCR 17 is all ones/),
+      expect.stringMatching(/PCR 2 is all ones/),
     ]);
+  });
+
+  test("finds nothing strange in PCRs over 7 that nobody extended, and takes them as they are", () => {
+    const unused = { "8": zero, "11": zero, "15": zero, "17": ones, "22": ones };
+    const { profile, warnings } = baselineOfValues({ sha256: { "0": value, ...unused } });
+    expect(profile.pcrs.sha256).toEqual({ "0": value, ...unused });
+    expect(warnings).toEqual([]);
   });
 
   test("asks nothing of PCR 10 but that it is in use, and leaves it out where it is not", () => {

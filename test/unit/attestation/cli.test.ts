@@ -205,6 +205,18 @@ describe("attest diff", () => {
     expect(json.fits).toBe(false);
   });
 
+  test("takes the report, which is what `require` leaves of an answer", async () => {
+    const policy = join(folder, "policy.json");
+    await attest(["baseline", good, "--out", policy]);
+    const report = file("report.json", JSON.parse((await attest(["verify", good, "--policy", policy, "--json"])).out));
+    expect((await attest(["diff", report, "--policy", policy])).code).toBe(0);
+    expect((await attest(["diff", report, good])).code).toBe(0);
+    const refused = await attest(["diff", file("bad.json", { verified: false, checks: [] }), "--policy", policy]);
+    expect([refused.code, refused.err]).toEqual([30, expect.stringMatching(/no PCRs/)]);
+    const steering = { verified: false, checks: [], pcrs: { sha256: { "7": "\u001b[2J" } } };
+    expect((await attest(["diff", file("steering.json", steering), "--policy", policy])).code).toBe(30);
+  });
+
   test("compares two quotes", async () => {
     expect((await attest(["diff", good, good])).code).toBe(0);
     expect((await attest(["diff", good, vector("rsa-24-pcrs")])).code).toBe(10);
