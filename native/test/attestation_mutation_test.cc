@@ -1,6 +1,7 @@
 // Loops over the three structures of good blocks: every bit, every length, every size field, every algorithm field.
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <set>
 
 #include "attestation_forge.h"

@@ -2,6 +2,9 @@
 // check must find it. The blocks are hand-packed and soft-signed (attestation_forge.h).
 #include "core/attestation/verifier.h"
 
+#include <cctype>
+#include <functional>
+#include <map>
 #include <gtest/gtest.h>
 
 #include <openssl/core_names.h>
