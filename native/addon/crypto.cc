@@ -22,7 +22,8 @@ Napi::Value NewPublicKey(Napi::Env env, Result<RsaPublicKey> key) {
                    kKeyBytes);
 }
 
-// The optional password argument: null or a SecureBuffer, of which the job gets a copy. False with an exception pending.
+// The optional password argument: null or a SecureBuffer, of which the job gets a copy. False with an exception
+// pending.
 bool GetPassword(Napi::Env env, const Napi::Value& value, std::optional<SecureBuffer>& password) {
   if (value.IsNull() || value.IsUndefined()) return true;
   password = CopyBuffer(env, value);

@@ -50,7 +50,8 @@ Napi::Value TryLockFile(const Napi::CallbackInfo& info) {
   }
   std::string reason;
   const Outcome outcome = TryLock(info[0].As<Napi::Number>().Int32Value(), &reason);
-  if (outcome == Outcome::kFailed) return Throw(env, {Code::kUnsupported, "The file cannot be locked: " + reason + "."});
+  if (outcome == Outcome::kFailed)
+    return Throw(env, {Code::kUnsupported, "The file cannot be locked: " + reason + "."});
   return Napi::Boolean::New(env, outcome == Outcome::kLocked);
 }
 

@@ -292,8 +292,8 @@ struct ViewState {
   }
 };
 
-// EndView ends a view that is whole. False when its memory may stay in reach of JavaScript: another array buffer got it,
-// or this one does not let go of it. No exception may be pending, and none is afterwards.
+// EndView ends a view that is whole. False when its memory may stay in reach of JavaScript: another array buffer got
+// it, or this one does not let go of it. No exception may be pending, and none is afterwards.
 //
 // napi_detach_arraybuffer ends the process where V8 refuses: since Node 24 for an array buffer that somebody marked as
 // untransferable, and on every line while JavaScript is being terminated. ArrayBuffer.prototype.transfer fails instead,
@@ -341,7 +341,8 @@ Napi::Value BufferUse(const Napi::CallbackInfo& info) {
   ++object->views;
   if (napi_create_typedarray(env, napi_uint8_array, bytes->size(), array_buffer, 0, &view) != napi_ok ||
       napi_call_function(env, env.Undefined(), info[1], 1, &view, &result) != napi_ok) {
-    // Set aside: Node-API calls nothing while an exception is pending. A termination is none that could be thrown again.
+    // Set aside: Node-API calls nothing while an exception is pending. A termination is none that could be thrown
+    // again.
     bool is_error = false;
     terminated = napi_get_and_clear_last_exception(env, &exception) != napi_ok ||
                  napi_is_error(env, exception, &is_error) != napi_ok || !is_error;
@@ -352,10 +353,11 @@ Napi::Value BufferUse(const Napi::CallbackInfo& info) {
   } else if (!bytes->empty()) {
     object->Forfeit();
     if (terminated) return {env, nullptr};  // nothing can be thrown any more
-    return Throw(env, {Code::kViewTaken,
-                       "The view that `use` gave was moved away (transfer, or made impossible to detach), so its memory "
-                       "may stay in reach of others. The secure buffer was wiped, and its memory is not used again. "
-                       "Copy what you need with `slice` instead of moving the view's array buffer."});
+    return Throw(env,
+                 {Code::kViewTaken,
+                  "The view that `use` gave was moved away (transfer, or made impossible to detach), so its memory "
+                  "may stay in reach of others. The secure buffer was wiped, and its memory is not used again. "
+                  "Copy what you need with `slice` instead of moving the view's array buffer."});
   }
   if (exception != nullptr) {
     napi_throw(env, exception);

@@ -55,8 +55,8 @@ Napi::Value NewBufferHandle(Napi::Env env, SecureBuffer buffer);
 // For the duration of a call: no other thread may read them, since a view can change them meanwhile.
 std::shared_ptr<SecureBuffer> GetBuffer(Napi::Env env, napi_value value);
 
-// CopyBuffer returns a copy of the bytes behind a handle, for a job; under the calling thread's LockPolicy. Nothing with
-// an exception pending on failure.
+// CopyBuffer returns a copy of the bytes behind a handle, for a job; under the calling thread's LockPolicy. Nothing
+// with an exception pending on failure.
 std::optional<SecureBuffer> CopyBuffer(Napi::Env env, napi_value value);
 
 // ReadUtf8 copies a JavaScript string into the pool as UTF-8, by way of pool memory only, under the calling thread's

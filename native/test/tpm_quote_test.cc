@@ -298,7 +298,8 @@ TEST(TpmDevice, GivesUpOnATpmThatDoesNotAnswerAndTakesItBackWhenItDoes) {
   auto started = TpmDevice::Start(tpm.tcti(), {.time = std::chrono::milliseconds(300)});
   ASSERT_TRUE(started);
   TpmDevice& device = *started.value();
-  // On a busy machine a TPM that is well may take longer than that: what is to be shown is that it answers, not how fast.
+  // On a busy machine a TPM that is well may take longer than that: what is to be shown is that it answers, not how
+  // fast.
   const auto comes_to_answer = [&device] {
     Status status = QuoteOn(device);
     for (int i = 0; i < 1000 && !status; ++i) {

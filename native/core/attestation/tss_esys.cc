@@ -23,11 +23,11 @@ constexpr const char* kTctiLdr[] = {"libtss2-tctildr.so.0"};
 #endif
 
 Error Missing(const std::string& reason) {
-  return {
-      Code::kTssMissing,
-      "tpm2-tss is needed to talk to a TPM and could not be loaded. On Debian or Ubuntu install libtss2-dev, which depends on "
-      "every library of the release and on the transports; on Fedora tpm2-tss; elsewhere tpm2-tss 3 or newer. (" +
-          reason + ")"};
+  return {Code::kTssMissing,
+          "tpm2-tss is needed to talk to a TPM and could not be loaded. On Debian or Ubuntu install libtss2-dev, which "
+          "depends on "
+          "every library of the release and on the transports; on Fedora tpm2-tss; elsewhere tpm2-tss 3 or newer. (" +
+              reason + ")"};
 }
 
 }  // namespace
