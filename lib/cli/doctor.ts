@@ -276,8 +276,9 @@ function tss({ tss: info }: Facts): Finding {
   const name = "tpm2-tss";
   if (info.available) return { name, state: "ok", found: info.detail };
   const next =
-    "Needed for attestation only, and found at run time. Debian and Ubuntu: `apt-get install libtss2-mu0 libtss2-esys0` (names carry " +
-    "the version); Fedora: `dnf install tpm2-tss`.";
+    "Needed for attestation only, and found at run time. Debian and Ubuntu: `apt-get install tpm2-tools` brings what verifying needs, " +
+    "`libtss2-dev` also what talks to a TPM (the libraries' own names differ by release); Fedora: `dnf install tpm2-tss`; Alpine: " +
+    "`apk add tpm2-tss-mu tpm2-tss-esys`.";
   return { name, state: "advice", found: info.detail, next };
 }
 

@@ -154,9 +154,8 @@ class SkeletonWriter {
                         });
         },
         [this](std::span<const char16_t> text) {
-          return Splice(std::u16string_view(text.data(), text.size()), wide_marker_, [this](std::u16string_view part) {
-            return writer_.RawUtf16({part.data(), part.size()});
-          });
+          return Splice(std::u16string_view(text.data(), text.size()), wide_marker_,
+                        [this](std::u16string_view part) { return writer_.RawUtf16({part.data(), part.size()}); });
         });
     if (status && (next_ != count_ || matched_ != 0)) {
       // A key or a string of the caller holds the marker, which is random: it can only have been read off this process.

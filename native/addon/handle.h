@@ -17,8 +17,8 @@ namespace nomyo::addon {
 template <class T>
 struct HandleTag;
 
-// TagOf returns T's tag in this image of the addon. A second copy of the addon's file in the same process has a pool and
-// types of its own: its handles must not pass for ours, so the tag depends on where the image was loaded.
+// TagOf returns T's tag in this image of the addon. A second copy of the addon's file in the same process has a pool
+// and types of its own: its handles must not pass for ours, so the tag depends on where the image was loaded.
 template <class T>
 napi_type_tag TagOf() {
   static const char image = 0;
@@ -46,17 +46,18 @@ Napi::Value NewHandle(Napi::Env env, std::shared_ptr<T> object, std::int64_t ext
   Napi::Object handle = Napi::Object::New(env);
   auto box = std::make_unique<Box>(Box{std::move(object), external_bytes});
   const napi_type_tag tag = TagOf<T>();
-  if (napi_type_tag_object(env, handle, &tag) != napi_ok ||
-      napi_wrap(
-          env, handle, box.get(),
-          [](napi_env finalize_env, void* data, void*) {
-            // The memory is the parent's, and may not be mapped here.
-            if (InForkedChild()) return;
-            std::unique_ptr<Box> owned(static_cast<Box*>(data));
-            std::int64_t total = 0;
-            napi_adjust_external_memory(finalize_env, -owned->external_bytes, &total);
-          },
-          nullptr, nullptr) != napi_ok) {
+  if (napi_type_tag_object(env, handle, &tag) != napi_ok || napi_wrap(
+                                                                env, handle, box.get(),
+                                                                [](napi_env finalize_env, void* data, void*) {
+                                                                  // The memory is the parent's, and may not be mapped
+                                                                  // here.
+                                                                  if (InForkedChild()) return;
+                                                                  std::unique_ptr<Box> owned(static_cast<Box*>(data));
+                                                                  std::int64_t total = 0;
+                                                                  napi_adjust_external_memory(
+                                                                      finalize_env, -owned->external_bytes, &total);
+                                                                },
+                                                                nullptr, nullptr) != napi_ok) {
     Napi::Error::New(env, "a handle could not be made").ThrowAsJavaScriptException();
     return env.Undefined();
   }

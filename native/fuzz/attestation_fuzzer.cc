@@ -3,6 +3,7 @@
 //
 // Beside crashes it looks for reports that contradict themselves, and for a block that verifies although its key is
 // none of the corpus': that would be a forgery.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <string>

@@ -1,5 +1,6 @@
 #include "attestation_forge.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 

@@ -1,6 +1,7 @@
 // Loops over the three structures of good blocks: every bit, every length, every size field, every algorithm field.
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <set>
 
 #include "attestation_forge.h"
@@ -27,7 +28,7 @@ Sent Send(const Forgery& forgery) {
           Packer().Sized(forgery.Public()).bytes()};
 }
 
-constexpr Bytes Sent::*kStructures[] = {&Sent::quote, &Sent::signature, &Sent::aik};
+constexpr Bytes Sent::* kStructures[] = {&Sent::quote, &Sent::signature, &Sent::aik};
 
 std::string CodeOfSent(const Forgery& forgery, const Sent& sent, const char* policy = test::kPlainPolicy) {
   return CodeOf(Verify(forgery.Json(sent.quote, sent.signature, sent.aik), policy));
@@ -162,7 +163,7 @@ TEST(AttestationMutation, TheSizeLimitIsExact) {
 }
 
 // SizeFields finds the 16-bit sizes of the TPM2Bs in a structure.
-std::vector<std::size_t> SizeFields(const Forgery& forgery, Bytes Sent::*structure) {
+std::vector<std::size_t> SizeFields(const Forgery& forgery, Bytes Sent::* structure) {
   if (structure == &Sent::signature) {
     return forgery.type == test::kRsa ? std::vector<std::size_t>{4} : std::vector<std::size_t>{4, 6 + forgery.x.size()};
   }

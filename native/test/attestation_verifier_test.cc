@@ -3,6 +3,9 @@
 #include "core/attestation/verifier.h"
 
 #include <gtest/gtest.h>
+#include <cctype>
+#include <functional>
+#include <map>
 
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
@@ -170,8 +173,7 @@ INSTANTIATE_ON_BOTH(
                     while (!f.x.empty() && f.x.front() == 0) f.x.erase(f.x.begin());
                   },
                   "ok"),
-              Change(
-                  "UnknownFieldsAreIgnored", [](Forgery& f) { f.fields["later_extension"] = "[1,{}]"; }, "ok")));
+              Change("UnknownFieldsAreIgnored", [](Forgery& f) { f.fields["later_extension"] = "[1,{}]"; }, "ok")));
 
 // ---- the key --------------------------------------------------------------------------------------------------------
 
@@ -206,8 +208,7 @@ INSTANTIATE_ON_BOTH(
                                  "Infinity", [](Forgery& f) { f.x.clear(), f.y.clear(); }, "AIK_TYPE"),
                              ChangeEcc(
                                  "ZeroPoint", [](Forgery& f) { f.x.assign(32, 0), f.y.assign(32, 0); }, "AIK_TYPE"),
-                             ChangeEcc(
-                                 "LongCoordinate", [](Forgery& f) { f.x.insert(f.x.begin(), 0); }, "AIK_TYPE")));
+                             ChangeEcc("LongCoordinate", [](Forgery& f) { f.x.insert(f.x.begin(), 0); }, "AIK_TYPE")));
 
 INSTANTIATE_ON_BOTH(
     AikAttributes,
@@ -276,9 +277,7 @@ INSTANTIATE_ON_BOTH(
         Change(
             "RestrictedKeyWithoutScheme", [](Forgery& f) { f.key_scheme = test::kNull; }, "AIK_SCHEME"),
         Change(
-            "NullSignature", [](Forgery& f) { f.edit_signature = [](Bytes& b) {
-                                                b = {0x00, 0x10};
-                                              }; }, "AIK_SCHEME"),
+            "NullSignature", [](Forgery& f) { f.edit_signature = [](Bytes& b) { b = {0x00, 0x10}; }; }, "AIK_SCHEME"),
         Change(
             "NullKeyAndSignature",
             [](Forgery& f) {
@@ -322,8 +321,7 @@ INSTANTIATE_ON_BOTH(
             "Schnorr", [](Forgery& f) { f.key_scheme = f.signature_scheme = test::kEcschnorr; }, "SIGNATURE_SCHEME"),
         Change(
             "SchemeNotInThePolicy", [](Forgery&) {}, "SIGNATURE_SCHEME", R"({"signature":{"schemes":["ecdsa"]}})"),
-        Change(
-            "HashNotInThePolicy", [](Forgery&) {}, "SIGNATURE_SCHEME", R"({"signature":{"hashes":["sha384"]}})")));
+        Change("HashNotInThePolicy", [](Forgery&) {}, "SIGNATURE_SCHEME", R"({"signature":{"hashes":["sha384"]}})")));
 
 // EditValue changes the RSA signature's value; its size follows.
 std::function<void(Forgery&)> EditValue(std::function<void(Bytes&)> edit) {
@@ -457,11 +455,7 @@ INSTANTIATE_ON_BOTH(
         Change(
             "QualifiedSignerEmpty", [](Forgery& f) { f.qualified_signer = Bytes(); }, "SIGNER_NAME"),
         Change(
-            "QualifiedSignerIsAHandle",
-            [](Forgery& f) {
-              f.qualified_signer = Bytes{0x40, 0, 0, 1};
-            },
-            "SIGNER_NAME"),
+            "QualifiedSignerIsAHandle", [](Forgery& f) { f.qualified_signer = Bytes{0x40, 0, 0, 1}; }, "SIGNER_NAME"),
         Change(
             "QualifiedSignerOneByteShort",
             [](Forgery& f) { f.qualified_signer = Packer().U16(0xB).Raw(Bytes(31)).bytes(); }, "SIGNER_NAME"),
@@ -482,8 +476,7 @@ INSTANTIATE_ON_BOTH(
             "NonceOf17Bytes", [](Forgery& f) { f.nonce.push_back(0); }, "NONCE_MISMATCH"),
         Change(
             "NonceOf32Bytes", [](Forgery& f) { f.nonce.resize(32); }, "NONCE_MISMATCH"),
-        Change(
-            "NonceOfAnotherRequest", [](Forgery& f) { f.nonce = Bytes(16, 0x33); }, "NONCE_MISMATCH")));
+        Change("NonceOfAnotherRequest", [](Forgery& f) { f.nonce = Bytes(16, 0x33); }, "NONCE_MISMATCH")));
 
 TEST(VerifierNonce, AnEmptyExpectationIsNeverMet) {
   Forgery forgery;
@@ -582,10 +575,7 @@ INSTANTIATE_ON_BOTH(
             "ATTESTATION_MISSING"),
         Change("BitsOver23", WithDigestOf([](Forgery& f) { f.selection[0].second.push_back(1); }), "PCR_SELECTION"),
         Change(
-            "BankWithoutPcrsBesides",
-            [](Forgery& f) {
-              f.selection.push_back({test::kSha384, {0, 0, 0}});
-            },
+            "BankWithoutPcrsBesides", [](Forgery& f) { f.selection.push_back({test::kSha384, {0, 0, 0}}); },
             "PCR_SELECTION"),
         Change(
             "DigestInTheClaimedOrder",
@@ -627,8 +617,7 @@ INSTANTIATE_ON_BOTH(
             "RequiredPcrsAreThere", [](Forgery&) {}, "ok", R"({"required":{"sha256":[0,7]}})"),
         Change(
             "RequiredPcrMissing", [](Forgery&) {}, "PCR_SELECTION", R"({"required":{"sha256":[0,7,8]}})"),
-        Change(
-            "RequiredPcrInAnotherBank", [](Forgery&) {}, "PCR_SELECTION", R"({"required":{"sha384":[0]}})")));
+        Change("RequiredPcrInAnotherBank", [](Forgery&) {}, "PCR_SELECTION", R"({"required":{"sha384":[0]}})")));
 
 TEST(VerifierPcrs, Every24IsVerified) {
   Forgery forgery(Key::kP256);

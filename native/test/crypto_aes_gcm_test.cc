@@ -1,6 +1,7 @@
 // AES-256-GCM against published vectors.
 #include "core/crypto/aes_gcm.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>

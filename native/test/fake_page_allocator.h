@@ -2,6 +2,7 @@
 // refused: root never is.
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <set>

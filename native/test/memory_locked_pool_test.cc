@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
@@ -799,7 +800,7 @@ TEST(Descriptors, ANumberThatIsAnothersFileNowIsLeftAlone) {
         std::FILE* file = std::tmpfile();
         const NoDescriptors none;
         if (pool->Allocate(100'000, kRequired, &refusal) != nullptr) _exit(11);  // demanded, and there is none
-        struct stat facts {};
+        struct stat facts{};
         if (file == nullptr || fstat(fileno(file), &facts) != 0 || facts.st_size != 0) _exit(12);
         _exit(0);
       },

@@ -8,10 +8,12 @@
 #include <openssl/rsa.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <functional>
 #include <mutex>
@@ -240,7 +242,9 @@ TEST(Executor, NothingOfAJobsOpenSslStateIsLeftInThePool) {
     ASSERT_TRUE(Executor::Instance().Submit(job, LockPolicy::kRequired, nullptr).ok());
     job->Wait();
   };
-  { AllThreadsBusy all; }  // every thread and its stack is there
+  {
+    AllThreadsBusy all;
+  }  // every thread and its stack is there
   const auto before = LockedPool::Instance().stats();
   run([] {
     ERR_raise_data(ERR_LIB_USER, 1, "a text of some length: %s", "which stays in the queue");

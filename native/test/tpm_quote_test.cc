@@ -1,6 +1,8 @@
 // Quotes by a real (software) TPM. tpm2_checkquote, an implementation of its own, judges those that it can.
 #include "core/attestation/tpm_quote.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>

@@ -24,18 +24,19 @@ struct PolicyFault {
   throw PolicyFault{std::move(what)};
 }
 
-const json& Object(const json& value, const std::string& where) {
-  if (!value.is_object() || value.empty()) Refuse(where + " must be an object that is not empty");
+// `where` is a view: a reference to a temporary string would look, to GCC 13 and newer, like what the result refers to.
+const json& Object(const json& value, std::string_view where) {
+  if (!value.is_object() || value.empty()) Refuse(std::string(where) + " must be an object that is not empty");
   return value;
 }
 
-const json& Array(const json& value, const std::string& where) {
-  if (!value.is_array() || value.empty()) Refuse(where + " must be a list that is not empty");
+const json& Array(const json& value, std::string_view where) {
+  if (!value.is_array() || value.empty()) Refuse(std::string(where) + " must be a list that is not empty");
   return value;
 }
 
-const std::string& String(const json& value, const std::string& where) {
-  if (!value.is_string()) Refuse(where + " must be a string");
+const std::string& String(const json& value, std::string_view where) {
+  if (!value.is_string()) Refuse(std::string(where) + " must be a string");
   return value.get_ref<const std::string&>();
 }
 

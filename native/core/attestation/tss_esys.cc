@@ -21,12 +21,11 @@ constexpr const char* kTctiLdr[] = {"libtss2-tctildr.so.0"};
 #endif
 
 Error Missing(const std::string& reason) {
-  return {
-      Code::kTssMissing,
-      "tpm2-tss is needed to talk to a TPM and could not be loaded. On Debian or Ubuntu install libtss2-esys-3.0.2-0, "
-      "libtss2-tctildr0, libtss2-mu0 and the transport (libtss2-tcti-device0, or libtss2-tcti-swtpm0 for a software "
-      "TPM); elsewhere install tpm2-tss 3 or newer. (" +
-          reason + ")"};
+  return {Code::kTssMissing,
+          "tpm2-tss is needed to talk to a TPM and could not be loaded. On Debian or Ubuntu install libtss2-dev, which "
+          "depends on "
+          "every library of the release and on the transports; on Fedora tpm2-tss; elsewhere tpm2-tss 3 or newer. (" +
+              reason + ")"};
 }
 
 }  // namespace

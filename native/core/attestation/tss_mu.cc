@@ -23,10 +23,12 @@ Result<const TssMu*> TssMu::Load() {
   if (table.library_) return &table;
   Result<DynamicLibrary> library = DynamicLibrary::Open(kNames);
   if (!library) {
-    return Error{Code::kTssMissing,
-                 "TPM attestation needs the system library libtss2-mu (Debian and Ubuntu: libtss2-mu0 or "
-                 "libtss2-mu-4.0.1-0t64, Fedora: tpm2-tss, Alpine: tpm2-tss-mu). Install it and try again. Loader: " +
-                     library.error().message};
+    return Error{
+        Code::kTssMissing,
+        "TPM attestation needs the system library libtss2-mu (Debian 12: libtss2-mu0, Debian 13: "
+        "libtss2-mu-4.0.1-0t64, any release of Debian and Ubuntu: tpm2-tools brings it; Fedora: tpm2-tss, Alpine: "
+        "tpm2-tss-mu). Install it and try again. Loader: " +
+            library.error().message};
   }
   TssMu found;
   for (const Status& status : {library->Bind("Tss2_MU_TPMS_ATTEST_Marshal", found.attest_marshal),

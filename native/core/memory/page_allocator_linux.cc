@@ -232,7 +232,7 @@ class LinuxPageAllocator final : public PageAllocator {
   void KeepSpare(int fd = -1) {
     if (spare_ < 0) spare_ = fd >= 0 ? std::exchange(fd, -1) : MemfdSecret();
     if (fd >= 0) close(fd);
-    struct stat facts {};
+    struct stat facts{};
     if (spare_ < 0 || fstat(spare_, &facts) != 0) return;
     spare_made_ = true;
     spare_device_ = facts.st_dev;
@@ -241,7 +241,7 @@ class LinuxPageAllocator final : public PageAllocator {
 
   // Somebody may have closed all descriptors that he did not know, and the number be another file's now.
   bool SpareIsOurs() const {
-    struct stat facts {};
+    struct stat facts{};
     return spare_ >= 0 && fstat(spare_, &facts) == 0 && facts.st_dev == spare_device_ && facts.st_ino == spare_inode_ &&
            facts.st_size == 0;
   }

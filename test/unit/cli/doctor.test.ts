@@ -132,7 +132,7 @@ describe("the doctor's judgement", () => {
       "tpm2-tss",
       { ...good, tss: { available: false, detail: "libtss2-mu.so.0 was not found" } },
       "not found",
-      "libtss2-mu0",
+      "apt-get install tpm2-tools",
     ],
     ["Node.js", { ...good, platform: "darwin" }, "darwin-x64", "has not been run"],
   ])("%s: advice leaves `required` met", (name, facts, found, next) => {
