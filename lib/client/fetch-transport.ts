@@ -65,7 +65,8 @@ export class FetchTransport implements Transport {
         url,
       );
     } catch (error) {
-      if (signal.aborted) throw signal.reason;
+      // It may have been aborted meanwhile, which the compiler cannot see.
+      if ((signal as { readonly aborted: boolean }).aborted) throw signal.reason;
       const code = failureCode(error);
       const unconnected = neverSent.test(code) || (neverConnected.test(code) && failureSyscall(error) === "connect");
       const sent: Sent = unconnected ? "no" : "maybe";
@@ -99,8 +100,8 @@ export class FetchTransport implements Transport {
     const fetching = Promise.resolve(call(url.href, init));
     const response = await orAborted(fetching, signal, () => void fetching.then(discard, () => undefined));
     // A caller's fetch may give anything.
-    const { headers } = (response ?? {}) as { headers?: { forEach?: unknown } };
-    if (typeof headers?.forEach !== "function") {
+    const given = response as { headers?: { forEach?: unknown } } | null | undefined;
+    if (typeof given?.headers?.forEach !== "function") {
       throw new TypeError("not a Response");
     }
     return response;

@@ -102,7 +102,7 @@ interface Cause {
 function* causes(error: unknown): Generator<Cause> {
   let at: unknown = error;
   for (let depth = 0; depth < 5 && typeof at === "object" && at !== null; depth++) {
-    yield at as Cause;
+    yield at;
     const { cause, errors } = at as Cause;
     at = cause ?? (Array.isArray(errors) ? errors[0] : undefined);
   }

@@ -331,7 +331,7 @@ describe("as a plain fetch", () => {
       body,
       duplex: "half",
       signal: controller.signal,
-    } as RequestInit);
+    });
     const pending = make()(request);
     controller.abort();
     await expect(pending).rejects.toMatchObject({ name: "AbortError" });

@@ -3,7 +3,7 @@ import { enforcementOf } from "../../../lib/attestation/enforcement.js";
 import { checkPolicy } from "../../../lib/attestation/policy.js";
 import { verifyTpmAttestation } from "../../../lib/attestation/verify.js";
 import { resolveClientOptions, resolveRequestOptions } from "../../../lib/client/options.js";
-import type { ClientOptions, RequestOptions } from "../../../lib/client/options.js";
+import type { ClientOptions } from "../../../lib/client/options.js";
 import { takeApart } from "../../../lib/client/request-body.js";
 import { SecureChatCompletion } from "../../../lib/client/secure-chat-completion.js";
 import { SecureCompletionClient } from "../../../lib/client/secure-completion-client.js";
@@ -140,7 +140,7 @@ describe("null", () => {
     "for a request's %s is refused by name",
     (option) => {
       const client = resolveClientOptions({ apiKey: null });
-      expect(() => resolveRequestOptions(client, { [option]: null } as RequestOptions, undefined)).toThrow(
+      expect(() => resolveRequestOptions(client, { [option]: null }, undefined)).toThrow(
         expect.objectContaining({ name: "ConfigurationError", option }) as Error,
       );
     },
