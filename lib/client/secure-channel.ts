@@ -201,7 +201,7 @@ export class SecureChannel {
       const state = newState();
       const { opened, metadata } = await this.#exchange(
         held,
-        attestationPayload(model),
+        new Snapshot(attestationPayload(model)),
         options,
         deadline,
         trace,
@@ -536,8 +536,8 @@ export class SecureChannel {
 }
 
 /** A request of one token, for the sake of its quote. */
-function attestationPayload(model: string): Snapshot {
-  return new Snapshot({ model, messages: [{ role: "user", content: "ping" }], max_tokens: 1 });
+function attestationPayload(model: string): object {
+  return { model, messages: [{ role: "user", content: "ping" }], max_tokens: 1 };
 }
 
 function newState(): AttemptState {

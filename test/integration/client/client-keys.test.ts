@@ -271,7 +271,7 @@ describe("a password", () => {
     const mine = new ConfigurationError("vault", "no vault");
     await expect(
       clients.make({ baseUrl: server.url, keyDir: folder, keyPassword: () => Promise.reject(mine) }).ready(),
-    ).rejects.toBe(mine);
+    ).rejects.toEqual(mine);
   });
 });
 
