@@ -46,6 +46,32 @@ test("the releases in the table are those on which CI runs the demo, and the REA
   expect(read("README.md")).toContain(`On Debian ${numbers.join(" or ")} `);
 });
 
+test("CI runs the steps that the page names, in its order", () => {
+  const [, steps] = /CI runs, in this order: ([^]*?)\n\n/.exec(read("docs/support.md")) ?? [];
+  const page = [
+    ...(steps ?? "").matchAll(
+      /`(scripts\/[a-z]+(?: [a-z]+)?)`|(AddressSanitizer|ThreadSanitizer)|jest tests of (attestation)/g,
+    ),
+  ];
+  expect(page.map(([, script, sanitizer, jest]) => script ?? sanitizer ?? jest)).toEqual([
+    "scripts/test",
+    "AddressSanitizer",
+    "ThreadSanitizer",
+    "scripts/demo",
+    "scripts/setup test",
+    "scripts/test core",
+    "attestation",
+  ]);
+  const run = read(".ci/run");
+  expect(run).toMatch(/\nscripts\/test\nscripts\/sanitize address,undefined thread\n/);
+  expect(run).toMatch(
+    /\nnewest='scripts\/setup test && scripts\/test core && scripts\/test jest test\/unit\/attestation test\/integration\/attestation'\n/,
+  );
+  expect(run).toMatch(
+    /\n {2}command=scripts\/demo\n {2}\[ "\$release" != trixie \] \|\| command\+=" && \$newest"\n {2}"\$bare" -s "\$release" \. "\$command"\n/,
+  );
+});
+
 test("warnings are errors in the tests' and sanitizers' builds, and nowhere else", () => {
   for (const path of ["scripts/test", "scripts/sanitize"]) {
     expect(read(path)).toContain("-DNOMYO_WARNINGS_AS_ERRORS=ON");
