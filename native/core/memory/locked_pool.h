@@ -68,7 +68,7 @@ class LockedPool {
   struct Refusal {
     enum Kind { kNone, kLock, kMemory, kForked };
     Refusal(Kind of_kind = kNone) : kind(of_kind) {}  // NOLINT(google-explicit-constructor): a kind is a refusal
-    friend bool operator==(const Refusal& refusal, Kind kind) { return refusal.kind == kind; }
+    friend bool operator==(const Refusal& refusal, Kind wanted) { return refusal.kind == wanted; }
     Kind kind;
     LockFailure failure;  // of kLock
   };
