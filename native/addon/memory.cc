@@ -283,10 +283,10 @@ napi_value NewView(Napi::Env env, const BufferObject& object, SecureBuffer& byte
         env, bytes.data(), bytes.size(),
         [](napi_env, void*, void* hint) {
           std::unique_ptr<std::shared_ptr<Lent>> kept(static_cast<std::shared_ptr<Lent>*>(hint));
-          Lent& lent = **kept;
-          if (lent.whole) return;
-          Cleanse(lent.memory->data(), lent.memory->size());
-          lent.kept = std::move(*kept);
+          Lent& own = **kept;
+          if (own.whole) return;
+          Cleanse(own.memory->data(), own.memory->size());
+          own.kept = std::move(*kept);
         },
         keep.get(), &array_buffer);
     if (status == napi_ok) static_cast<void>(keep.release());  // the finalizer owns it
