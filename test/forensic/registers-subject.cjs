@@ -1,6 +1,6 @@
 /**
  * One thread for each function through which a secret's bytes pass: it calls it once, and then turns in a loop of JavaScript, which leaves
- * the vector registers as they are. Says "ready" when all of them do. Its argument has their secrets, 64 characters each.
+ * the vector registers as they are. Says "ready" when all of them do. Its argument has their secrets, 1024 characters each.
  */
 const { Worker, isMainThread, workerData } = require("node:worker_threads");
 
@@ -10,7 +10,7 @@ if (isMainThread) {
   const secrets = Buffer.from(process.argv[2], "latin1");
   const done = new Int32Array(new SharedArrayBuffer(4 * cases.length));
   cases.forEach((name, i) => {
-    const secret = secrets.subarray(64 * i, 64 * (i + 1));
+    const secret = secrets.subarray(1024 * i, 1024 * (i + 1));
     new Worker(__filename, { workerData: { name, index: i, secret: Uint8Array.from(secret), done } });
   });
   const look = () => {

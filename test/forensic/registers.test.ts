@@ -20,8 +20,8 @@ afterEach(async () => {
 });
 
 whenLinux("nothing of a secret is in a register after from, equals and toString, nor after they threw", async () => {
-  // 64 characters of ASCII, random throughout.
-  const secrets = cases.map(() => Buffer.from(randomBytes(48).toString("base64url")));
+  // 1024 characters of ASCII, random throughout: long enough for the registers that only larger copies use.
+  const secrets = cases.map(() => Buffer.from(randomBytes(768).toString("base64url")));
   watched = await WatchedProcess.start([join(__dirname, "registers-subject.cjs"), secrets.join("")]);
   await watched.until(/ready|failed.*/);
   expect(watched.output).toBe("ready\n");
