@@ -22,6 +22,7 @@ function fromNative(error: unknown, code: NativeErrorCode | undefined): unknown 
     case "CRYPTO_FAILURE":
       return new SecurityError(message, code);
     case "DISPOSED":
+    case "VIEW_TAKEN":
     case "QUEUE_FULL":
     case "CANCELLED":
     case "NOT_FOUND":

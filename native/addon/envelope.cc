@@ -387,8 +387,8 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   const auto policy = GetLockPolicy(env, info[3]);
   if (!policy) return env.Undefined();
   const OpenLimits limits{static_cast<std::size_t>(most_bytes), static_cast<std::size_t>(most_depth)};
-  // No JavaScript runs from here on until the bytes are copied. A copy of 12 MiB takes half a millisecond, opening them
-  // ten: too little to have a second way for bodies that nobody else can reach.
+  // No JavaScript runs from here on until the bytes are copied. The copy is a small part of what opening takes, too
+  // little to have a second way for bodies that nobody else can reach.
   const auto body = ReadUint8Array(env, info[1], "body");
   if (!body) return env.Undefined();
   BulkMemory memory = BulkMemory::Allocate(body->size());

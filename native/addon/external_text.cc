@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "core/memory/cleanse.h"
@@ -28,7 +29,7 @@ constexpr std::size_t kMostUnits = (std::size_t{1} << 29) - 24;
 
 struct Text {
   BulkMemory memory;
-  std::size_t written;  // bytes
+  std::size_t written = 0;  // bytes
 };
 
 #if !defined(_WIN32)
@@ -48,7 +49,12 @@ napi_status Make(napi_env env, BulkMemory memory, std::size_t length, std::size_
     return napi_invalid_arg;
   }
   auto* const units = reinterpret_cast<Unit*>(memory.data());
-  auto text = std::make_unique<Text>(Text{std::move(memory), written});
+  std::unique_ptr<Text> text(new (std::nothrow) Text);
+  if (text == nullptr) {
+    Cleanse(memory.data(), written);
+    return napi_generic_failure;
+  }
+  *text = {std::move(memory), written};
   bool copied = false;
   return create(env, units, length, Wipe, text.release(), result, &copied);
 }

@@ -1,5 +1,6 @@
 #include "addon/job.h"
 
+#include <new>
 #include <string>
 #include <utility>
 
@@ -133,7 +134,12 @@ Napi::Value Start(Napi::Env env, std::unique_ptr<PromiseJob> job, LockPolicy pol
   auto queued = std::make_shared<QueuedJob>(std::move(job), deferred, mailbox, cancellation);
   if (token) token->Bind(queued, std::move(cancellation));
   if (holds_loop) environment.BeginWork();
-  const Status status = Executor::Instance().Submit(queued, policy, mailbox.get());
+  Status status = Status::Ok();
+  try {
+    status = Executor::Instance().Submit(queued, policy, mailbox.get());
+  } catch (const std::bad_alloc&) {
+    status = Error{Code::kOutOfMemory, "The system has no memory to give."};
+  }
   if (!status) {
     if (holds_loop) environment.EndWork();
     napi_reject_deferred(env, deferred, MakeError(env, status.error()).Value());

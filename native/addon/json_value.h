@@ -31,6 +31,10 @@ class JsonValueMaker {
   static std::optional<Helpers> MakeHelpers(Napi::Env env);
 
   JsonValueMaker(Napi::Env env, const Helpers& helpers) : env_(env), helpers_(helpers) {}
+  // Node ends the process when a call leaves a scope open, so they are closed also when memory ran out on the way.
+  ~JsonValueMaker() { CloseScopes(); }
+  JsonValueMaker(const JsonValueMaker&) = delete;
+  JsonValueMaker& operator=(const JsonValueMaker&) = delete;
 
   // Make returns the value of `text`, which must have passed CheckJson or be a value inside such a text; `facts` are
   // that check's. Returns null with an exception pending when memory runs out. The nesting takes no stack. Object keys

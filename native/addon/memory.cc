@@ -4,15 +4,14 @@
 
 #include <cmath>
 #include <cstring>
-#include <mutex>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "addon/error.h"
 #include "addon/function.h"
 #include "addon/job.h"
 #include "addon/secure_buffer_handle.h"
+#include "addon/uint8_array.h"
 #include "core/memory/cleanse.h"
 #include "core/memory/locked_pool.h"
 #include "core/memory/openssl_memory.h"
@@ -29,6 +28,9 @@ struct BufferObject::Secret {
   Secret& operator=(const Secret&) = delete;
   const std::shared_ptr<SecureBuffer> memory;
   bool forfeited = false;
+  // Itself, once it is forfeited: so it is never destroyed, and its memory never given back. Putting it into a list of
+  // such memory could fail, just where memory must not get free.
+  std::shared_ptr<Secret> kept;
 };
 
 BufferObject::BufferObject(SecureBuffer buffer) : secret_(std::make_shared<Secret>(std::move(buffer))) {}
@@ -45,24 +47,12 @@ std::shared_ptr<SecureBuffer> BufferObject::memory() const {
   return secret_ ? secret_->memory : nullptr;
 }
 
-namespace {
-
-// Quarantine keeps memory from being given back, for the life of the process. Any thread.
-void Quarantine(std::shared_ptr<SecureBuffer> memory) {
-  static std::mutex mutex;
-  static auto& kept = *new std::vector<std::shared_ptr<SecureBuffer>>;  // never destroyed: it is needed to the end
-  Cleanse(memory->data(), memory->size());
-  std::lock_guard lock(mutex);
-  kept.push_back(std::move(memory));
-}
-
-}  // namespace
-
 void BufferObject::Forfeit() {
   if (!secret_) return;
-  Quarantine(secret_->memory);
+  Cleanse(secret_->memory->data(), secret_->memory->size());
   secret_->forfeited = true;
-  secret_.reset();
+  Secret& secret = *secret_;
+  secret.kept = std::move(secret_);
 }
 
 Napi::Value NewBufferHandle(Napi::Env env, SecureBuffer buffer) {
@@ -125,12 +115,6 @@ std::optional<std::size_t> GetSize(Napi::Env env, Napi::Value value) {
   }
   Napi::TypeError::New(env, "expected a whole number of bytes").ThrowAsJavaScriptException();
   return std::nullopt;
-}
-
-std::optional<std::span<std::uint8_t>> GetBytes(Napi::Value value) {
-  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) return std::nullopt;
-  auto array = value.As<Napi::Uint8Array>();
-  return std::span<std::uint8_t>(array.Data(), array.ElementLength());
 }
 
 Napi::Value FailureValue(Napi::Env env, const LockFailure& failure) {
@@ -234,15 +218,21 @@ Napi::Value BufferAlloc(const Napi::CallbackInfo& info) {
 
 [[gnu::noinline]] Napi::Value BufferFrom(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  const auto bytes = GetBytes(info[0]);
-  if (!bytes && !info[0].IsString()) {
-    Napi::TypeError::New(env, "expected a Uint8Array or a string").ThrowAsJavaScriptException();
-    return env.Undefined();
-  }
   const auto policy = GetLockPolicy(env, info[1]);
   if (!policy) return env.Undefined();
   LockPolicyScope scope(*policy);
-  auto buffer = bytes ? SecureBuffer::CopyOf(*bytes) : ReadUtf8(env, info[0]);
+  if (info[0].IsString()) {
+    auto text = ReadUtf8(env, info[0]);
+    return text ? NewBufferHandle(env, std::move(*text)) : Throw(env, text.error());
+  }
+  if (!info[0].IsTypedArray()) {
+    Napi::TypeError::New(env, "expected a Uint8Array or a string").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  // Last: reading it may run JavaScript, and nothing may run after it.
+  const auto bytes = ReadUint8Array(env, info[0], "bytes");
+  if (!bytes) return env.Undefined();
+  auto buffer = SecureBuffer::CopyOf(*bytes);
   return buffer ? NewBufferHandle(env, std::move(*buffer)) : Throw(env, buffer.error());
 }
 
@@ -268,12 +258,13 @@ Napi::Value BufferDisposed(const Napi::CallbackInfo& info) {
 // finalizer when the last owner of the backing store is gone, or when the environment ends; and in the second case
 // another thread may still own the store, if somebody moved it there by ArrayBuffer.prototype.transfer. So the
 // finalizer believes in the end of a view only when the view was whole when it came back: still attached to this very
-// memory, so that no other array buffer can have it, and then detached. All other memory is quarantined.
+// memory, so that no other array buffer can have it, and then detached. All other memory is wiped, and kept for ever.
 
 // Lent is what a view holds on to.
 struct Lent {
   std::shared_ptr<SecureBuffer> memory;
   bool whole;
+  std::shared_ptr<Lent> kept;  // itself, for the life of the process, when it did not come back whole
 };
 
 // An array buffer over the bytes of `object`, which are `bytes`; nullptr with an exception pending. `lent` is empty for
@@ -286,13 +277,16 @@ napi_value NewView(Napi::Env env, const BufferObject& object, SecureBuffer& byte
     void* nothing = nullptr;
     status = napi_create_arraybuffer(env, 0, &nothing, &array_buffer);
   } else {
-    lent = std::make_shared<Lent>(Lent{object.memory(), trusted});
+    lent = std::make_shared<Lent>(Lent{object.memory(), trusted, nullptr});
     auto keep = std::make_unique<std::shared_ptr<Lent>>(lent);
     status = napi_create_external_arraybuffer(
         env, bytes.data(), bytes.size(),
         [](napi_env, void*, void* hint) {
           std::unique_ptr<std::shared_ptr<Lent>> kept(static_cast<std::shared_ptr<Lent>*>(hint));
-          if (!(*kept)->whole) Quarantine(std::move((*kept)->memory));
+          Lent& own = **kept;
+          if (own.whole) return;
+          Cleanse(own.memory->data(), own.memory->size());
+          own.kept = std::move(*kept);
         },
         keep.get(), &array_buffer);
     if (status == napi_ok) static_cast<void>(keep.release());  // the finalizer owns it
@@ -415,13 +409,18 @@ Napi::Value BufferReleaseView(const Napi::CallbackInfo& info) {
   const auto bytes = GetBuffer(env, info[0]);
   if (!bytes) return env.Undefined();
   const auto object = GetHandle<BufferObject>(env, info[0]);
-  const auto view = GetBytes(info[1]);
-  if (!view || object->views == 0 || (view->data() != nullptr && !view->empty() && view->data() != bytes->data())) {
+  // Address and length in one look; EndView looks at the array buffer itself. No JavaScript runs in here.
+  napi_typedarray_type type = napi_int8_array;
+  napi_value array_buffer = nullptr;
+  void* data = nullptr;
+  std::size_t length = 0;
+  if (!info[1].IsTypedArray() || object->views == 0 ||
+      napi_get_typedarray_info(env, info[1], &type, &length, &data, &array_buffer, nullptr) != napi_ok ||
+      type != napi_uint8_array || (data != nullptr && length != 0 && data != bytes->data())) {
     Napi::TypeError::New(env, "expected a view of this buffer").ThrowAsJavaScriptException();
     return env.Undefined();
   }
   --object->views;
-  const napi_value array_buffer = info[1].As<Napi::TypedArray>().ArrayBuffer();
   if (EndView(env, *static_cast<ViewState*>(info.Data()), array_buffer, *bytes, false) || bytes->empty()) {
     return env.Undefined();
   }
@@ -446,17 +445,20 @@ Napi::Value BufferReleaseView(const Napi::CallbackInfo& info) {
 
 [[gnu::noinline]] Napi::Value BufferEquals(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  const auto left = GetBuffer(env, info[0]);
-  if (!left) return env.Undefined();
-  std::shared_ptr<SecureBuffer> held;
   std::span<const std::uint8_t> right;
-  if (const auto bytes = GetBytes(info[1])) {
+  std::shared_ptr<SecureBuffer> held;
+  if (info[1].IsTypedArray()) {
+    // First: reading it may run JavaScript, which may dispose of the buffer.
+    const auto bytes = ReadUint8Array(env, info[1], "other");
+    if (!bytes) return env.Undefined();
     right = *bytes;
   } else {
     held = GetBuffer(env, info[1]);
     if (!held) return env.Undefined();
     right = held->bytes();
   }
+  const auto left = GetBuffer(env, info[0]);
+  if (!left) return env.Undefined();
   const bool equal =
       left->size() == right.size() && (right.empty() || CRYPTO_memcmp(left->data(), right.data(), right.size()) == 0);
   return Napi::Boolean::New(env, equal);

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -35,7 +36,12 @@ class Settlement final : public Completion {
 
   void Settle(Napi::Env env) override {
     napi_value value = nullptr;
-    if (status_) value = job_->Resolve(env);
+    // Node calls this from C: no exception may pass.
+    try {
+      if (status_) value = job_->Resolve(env);
+    } catch (...) {
+      status_ = Error{Code::kOutOfMemory, "The system has no memory to give for the result."};
+    }
     if (env.IsExceptionPending()) {
       napi_reject_deferred(env, deferred_, env.GetAndClearPendingException().Value());
     } else if (!status_) {
@@ -207,11 +213,15 @@ Napi::Value StartOnTpm(Napi::Env env, std::shared_ptr<TpmDevice> device, const s
   Environment& environment = Environment::Of(env);
   environment.BeginWork();
   TpmDevice& queue = *device;
-  const Status status =
-      queue.Submit([job](TpmConnection& tpm) { return job->Work(tpm); },
-                   [job, deferred, mailbox = environment.mailbox(), device = std::move(device)](Status outcome) {
-                     mailbox->Post(std::make_unique<Settlement>(deferred, job, std::move(outcome)));
-                   });
+  Status status = Status::Ok();
+  try {
+    status = queue.Submit([job](TpmConnection& tpm) { return job->Work(tpm); },
+                          [job, deferred, mailbox = environment.mailbox(), device](Status outcome) {
+                            mailbox->Post(std::make_unique<Settlement>(deferred, job, std::move(outcome)));
+                          });
+  } catch (const std::bad_alloc&) {
+    status = Error{Code::kOutOfMemory, "The system has no memory to give."};
+  }
   if (!status) {
     environment.EndWork();
     napi_reject_deferred(env, deferred, MakeError(env, status.error()).Value());

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -68,30 +69,43 @@ bool ComesTrue(Condition condition) {
   }
 }
 
-// Occupied keeps every thread of the executor busy for its own lifetime.
+// Occupied keeps every thread of the executor busy for its own lifetime. Each has wrapped a key before, so that it has
+// what OpenSSL keeps for a thread, and has given back what its former job held: until the end of this object only the
+// caller changes the pool's numbers.
 class Occupied {
  public:
   Occupied() {
-    for (std::size_t i = Executor::Instance().stats().thread_limit; i > 0; --i) {
-      EXPECT_TRUE(Executor::Instance().Submit(std::make_shared<Wait>(open_), LockPolicy::kRequired, this));
+    const std::size_t threads = Executor::Instance().stats().thread_limit;
+    for (std::size_t i = 0; i < threads; ++i) {
+      EXPECT_TRUE(Executor::Instance().Submit(std::make_shared<Wait>(open_, waiting_), LockPolicy::kRequired, this));
     }
-    EXPECT_TRUE(ComesTrue([] { return Executor::Instance().stats().queued == 0; }));
+    EXPECT_TRUE(ComesTrue([&] { return *waiting_ == threads; }));
   }
   ~Occupied() { gate_.set_value(); }
 
  private:
   class Wait final : public Job {
    public:
-    explicit Wait(std::shared_future<void> open) : open_(std::move(open)) {}
-    void Run() noexcept override { open_.wait(); }
+    Wait(std::shared_future<void> open, std::shared_ptr<std::atomic<std::size_t>> waiting)
+        : open_(std::move(open)), waiting_(std::move(waiting)) {}
+    void Run() noexcept override {
+      {
+        KeyWrapper wrapper = Wrapper();
+        static_cast<void>(Take(wrapper));
+      }
+      ++*waiting_;
+      open_.wait();
+    }
     void Finish(bool) noexcept override {}
 
    private:
     std::shared_future<void> open_;
+    std::shared_ptr<std::atomic<std::size_t>> waiting_;
   };
 
   std::promise<void> gate_;
   std::shared_future<void> open_ = gate_.get_future().share();
+  std::shared_ptr<std::atomic<std::size_t>> waiting_ = std::make_shared<std::atomic<std::size_t>>(0);
 };
 
 TEST(KeyWrapper, MakesNothingAheadForWhoTakesOnce) {
@@ -238,10 +252,14 @@ TEST(KeyWrapper, DropsTheKeyThatWaitsAndWorksOn) {
   static_cast<void>(Take(wrapper));
   static_cast<void>(Take(wrapper));
   ASSERT_TRUE(ComesTrue([&] { return wrapper.has_ready(); }));
-  const auto before = LockedPool::Instance().stats();
-  wrapper.DropAhead();
-  EXPECT_FALSE(wrapper.has_ready());
-  EXPECT_LE(LockedPool::Instance().stats().bytes_in_use, before.bytes_in_use - kAesKeyBytes);
+  {
+    const Occupied occupied;  // the job that made it is gone
+    const auto before = LockedPool::Instance().stats();
+    wrapper.DropAhead();
+    EXPECT_FALSE(wrapper.has_ready());
+    // What is given back is wiped (memory_locked_pool_test.cc).
+    EXPECT_LE(LockedPool::Instance().stats().bytes_in_use, before.bytes_in_use - kAesKeyBytes);
+  }
   EXPECT_TRUE(Opens(Take(wrapper)));
   EXPECT_TRUE(Opens(Take(wrapper)));
   EXPECT_TRUE(ComesTrue([&] { return wrapper.has_ready(); }));
@@ -250,15 +268,21 @@ TEST(KeyWrapper, DropsTheKeyThatWaitsAndWorksOn) {
 TEST(KeyWrapper, AKeyThatIsBeingMadeWhenItIsDroppedIsFreedWhenItIsMade) {
   KeyWrapper wrapper = Wrapper();
   static_cast<void>(Take(wrapper));
+  LockedPool::Stats before{};
   {
     const Occupied occupied;
+    before = LockedPool::Instance().stats();
     static_cast<void>(Take(wrapper));  // its job waits
+    const auto making = LockedPool::Instance().stats();
+    EXPECT_GE(making.bytes_in_use, before.bytes_in_use + kAesKeyBytes);
     wrapper.DropAhead();
+    EXPECT_EQ(LockedPool::Instance().stats().bytes_in_use, making.bytes_in_use);  // the job holds it
   }
-  EXPECT_TRUE(ComesTrue([] {
-    const auto stats = Executor::Instance().stats();
-    return stats.queued + stats.running == 0;
-  }));
+  EXPECT_TRUE(ComesTrue([] { return Executor::Instance().stats().queued == 0; }));
+  const Occupied occupied;  // whichever thread made it has ended that job
+  const auto after = LockedPool::Instance().stats();
+  EXPECT_EQ(after.bytes_in_use, before.bytes_in_use);
+  EXPECT_EQ(after.allocations, before.allocations);
   EXPECT_FALSE(wrapper.has_ready());
 }
 

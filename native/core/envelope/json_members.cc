@@ -32,11 +32,13 @@ class Names {
     return Status::Ok();
   }
 
-  // Whether two of them stand for the same; sorts them.
+  // Whether two of them stand for the same; sorts them. As a heap: should somebody rewrite the names meanwhile, the
+  // order contradicts itself, and std::sort then leaves its range.
   bool HasTwice() {
     const std::span<JsonString> names(reinterpret_cast<JsonString*>(memory_.data()), count_);
-    std::sort(names.begin(), names.end(),
-              [](const JsonString& a, const JsonString& b) { return CompareText(a, b) < 0; });
+    const auto before = [](const JsonString& a, const JsonString& b) { return CompareText(a, b) < 0; };
+    std::make_heap(names.begin(), names.end(), before);
+    std::sort_heap(names.begin(), names.end(), before);
     return std::adjacent_find(names.begin(), names.end(), [](const JsonString& a, const JsonString& b) {
              return CompareText(a, b) == 0;
            }) != names.end();

@@ -222,8 +222,12 @@ Status Executor::Submit(std::shared_ptr<Job> job, LockPolicy policy, const void*
   job->state_ = Job::State::kQueued;
   const auto at =
       std::find_if(impl_->owners.begin(), impl_->owners.end(), [owner](const auto& each) { return each.key == owner; });
-  Impl::Owner& queue = at != impl_->owners.end() ? *at : impl_->owners.emplace_back(Impl::Owner{owner, {}});
-  queue.jobs.push_back(std::move(job));
+  if (at != impl_->owners.end()) {
+    at->jobs.push_back(std::move(job));
+  } else {
+    // In one step: an owner without jobs must not stay when memory runs out.
+    impl_->owners.push_back(Impl::Owner{owner, {std::move(job)}});
+  }
   ++impl_->queued;
   // One thread is enough, unless some may not run every job.
   if (impl_->locked_stacks == impl_->threads) {

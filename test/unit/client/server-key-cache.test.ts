@@ -17,27 +17,13 @@ function cache(cacheTtl = 60_000): ServerKeyCache {
 beforeEach(() => jest.clearAllMocks());
 afterAll(() => jest.restoreAllMocks());
 
-/** Seals until an AES key lies ready. */
-async function sealUntilOneLiesReady(handle: Parameters<typeof native.sealBytes>[0]): Promise<void> {
-  const options = { maxPlaintextBytes: 100, policy: "required" } as const;
-  for (let i = 0; i < 2; i++) native.sealBytes(handle, Buffer.from("{}"), options);
-  for (;;) {
-    const { queued, running } = native.memoryInfo().threads;
-    if (queued + running === 0) return;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
-
-test("closing wipes it", async () => {
+// That dropping wipes the AES key, native/test/key_wrapper_test.cc shows: the pool's numbers here are of the whole process.
+test("closing has it wiped, once", async () => {
   const keys = cache();
   const { key } = await keys.get(patient);
-  await sealUntilOneLiesReady(key.handle);
-  const before = native.memoryInfo().stats.bytesInUse;
   keys.close();
-  // The AES key alone has 32 bytes; what wrapped it goes too.
-  expect(native.memoryInfo().stats.bytesInUse).toBeLessThanOrEqual(before - 32);
   keys.close();
-  expect(dropped).toHaveBeenCalledTimes(1);
+  expect(dropped.mock.calls.map(([handle]) => handle === key.handle)).toEqual([true]);
 });
 
 test("a key that is given up, or replaced by a newer one, has it wiped; the key itself works on", async () => {
@@ -49,7 +35,8 @@ test("a key that is given up, or replaced by a newer one, has it wiped; the key 
   expect(dropped).toHaveBeenCalledTimes(1);
   keys.invalidate(second);
   expect(dropped.mock.calls[1]?.[0] === second.handle).toBe(true);
-  await sealUntilOneLiesReady(second.handle);
+  const seal = () => native.sealBytes(second.handle, Buffer.from("{}"), { maxPlaintextBytes: 100, policy: "required" });
+  for (let i = 0; i < 3; i++) expect(JSON.parse(Buffer.from(seal()).toString())).toHaveProperty("encrypted_aes_key");
 });
 
 test("a handle of another kind is a TypeError", () => {

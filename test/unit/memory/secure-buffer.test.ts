@@ -25,6 +25,41 @@ function codeOf(work: () => unknown): unknown {
 }
 
 describe("SecureBuffer", () => {
+  it("takes no bytes that change while they are read: shared and resizable memory is refused by name", () => {
+    using buffer = SecureBuffer.from("1234");
+    const resizable = new Uint8Array(new ArrayBuffer(4, { maxByteLength: 8 }));
+    for (const [bytes, name] of [
+      [new Uint8Array(new SharedArrayBuffer(4)), "SharedArrayBuffer"],
+      [resizable, "resizable ArrayBuffer"],
+    ] as const) {
+      for (const read of [() => SecureBuffer.from(bytes), () => buffer.equals(bytes)]) {
+        expect(codeOf(read)).toBe("INVALID_ARGUMENT");
+        expect(read).toThrow(name);
+      }
+    }
+  });
+
+  it("reads where bytes are after all JavaScript has run: a getter cannot move them meanwhile", () => {
+    using buffer = SecureBuffer.from("1234");
+    const moving = () => {
+      const bytes = Uint8Array.from(Buffer.from("1234"));
+      Object.defineProperty(bytes.buffer, "resizable", {
+        get: () => {
+          structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+          return false;
+        },
+      });
+      return bytes;
+    };
+    using empty = SecureBuffer.from(moving());
+    expect(empty.length).toBe(0);
+    expect(buffer.equals(moving())).toBe(false);
+    const disposing = Uint8Array.from(Buffer.from("1234"));
+    const other = SecureBuffer.from("1234");
+    Object.defineProperty(disposing.buffer, "resizable", { get: () => (other.dispose(), false) });
+    expect(codeOf(() => other.equals(disposing))).toBe("DISPOSED");
+  });
+
   it("is made of zeros, of bytes, or of text as UTF-8", () => {
     using zeros = SecureBuffer.alloc(5);
     expect(zeros.use((bytes) => [...bytes])).toEqual([0, 0, 0, 0, 0]);
