@@ -361,6 +361,19 @@ export interface NativeAddon {
   openedTakeBuffer(opened: OpenedHandle): BufferHandle;
   openedDispose(opened: OpenedHandle): void;
 
+  // -- descriptors (native/addon/descriptor.cc): secrets that come from pipes, terminals and files
+  /**
+   * Reads (read(2)) into the buffer from `offset` on what is there, and never waits: -1 when nothing is, 0 at the end, else the number of
+   * bytes. `UNSUPPORTED` names the system's error.
+   */
+  readDescriptor(fd: number, buffer: BufferHandle, offset: number): number;
+  /** Copies all of `from` to the beginning of `to`, which is at least as large. */
+  bufferCopy(from: BufferHandle, to: BufferHandle): void;
+  /** Cuts a buffer to its first `length` bytes and wipes the rest; not while a view is out. */
+  bufferTruncate(buffer: BufferHandle, length: number): void;
+  /** Whether the terminal shows what is typed; what was typed before and not read is dropped. `UNSUPPORTED`: it is no terminal. */
+  terminalEcho(fd: number, on: boolean): void;
+
   // -- files (native/addon/file_lock.cc)
   /**
    * Locks an open file for this descriptor alone, without waiting: false when somebody else has it locked, in this process too. The lock

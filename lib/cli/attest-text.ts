@@ -3,6 +3,7 @@ import { compare, isAllOnes, isAllZero, type PcrComparison, type PcrValues } fro
 import type { AttestationProfile, PcrExpectation } from "../attestation/policy.js";
 import type { AttestationCheck, AttestationReport } from "../attestation/report.js";
 import type { ParsedTpmAttestation } from "../attestation/verify.js";
+import { harmless } from "./output.js";
 import type { Streams } from "./streams.js";
 
 export interface Painter {
@@ -14,15 +15,15 @@ export interface Painter {
 
 /** Colours in a terminal only, and not where the user wants none (no-color.org). */
 export function painterFor({ stdout, env }: Pick<Streams, "stdout" | "env">): Painter {
-  const coloured = stdout.isTTY === true && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
+  const coloured = stdout.isTTY && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
   const paint = (code: number) => (text: string) => (coloured ? `\u001b[${code}m${text}\u001b[0m` : text);
   return { good: paint(32), bad: paint(31), faint: paint(2), strong: paint(1) };
 }
 
 /** Names in a policy are someone's text: what would steer a terminal is shown as a replacement character. */
 function plain(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "\ufffd");
+  // Nor does it begin another line, or another column.
+  return harmless(text.replaceAll("\n", "\ufffd").replaceAll("\t", "\ufffd"), "\ufffd");
 }
 
 function facts(rows: readonly (readonly [string, string | undefined])[]): string {

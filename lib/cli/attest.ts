@@ -1,6 +1,5 @@
 /** `nomyo-native attest`: look at a TPM quote, verify it, make a baseline of it, see what changed. */
 import { readFile } from "node:fs/promises";
-import { text } from "node:stream/consumers";
 
 import { baselineFrom, baselineOfValues, mergeProfile, type Baseline } from "../attestation/baseline.js";
 import { compare, parsePcrread, type PcrValues } from "../attestation/pcr-values.js";
@@ -102,6 +101,9 @@ const actions: Readonly<Record<string, Action>> = {
   diff: { options: ["policy"], run: diff },
 };
 
+/** An answer with its attestation is smaller; it is read as text. */
+const maxInputBytes = 64 * 1024 * 1024;
+
 /** Runs `attest` with the arguments after it; resolves to the exit code. Rejects with a UsageError or ConfigurationError. */
 export async function runAttest(args: readonly string[], streams: Streams): Promise<number> {
   const { values, positionals } = parse({ args: [...args], options, allowPositionals: true });
@@ -118,7 +120,8 @@ export async function runAttest(args: readonly string[], streams: Streams): Prom
   }
   try {
     const outcome = await action.run({ files, values, streams, paint: painterFor(streams) });
-    streams.stdout.write(values.json === true ? `${JSON.stringify(outcome.json, null, 2)}\n` : outcome.text);
+    if (values.json === true) streams.stdout.writeJson(outcome.json, 2);
+    else streams.stdout.writeStyled(outcome.text);
     return outcome.code;
   } catch (error) {
     const code = codeOf(error);
@@ -311,7 +314,10 @@ function member(value: unknown, key: string): unknown {
 }
 
 async function readText(file: string, streams: Streams): Promise<string> {
-  if (file === "-") return await text(streams.stdin);
+  if (file === "-") {
+    using read = await streams.input.all(maxInputBytes, "preferred");
+    return read.toString();
+  }
   return (await readBytes(file)).toString("utf8");
 }
 

@@ -65,7 +65,7 @@ export async function runBench(args: readonly string[], streams: Streams): Promi
   await measure(options, report);
   if (options.json) {
     const versions = { nomyoNative: build.version, openssl: build.opensslVersion, node: process.version };
-    streams.stdout.write(`${JSON.stringify({ schema: 1, versions, content: options.content, unit: "ms", lines })}\n`);
+    streams.stdout.writeJson({ schema: 1, versions, content: options.content, unit: "ms", lines });
   }
   return exitCode.ok;
 }

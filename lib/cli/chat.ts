@@ -1,15 +1,17 @@
 /** `nomyo-native chat`: a prompt from an argument, from stdin, or several in turn at a terminal. */
 import { readFile } from "node:fs/promises";
-import { createInterface } from "node:readline";
 import { parsePolicy } from "../attestation/policy.js";
 import type { ClientOptions } from "../client/options.js";
 import { SecureChatCompletion } from "../client/secure-chat-completion.js";
-import { APIUserAbortError, ConfigurationError, NomyoError } from "../errors.js";
+import { APIUserAbortError, AuthenticationError, ConfigurationError, NomyoError } from "../errors.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
-import type { ChatCompletion, ChatMessage } from "../openai/chat-types.js";
+import type { SecureResponse } from "../memory/secure-response.js";
+import type { ChatMessage } from "../openai/chat-types.js";
 import { parse, wholeNumber } from "./arguments.js";
+import { errorText } from "./error-text.js";
 import { exitCode, UsageError } from "./exit-code.js";
 import { readSecret, readSecretText } from "./secret.js";
+import { withoutLineEnd } from "./secret-input.js";
 import type { Streams } from "./streams.js";
 
 export const chatHelp = `Usage: nomyo-native chat [options] [PROMPT]
@@ -78,14 +80,27 @@ export async function runChat(args: readonly string[], streams: Streams): Promis
     return exitCode.ok;
   }
   if (positionals.length > 1) throw new UsageError("There is an argument too many: put the prompt in quotation marks.");
-  using keyPassword = await readKeyPassword(values, streams);
-  await using client = new SecureChatCompletion(await clientOptions(values, keyPassword, streams));
+  using keyPassword = readKeyPassword(values, streams);
+  const settings = await clientOptions(values, keyPassword, streams);
+  await using client = new SecureChatCompletion(settings);
   const chat = new Chat(client, values, streams);
   const [prompt] = positionals;
-  if (prompt !== undefined) return await chat.once(prompt);
-  if (streams.stdin.isTTY === true) return await chat.conversation();
-  using fromStdin = await readPrompt(streams);
-  return await chat.once(fromStdin);
+  try {
+    if (prompt !== undefined) return await chat.once(prompt);
+    if (streams.input.isTTY) return await chat.conversation();
+    using fromStdin = await readPrompt(streams);
+    return await chat.once(fromStdin);
+  } catch (error) {
+    if (error instanceof AuthenticationError && settings.apiKey === undefined) {
+      error.message = `No API key was given, and the server wants one: --api-key-file FILE, or NOMYO_API_KEY. (${error.message})`;
+    }
+    throw error;
+  }
+}
+
+interface Turn {
+  readonly role: "system" | "user" | "assistant";
+  readonly content: string | SecureBuffer;
 }
 
 class Chat {
@@ -104,7 +119,8 @@ class Chat {
     const onSignal = () => abort.abort();
     process.once("SIGINT", onSignal);
     try {
-      this.#print(await this.#ask([...this.#opening(), { role: "user", content: prompt }], abort.signal));
+      using answer = await this.#ask([...this.#opening(), { role: "user", content: prompt }], abort.signal);
+      await this.#print(answer);
       return exitCode.ok;
     } catch (error) {
       if (error instanceof APIUserAbortError) return exitCode.interrupted;
@@ -114,61 +130,71 @@ class Chat {
     }
   }
 
-  /** Turn after turn; an answer that fails leaves the conversation as it was before the question. */
+  /** Turn after turn, all of them in locked memory; an answer that fails leaves the conversation as it was before the question. */
   async conversation(): Promise<number> {
-    const { stdin, stdout, stderr } = this.#streams;
-    const lines = createInterface({ input: stdin, output: stdout, terminal: true, prompt: "> " });
-    let messages = this.#opening();
+    const { input, stdout, stderr } = this.#streams;
+    let turns: readonly Turn[] = this.#opening();
     let code: number = exitCode.ok;
     let waiting: AbortController | undefined;
+    const ended = new AbortController();
     // Ctrl-C ends the answer that is being waited for, or else the conversation.
-    lines.on("SIGINT", () => {
+    const onSignal = () => {
       if (waiting !== undefined) {
         waiting.abort();
         return;
       }
       code = exitCode.interrupted;
-      lines.close();
-    });
-    lines.prompt();
-    // The iterator keeps what is typed while an answer is waited for.
-    for await (const line of lines) {
-      if (line.trim() === "") break;
-      if (line.trim() === "/new") {
-        messages = this.#opening();
-      } else {
+      ended.abort();
+    };
+    process.on("SIGINT", onSignal);
+    try {
+      for (;;) {
+        stdout.write("> ");
+        await stdout.flush();
+        const line = await input.line("required", { echo: true, signal: ended.signal });
+        const command = line === undefined ? "end" : commandOf(line);
+        if (line === undefined || command !== undefined) {
+          line?.dispose();
+          if (command !== "new") break;
+          forget(turns);
+          turns = this.#opening();
+          continue;
+        }
         waiting = new AbortController();
         try {
-          const turn: ChatMessage[] = [...messages, { role: "user", content: line }];
-          const answer = await this.#ask(turn, waiting.signal);
-          this.#print(answer);
-          messages = [...turn, { role: "assistant", content: answer.choices[0]?.message.content ?? "" }];
+          const asked: Turn[] = [...turns, { role: "user", content: line }];
+          using answer = await this.#ask(asked, waiting.signal);
+          await this.#print(answer);
+          turns = [...asked, { role: "assistant", content: contentOf(answer) ?? "" }];
         } catch (error) {
-          if (!(error instanceof NomyoError)) throw error;
-          stderr.write(`nomyo-native: ${error.message}\n`);
+          line.dispose();
+          if (error instanceof APIUserAbortError) stderr.write("nomyo-native: stopped; the question is forgotten\n");
+          else if (error instanceof NomyoError) stderr.write(`nomyo-native: ${errorText(error, "chat")}\n`);
+          else throw error;
         } finally {
           waiting = undefined;
         }
       }
-      lines.prompt();
+      return code;
+    } finally {
+      process.off("SIGINT", onSignal);
+      forget(turns);
     }
-    lines.close();
-    return code;
   }
 
-  #opening(): ChatMessage[] {
+  #opening(): Turn[] {
     const { system } = this.#values;
     return system === undefined ? [] : [{ role: "system", content: system }];
   }
 
-  async #ask(messages: readonly ChatMessage[], signal: AbortSignal): Promise<ChatCompletion> {
+  async #ask(turns: readonly Turn[], signal: AbortSignal): Promise<SecureResponse> {
     const maxTokens = wholeNumber("max-tokens", this.#values["max-tokens"]);
     const tier = tierOf(this.#values.tier);
     const start = performance.now();
-    const answer = await this.#client.create(
+    const answer = await this.#client.createSecure(
       {
         model: this.#values.model ?? "Qwen/Qwen3-0.6B",
-        messages: [...messages],
+        messages: [...turns] as ChatMessage[],
         ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
         ...(tier === undefined ? {} : { security_tier: tier }),
       },
@@ -178,24 +204,51 @@ class Chat {
     return answer;
   }
 
-  #print(answer: ChatCompletion): void {
+  /** The answer goes from the pool to the descriptor. As JSON, and where there are only tool calls, it becomes a string. */
+  async #print(answer: SecureResponse): Promise<void> {
+    const { stdout } = this.#streams;
     if (this.#values.json === true) {
-      this.#streams.stdout.write(`${JSON.stringify(answer)}\n`);
+      stdout.writeJson(answer.json());
+      await stdout.flush();
       return;
     }
-    const message = answer.choices[0]?.message;
-    const calls = message?.tool_calls?.map((call) => JSON.stringify(call)).join("\n");
-    this.#streams.stdout.write(`${forTerminal(message?.content ?? calls ?? "", this.#streams)}\n`);
+    using content = contentOf(answer);
+    if (content !== undefined) {
+      await stdout.writeSecret(content);
+      return;
+    }
+    const calls = answer.json().choices[0]?.message.tool_calls ?? [];
+    stdout.write(`${calls.map((call) => JSON.stringify(call)).join("\n")}\n`);
+    await stdout.flush();
   }
 }
 
-/** An answer is untrusted text: at a terminal its control characters could move the cursor, change the title or fake a prompt. */
-function forTerminal(text: string, { stdout }: Streams): string {
-  // eslint-disable-next-line no-control-regex
-  return stdout.isTTY === true ? text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "\ufffd") : text;
+/** The message's text in the pool; `undefined` when there is none. */
+function contentOf(answer: SecureResponse): SecureBuffer | undefined {
+  try {
+    return answer.content();
+  } catch (error) {
+    if ((error as { code?: unknown }).code === "NOT_FOUND") return undefined;
+    throw error;
+  }
 }
 
-function summary(answer: ChatCompletion, milliseconds: number): string {
+function forget(turns: readonly Turn[]): void {
+  for (const { content } of turns) if (content instanceof SecureBuffer) content.dispose();
+}
+
+/** What a line asks of the program instead of the model: `/new`, or, when it is blank, the end. */
+function commandOf(line: SecureBuffer): "new" | "end" | undefined {
+  return line.use((bytes) => {
+    const text = bytes.filter((byte) => byte > 0x20);
+    if (text.length === 0) return "end";
+    return text.length === 4 && text[0] === 0x2f && text[1] === 0x6e && text[2] === 0x65 && text[3] === 0x77
+      ? "new"
+      : undefined;
+  });
+}
+
+function summary(answer: SecureResponse, milliseconds: number): string {
   const { security_tier: tier, attestation_report: report } = answer._metadata;
   const attestation =
     report === undefined
@@ -206,9 +259,9 @@ function summary(answer: ChatCompletion, milliseconds: number): string {
   return `[${Math.round(milliseconds)} ms, tier ${tier ?? "not told"}, ${attestation}]`;
 }
 
-async function readKeyPassword(values: Values, streams: Streams): Promise<SecureBuffer | undefined> {
+function readKeyPassword(values: Values, streams: Streams): SecureBuffer | undefined {
   if (values["key-dir"] === undefined) return undefined;
-  return await readSecret(
+  return readSecret(
     { option: "--key-password-file", file: values["key-password-file"], variable: "NOMYO_KEY_PASSWORD" },
     streams.env,
     "required",
@@ -220,7 +273,7 @@ async function clientOptions(
   keyPassword: SecureBuffer | undefined,
   streams: Streams,
 ): Promise<ClientOptions> {
-  const apiKey = await readSecretText(
+  const apiKey = readSecretText(
     { option: "--api-key-file", file: values["api-key-file"], variable: "NOMYO_API_KEY" },
     streams.env,
   );
@@ -245,7 +298,12 @@ async function clientOptions(
 
 async function attestationOption(values: Values): Promise<ClientOptions["attestation"]> {
   const { attestation, policy } = values;
-  if (policy === undefined) return attestation as "off" | "report" | "require" | undefined;
+  if (policy === undefined) {
+    if (attestation === undefined || attestation === "off" || attestation === "report" || attestation === "require") {
+      return attestation;
+    }
+    throw new UsageError("--attestation is off, report or require.");
+  }
   if (attestation !== undefined) throw new UsageError("--policy says the mode itself: leave --attestation out.");
   try {
     return parsePolicy(await readFile(policy), "--policy");
@@ -262,25 +320,9 @@ function tierOf(tier: string | undefined): "standard" | "high" | "maximum" | und
 }
 
 /** All of stdin, without the last line's end, in the pool. */
-async function readPrompt({ stdin }: Streams): Promise<SecureBuffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of stdin as AsyncIterable<Buffer | string>) {
-      const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
-      length += bytes.length;
-      chunks.push(bytes);
-      if (length > maxPromptBytes) throw new UsageError("The prompt is larger than 10 MiB.");
-    }
-    const whole = Buffer.concat(chunks, length);
-    try {
-      const end = whole.at(-1) === 0x0a ? (whole.at(-2) === 0x0d ? length - 2 : length - 1) : length;
-      if (end === 0) throw new UsageError("The prompt is empty.");
-      return SecureBuffer.from(whole.subarray(0, end));
-    } finally {
-      whole.fill(0);
-    }
-  } finally {
-    for (const chunk of chunks) chunk.fill(0);
-  }
+async function readPrompt({ input }: Streams): Promise<SecureBuffer> {
+  const prompt = withoutLineEnd(await input.all(maxPromptBytes, "required"));
+  if (prompt.length > 0) return prompt;
+  prompt.dispose();
+  throw new UsageError("The prompt is empty.");
 }

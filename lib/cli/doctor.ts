@@ -327,10 +327,7 @@ export async function runDoctor(args: readonly string[], streams: Streams): Prom
   }
   const facts = gatherFacts();
   const report = examine(facts);
-  streams.stdout.write(
-    values.json === true
-      ? `${JSON.stringify({ ...report, facts }, null, 2)}\n`
-      : render(report, streams.stdout.columns),
-  );
+  if (values.json === true) streams.stdout.writeJson({ ...report, facts }, 2);
+  else streams.stdout.write(render(report, streams.stdout.columns));
   return report.requiredMet ? exitCode.ok : exitCode.failed;
 }

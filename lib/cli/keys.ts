@@ -1,7 +1,8 @@
 /** `nomyo-native keys`: make, look at and check RSA keys on disk. */
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { keyFiles, loadPrivateKey, publicPem, savePrivateKey } from "../client/key-store.js";
+import { NotAFile, readSecretFile } from "../client/secret-file.js";
 import { ConfigurationError } from "../errors.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import { native, type PublicKeyInfo } from "../native.js";
@@ -30,6 +31,9 @@ check      loads the private key as strictly as the client does: form, size, mod
 
 Exit codes: 0 good, 2 wrong arguments or a file that cannot be read, 3 the key was refused.
 `;
+
+/** A PEM file of a key is a few KiB. */
+const maxPemBytes = 65_536;
 
 const options = {
   dir: { type: "string" },
@@ -60,7 +64,8 @@ export async function runKeys(args: readonly string[], streams: Streams): Promis
   const password = await readPassword(values, action === "generate", streams);
   try {
     const result = await run({ folder: values.dir ?? "client_keys", file, password });
-    streams.stdout.write(values.json === true ? `${JSON.stringify(result.json)}\n` : result.text);
+    if (values.json === true) streams.stdout.writeJson(result.json);
+    else streams.stdout.write(result.text);
     return exitCode.ok;
   } finally {
     password?.dispose();
@@ -104,7 +109,7 @@ async function generate({ folder, password }: Request): Promise<Result> {
 async function show({ folder, file, password }: Request): Promise<Result> {
   const path =
     file ?? ((await isFile(keyFiles(folder).publicKey)) ? keyFiles(folder).publicKey : join(folder, "private_key.pem"));
-  const pem = await readPublicPem(path);
+  const pem = readPublicPem(path);
   const info = pem === undefined ? await privateInfo(path, undefined, password) : publicInfo(path, pem);
   return { json: { ...facts(info), public_key_pem: info.pem }, text: `${table(info)}${info.pem}` };
 }
@@ -140,22 +145,25 @@ function publicInfo(path: string, pem: string): PublicKeyInfo {
   }
 }
 
-/** The text of a public key's file; `undefined` when it is not one, and so must be read into locked memory. */
-async function readPublicPem(path: string): Promise<string | undefined> {
-  let bytes: Buffer;
+/** The text of a public key's file; `undefined` when it is a private key's, which stays in locked memory. */
+function readPublicPem(path: string): string | undefined {
+  let secret: SecureBuffer;
   try {
-    bytes = await readFile(path);
+    const { bytes } = readSecretFile(path, "required", ({ size }) => {
+      if (size > BigInt(maxPemBytes)) throw new ConfigurationError("FILE", `${path} is larger than a key can be.`);
+    });
+    secret = SecureBuffer.fromHandle(bytes);
   } catch (error) {
-    throw new ConfigurationError(
-      "FILE",
-      `${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown error"}).`,
-    );
+    if (error instanceof NotAFile) throw new ConfigurationError("FILE", error.message);
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (syscall === undefined) throw error;
+    throw new ConfigurationError("FILE", `${path} cannot be read (${code ?? "unknown error"}).`);
   }
-  if (bytes.subarray(0, 64).includes("PRIVATE KEY")) {
-    bytes.fill(0);
-    return undefined;
-  }
-  return bytes.toString("latin1");
+  using pem = secret;
+  const isPrivate = pem.use((view) =>
+    Buffer.from(view.buffer, view.byteOffset, view.length).subarray(0, 64).includes("PRIVATE KEY"),
+  );
+  return isPrivate ? undefined : pem.toString();
 }
 
 async function readPassword(
@@ -175,7 +183,7 @@ async function readPassword(
     }
     return password;
   }
-  return await readSecret(
+  return readSecret(
     { option: "--password-file", file: values["password-file"], variable: "NOMYO_KEY_PASSWORD" },
     streams.env,
     "required",

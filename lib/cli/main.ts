@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 /** The `nomyo-native` command: finds the subcommand, and turns its outcome into an exit code. */
+import { errorText } from "./error-text.js";
 import { exitCode, exitCodeOf, UsageError } from "./exit-code.js";
+import { Output, OutputError } from "./output.js";
+import { DescriptorInput } from "./secret-input.js";
 import type { Streams } from "./streams.js";
 
 type Command = (args: readonly string[], streams: Streams) => Promise<number>;
@@ -43,12 +46,28 @@ Exit codes
   0 done                                  4 the server refused or failed
   1 failed                                5 no connection, or time ran out
   2 wrong arguments or settings           10, 20, 30 attest: refused, unsupported, malformed
-  3 refused for security                  130 interrupted
+  3 refused for security                  130 interrupted, 141 the output's reader went away
 `;
 
-/** Runs one command line; never throws. */
+/** Runs one command line; never throws. Output that was lost is a failure. */
 export async function main(args: readonly string[], streams: Streams): Promise<number> {
+  const code = await run(args, streams);
+  try {
+    await streams.stderr.flush();
+    await streams.stdout.flush();
+    return code;
+  } catch (error) {
+    if (code !== exitCode.ok) return code;
+    if (!(error instanceof OutputError) || error.code !== "EPIPE")
+      streams.stderr.write(`nomyo-native: ${String(error)}\n`);
+    await streams.stderr.flush().catch(() => undefined);
+    return exitCodeOf(error);
+  }
+}
+
+async function run(args: readonly string[], streams: Streams): Promise<number> {
   const [name, ...rest] = args;
+  const known = name !== undefined && Object.hasOwn(commands, name) ? name : undefined;
   try {
     if (name === undefined) throw new UsageError("A command is needed.");
     if (name === "--help" || name === "-h" || name === "help") {
@@ -60,42 +79,38 @@ export async function main(args: readonly string[], streams: Streams): Promise<n
       streams.stdout.write(`${native.getBuildInfo().version}\n`);
       return exitCode.ok;
     }
-    const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
-    if (load === undefined) throw new UsageError(`There is no command of this name.`);
+    const load = known === undefined ? undefined : commands[known];
+    if (load === undefined) {
+      throw new UsageError(
+        `There is no command ${JSON.stringify(name.slice(0, 40))}: ${Object.keys(commands).join(", ")}.`,
+      );
+    }
     const mechanism = streams.env["NOMYO_MEMORY_MECHANISM"];
     if (mechanism !== undefined && mechanism !== "") {
       // Before a command uses any memory.
       const { applyMechanismVariable } = await import("../memory/secure-memory.js");
       applyMechanismVariable(mechanism);
     }
-    return await (
-      await load()
-    )(rest, streams);
+    const command = await load();
+    return await command(rest, streams);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    // Said once, by whoever finds that output is lost.
+    if (error instanceof OutputError) return exitCode.ok;
     const hint =
-      error instanceof UsageError
-        ? `\nRun: nomyo-native ${name !== undefined && Object.hasOwn(commands, name) ? `${name} ` : ""}--help`
-        : "";
-    streams.stderr.write(`nomyo-native: ${message}${hint}\n`);
+      error instanceof UsageError ? `\nRun: nomyo-native ${known === undefined ? "" : `${known} `}--help` : "";
+    streams.stderr.write(`nomyo-native: ${errorText(error, known)}${hint}\n`);
     return exitCodeOf(error);
   }
 }
 
 if (require.main === module) {
-  // A reader that goes away (`| head`) is not a failure.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit(exitCode.ok);
-  });
   void main(process.argv.slice(2), {
-    stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
+    input: new DescriptorInput(0),
+    stdout: new Output(process.stdout),
+    stderr: new Output(process.stderr),
     env: process.env,
   }).then((code) => {
-    process.exitCode = code;
     // A second signal, or a command that left a connection open, must still end the process; output is flushed by then.
-    process.stdout.write("", () => process.exit());
+    process.exit(code);
   });
 }

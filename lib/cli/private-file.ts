@@ -1,8 +1,8 @@
 /** Reading a file with a secret in it, straight into the pool. */
-import { constants } from "node:fs";
-import { open } from "node:fs/promises";
+import { NotAFile, readSecretFile } from "../client/secret-file.js";
 import { ConfigurationError } from "../errors.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
+import { withMemoryErrors } from "../memory/memory-error.js";
 import type { LockPolicy } from "../native.js";
 
 /** A file with a thousand API keys is smaller. */
@@ -12,33 +12,24 @@ const maxBytes = 128 * 1024;
  * The file's bytes. It must be readable by its owner only. `option` names what the file was given for in the
  * {@link ConfigurationError} that says what is wrong.
  */
-export async function readPrivateFile(option: string, file: string, policy: LockPolicy): Promise<SecureBuffer> {
+export function readPrivateFile(option: string, file: string, policy: LockPolicy): SecureBuffer {
   const wrong = (what: string) => new ConfigurationError(option, `The file ${file} ${what}.`);
-  let handle;
   try {
-    // Without O_NONBLOCK opening a FIFO would wait for ever.
-    handle = await open(file, constants.O_RDONLY | (process.platform === "win32" ? 0 : constants.O_NONBLOCK));
+    const { bytes } = readSecretFile(file, policy, ({ mode, size }) => {
+      // Windows has no such bits: Node reports what the read-only attribute gives.
+      if (process.platform !== "win32" && (mode & 0o077n) !== 0n) {
+        throw wrong(`is open to others than its owner; run: chmod 600 '${file}'`);
+      }
+      if (size === 0n) throw wrong("is empty");
+      if (size > BigInt(maxBytes)) throw wrong(`is larger than ${maxBytes} bytes`);
+    });
+    return SecureBuffer.fromHandle(bytes);
   } catch (error) {
-    throw wrong(`cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown error"})`);
-  }
-  try {
-    const stat = await handle.stat();
-    if (!stat.isFile()) throw wrong("is not a regular file");
-    // Windows has no such bits: Node reports what the read-only attribute gives.
-    if (process.platform !== "win32" && (stat.mode & 0o077) !== 0) {
-      throw wrong(`is open to others than its owner; run: chmod 600 '${file}'`);
-    }
-    if (stat.size === 0) throw wrong("is empty");
-    if (stat.size > maxBytes) throw wrong(`is larger than ${maxBytes} bytes`);
-    const bytes = Buffer.alloc(stat.size);
-    try {
-      const { bytesRead } = await handle.read(bytes, 0, stat.size, 0);
-      if (bytesRead !== stat.size) throw wrong("changed while it was read");
-      return SecureBuffer.from(bytes, policy);
-    } finally {
-      bytes.fill(0);
-    }
-  } finally {
-    await handle.close();
+    if (error instanceof NotAFile) throw new ConfigurationError(option, error.message);
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (syscall !== undefined) throw wrong(`cannot be read (${code ?? "unknown error"})`);
+    return withMemoryErrors((): never => {
+      throw error;
+    });
   }
 }

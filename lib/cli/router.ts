@@ -1,4 +1,5 @@
 /** `nomyo-native router`: the local router as a process. */
+import { statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { ConfigurationError } from "../errors.js";
@@ -110,12 +111,14 @@ export async function runRouter(args: readonly string[], streams: Streams): Prom
     return exitCode.ok;
   }
   const asJson = values.json === true;
-  const say = (event: Record<string, unknown>, text: string) =>
-    streams.stdout.write(`${asJson ? JSON.stringify(event) : text}\n`);
+  const say = (event: Record<string, unknown>, text: string) => {
+    if (asJson) streams.stdout.writeJson(event);
+    else streams.stdout.write(`${text}\n`);
+  };
   const log = (message: string) => {
     streams.stderr.write(`nomyo-native router: ${message}\n`);
   };
-  const password = await readSecret(
+  const password = readSecret(
     { option: "--key-password-file", file: values["key-password-file"], variable: "NOMYO_ROUTER_KEY_PASSWORD" },
     streams.env,
     policyOf(values) ?? "required",
@@ -141,6 +144,13 @@ export async function runRouter(args: readonly string[], streams: Streams): Prom
     },
     `nomyo-native router listening on ${router.url}`,
   );
+  try {
+    await streams.stdout.flush();
+  } catch (error) {
+    // Whoever was to learn the address did not.
+    await router.close();
+    throw error;
+  }
   log(
     `the server's key has the fingerprint ${router.publicKey.spkiSha256} (SHA-256 of its SubjectPublicKeyInfo): clients can pin it`,
   );
@@ -174,11 +184,11 @@ async function routerOptions(
   streams: Streams,
   keyPassword: SecureBuffer | undefined,
 ): Promise<RouterOptions> {
-  const upstreamKey = await readSecretText(
+  const upstreamKey = readSecretText(
     { option: "--upstream-key-file", file: values["upstream-key-file"], variable: "NOMYO_ROUTER_UPSTREAM_KEY" },
     streams.env,
   );
-  const apiKeys = await readSecretText(
+  const apiKeys = readSecretText(
     { option: "--api-keys-file", file: values["api-keys-file"], variable: "NOMYO_ROUTER_API_KEYS" },
     streams.env,
   );
@@ -188,6 +198,7 @@ async function routerOptions(
   const tlsCert = await readTlsFile("--tls-cert", values["tls-cert"]);
   const tlsKey = await readTlsFile("--tls-key", values["tls-key"]);
   if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new UsageError("--tls-cert and --tls-key go together.");
+  checkKeyMode(values["tls-key"]);
   const policy = policyOf(values);
   const rateLimit = rateLimitOf(values["rate-limit"]);
   const upstreamTimeout = wholeNumber("upstream-timeout", values["upstream-timeout"]);
@@ -287,6 +298,15 @@ async function readTlsFile(option: string, file: string | undefined): Promise<Bu
       `The file ${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown error"}).`,
     );
   }
+}
+
+/** As for every private key: what others may read is none. */
+function checkKeyMode(file: string | undefined): void {
+  if (file === undefined || process.platform === "win32" || (statSync(file).mode & 0o077) === 0) return;
+  throw new ConfigurationError(
+    "--tls-key",
+    `${file} holds a private key, and others than its owner may read it. Run: chmod 600 '${file}'`,
+  );
 }
 
 function accessLine({ route, status, bytesIn, bytesOut, milliseconds }: AccessEntry): string {

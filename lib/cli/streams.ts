@@ -1,9 +1,10 @@
 /** What a command gets of its surroundings; tests give their own. */
-import type { Readable, Writable } from "node:stream";
+import type { Output } from "./output.js";
+import type { SecretInput } from "./secret-input.js";
 
 export interface Streams {
-  readonly stdin: Readable & { readonly isTTY?: boolean };
-  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
-  readonly stderr: Writable & { readonly isTTY?: boolean };
+  readonly input: SecretInput;
+  readonly stdout: Output;
+  readonly stderr: Output;
   readonly env: Readonly<Record<string, string | undefined>>;
 }

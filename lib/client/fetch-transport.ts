@@ -70,7 +70,7 @@ export class FetchTransport implements Transport {
       const code = failureCode(error);
       const unconnected = neverSent.test(code) || (neverConnected.test(code) && failureSyscall(error) === "connect");
       const sent: Sent = unconnected ? "no" : "maybe";
-      throw new ConnectionFailure(code, sent);
+      throw new ConnectionFailure(code, sent, url);
     }
     if (response.redirected) {
       discard(response);
@@ -85,7 +85,7 @@ export class FetchTransport implements Transport {
     return {
       status: response.status,
       headers: ReceivedHeaders.from(response.headers),
-      body: chunks(response, signal),
+      body: chunks(response, signal, url),
     };
   }
 
@@ -165,7 +165,7 @@ function sourceOf(body: ReadableStream<Uint8Array>): Source {
   };
 }
 
-async function* chunks(response: Response, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* chunks(response: Response, signal: AbortSignal, url: URL): AsyncGenerator<Uint8Array> {
   if (response.body === null || (response.body as unknown) === undefined) return;
   let source: Source | undefined;
   let ended = false;
@@ -190,7 +190,7 @@ async function* chunks(response: Response, signal: AbortSignal): AsyncGenerator<
       throw error;
     }
     const code = failureCode(error);
-    throw new ConnectionFailure(code === "UND_ERR_SOCKET" || code === "ECONNRESET" ? "INCOMPLETE" : code, "yes");
+    throw new ConnectionFailure(code === "UND_ERR_SOCKET" || code === "ECONNRESET" ? "INCOMPLETE" : code, "yes", url);
   } finally {
     if (!ended) stop(source);
   }

@@ -56,7 +56,10 @@ function otherSentence(status: number): string {
   if (status >= 300 && status < 400) {
     return "The server answered with a redirect, which is never followed because the request carries a credential; correct `baseUrl`";
   }
-  return "The server answered with an unexpected status";
+  if (status === 502 || status === 504) {
+    return "A gateway before the server got no answer from it in time, or none at all: try again later";
+  }
+  return "The server answered with a status that it has no reason for";
 }
 
 async function errorBody(response: TransportResponse): Promise<Uint8Array> {

@@ -92,8 +92,8 @@ export class NodeTransport implements Transport {
         done();
         noteWritten();
         if (signal.aborted) reject(signal.reason as Error);
-        else if (reused !== undefined && sent === "no") reject(new DeadOnReuse(reason, sent));
-        else reject(new ConnectionFailure(reason, sent));
+        else if (reused !== undefined && sent === "no") reject(new DeadOnReuse(reason, sent, url));
+        else reject(new ConnectionFailure(reason, sent, url));
       };
       // What is thrown inside an event handler would end the process instead of rejecting the promise.
       const guarded =
@@ -157,7 +157,7 @@ export class NodeTransport implements Transport {
             return;
           }
           incoming.once("close", guarded(done));
-          answer(incoming, chunks(incoming, signal));
+          answer(incoming, chunks(incoming, signal, url));
         }),
       );
       // After the response has come these two change nothing: the body's reader gets its own error.
@@ -233,7 +233,7 @@ async function* nothing(): AsyncGenerator<Uint8Array> {
  * The body's chunks. Not by the stream's own iterator: its preparations cost more than the reading of a usual answer, which is one chunk.
  * Listens from now on: the connection may break before somebody reads.
  */
-function chunks(incoming: IncomingMessage, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+function chunks(incoming: IncomingMessage, signal: AbortSignal, url: URL): AsyncGenerator<Uint8Array> {
   const state: BodyState = { ended: false, closed: false, failure: undefined, wake: () => undefined };
   const onAbort = (): void => state.wake();
   signal.addEventListener("abort", onAbort, { once: true });
@@ -251,7 +251,7 @@ function chunks(incoming: IncomingMessage, signal: AbortSignal): AsyncGenerator<
     state.closed = true;
     state.wake();
   });
-  return read(incoming, signal, state);
+  return read(incoming, signal, state, url);
 }
 
 interface BodyState {
@@ -266,6 +266,7 @@ async function* read(
   incoming: IncomingMessage,
   signal: AbortSignal,
   state: Readonly<BodyState> & { wake: () => void },
+  url: URL,
 ): AsyncGenerator<Uint8Array> {
   try {
     for (;;) {
@@ -278,7 +279,7 @@ async function* read(
       if (signal.aborted) throw signal.reason;
       if (state.failure !== undefined || state.closed) {
         const code = state.failure === undefined ? "INCOMPLETE" : failureCode(state.failure);
-        throw new ConnectionFailure(code === "ECONNRESET" ? "INCOMPLETE" : code, "yes");
+        throw new ConnectionFailure(code === "ECONNRESET" ? "INCOMPLETE" : code, "yes", url);
       }
       await new Promise<void>((resolve) => {
         state.wake = resolve;

@@ -119,6 +119,12 @@ export class ServerKeyCache {
       const info = native.publicKeyInfo(handle);
       key = { handle, pem: info.pem, fingerprint: info.spkiSha256, bits: info.bits };
     } catch (error) {
+      if ((error as { code?: unknown }).code === "KEY_FORMAT") {
+        throw new SecurityError(
+          `What ${this.#base} gave for its public key is none. Nothing was sent. Is this the address of a NOMYO server? See \`baseUrl\`.`,
+          "KEY_FORMAT",
+        );
+      }
       throw fromNative(error);
     }
     const { fingerprint } = key;

@@ -41,13 +41,16 @@ export class ConnectionFailure extends Error {
   /** Node's, OpenSSL's or undici's code, e.g. `ECONNREFUSED`, `CERT_HAS_EXPIRED`; `UNKNOWN` when there was none. */
   readonly reason: string;
 
-  constructor(reason: string, sent: Sent) {
-    super(`${explain(reason)} (${reason})`);
+  /** @param server - Host and port, for the message: errors are read where several servers are spoken to. */
+  constructor(reason: string, sent: Sent, server: URL) {
+    super(`${hostAndPort(server)}: ${explain(reason)} (${reason})`);
     this.name = "ConnectionFailure";
     this.reason = reason;
     this.sent = sent;
   }
 }
+
+const plainHttp = "The TLS handshake failed: perhaps the server speaks plain HTTP at this port";
 
 const explanations: Readonly<Record<string, string>> = {
   ECONNREFUSED: "The server refused the connection",
@@ -68,8 +71,14 @@ const explanations: Readonly<Record<string, string>> = {
   SELF_SIGNED_CERT_IN_CHAIN: "The server's certificate comes from a certificate authority that is not trusted",
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: "The server's certificate comes from a certificate authority that is not trusted",
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "The server's certificate comes from a certificate authority that is not trusted",
-  EPROTO: "The TLS handshake failed",
+  EPROTO: plainHttp,
+  ERR_SSL_WRONG_VERSION_NUMBER: plainHttp,
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: plainHttp,
 };
+
+function hostAndPort({ protocol, hostname, port }: URL): string {
+  return `${hostname}:${port === "" ? (protocol === "https:" ? 443 : 80) : port}`;
+}
 
 function explain(reason: string): string {
   if (explanations[reason] !== undefined) return explanations[reason];

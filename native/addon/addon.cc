@@ -5,6 +5,7 @@
 #include "addon/build_info.h"
 #include "addon/crypto.h"
 #include "addon/envelope.h"
+#include "addon/descriptor.h"
 #include "addon/environment.h"
 #include "addon/file_lock.h"
 #include "addon/job.h"
@@ -24,6 +25,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitJob(env, exports);
   InitCrypto(env, exports);
   InitFileLock(env, exports);
+  InitDescriptor(env, exports);
   InitJsonMembers(env, exports);
   InitEnvelope(env, exports);
   if (env.IsExceptionPending()) return exports;

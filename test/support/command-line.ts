@@ -2,8 +2,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { PassThrough } from "node:stream";
+import { Writable } from "node:stream";
 import { main } from "../../lib/cli/main.js";
+import { Output } from "../../lib/cli/output.js";
+import { type LineOptions, type SecretInput, tooMuch, withoutLineEnd } from "../../lib/cli/secret-input.js";
+import type { Streams } from "../../lib/cli/streams.js";
+import { SecureBuffer } from "../../lib/memory/secure-buffer.js";
 
 export interface Outcome {
   readonly code: number;
@@ -16,43 +20,114 @@ export interface Terminal {
   readonly answer: (shown: string, line: string) => void;
 }
 
+/** Input that a test has in memory: what a command does with it is what is tested, not how it is read (test/integration/cli). */
+export class TestInput implements SecretInput {
+  readonly isTTY: boolean;
+  #typed: string[] = [];
+  #ended = false;
+  #wake: () => void = () => undefined;
+
+  constructor(private readonly whole: string | Buffer | undefined) {
+    this.isTTY = whole === undefined;
+  }
+
+  type(line: string): void {
+    if (line === "\u0004") this.#ended = true;
+    else if (line === "\u0003") process.emit("SIGINT", "SIGINT");
+    else this.#typed.push(line);
+    this.#wake();
+  }
+
+  all(maxBytes: number): Promise<SecureBuffer> {
+    const bytes = Buffer.from(this.whole ?? "");
+    if (bytes.length > maxBytes) return Promise.reject(tooMuch(maxBytes));
+    return Promise.resolve(SecureBuffer.from(bytes));
+  }
+
+  async line(
+    policy: "required" | "preferred" | "off",
+    { signal, ask }: LineOptions,
+  ): Promise<SecureBuffer | undefined> {
+    await ask?.();
+    for (;;) {
+      if (signal?.aborted === true) return undefined;
+      const line = this.#typed.shift();
+      if (line !== undefined) return withoutLineEnd(SecureBuffer.from(line, policy));
+      if (this.#ended) return undefined;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        signal?.addEventListener("abort", () => resolve(), { once: true });
+      });
+    }
+  }
+}
+
+/** What a command gets of its surroundings, in memory, and what it has written so far. */
+export interface TestStreams extends Streams {
+  readonly input: TestInput;
+  readonly text: { stdout: string; stderr: string; both: string };
+}
+
+export function testStreams({
+  input,
+  terminal = false,
+  env = {},
+  onText = () => undefined,
+}: {
+  /** All of stdin; undefined: a terminal. */
+  readonly input?: string | Buffer | undefined;
+  /** Whether stdout and stderr are a terminal. */
+  readonly terminal?: boolean;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly onText?: () => void;
+} = {}): TestStreams {
+  const text = { stdout: "", stderr: "", both: "" };
+  const collect = (name: "stdout" | "stderr") => {
+    const stream = new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        // At once: the bytes may be the pool's, and gone after the callback.
+        text[name] += chunk.toString();
+        text.both += chunk.toString();
+        onText();
+        done();
+      },
+    });
+    return new Output(Object.assign(stream, { isTTY: terminal, columns: 80 }));
+  };
+  return { input: new TestInput(input), stdout: collect("stdout"), stderr: collect("stderr"), env, text };
+}
+
 /** `input`: all of stdin, or a function that acts at a terminal. */
 export async function runCommand(
   args: readonly string[],
   {
     env = {},
     input = "",
-  }: { env?: Record<string, string>; input?: string | Buffer | ((terminal: Terminal) => void) } = {},
+    terminal = false,
+  }: {
+    env?: Record<string, string>;
+    input?: string | Buffer | ((terminal: Terminal) => void);
+    terminal?: boolean;
+  } = {},
 ): Promise<Outcome> {
-  const stdin = Object.assign(new PassThrough(), { isTTY: typeof input === "function" });
-  const stdout = Object.assign(new PassThrough(), { isTTY: false, columns: 80 });
-  const stderr = Object.assign(new PassThrough(), { isTTY: false });
-  const text = { stdout: "", stderr: "", both: "" };
   const waiting: { shown: string; line: string }[] = [];
   let seen = 0;
   const act = () => {
     for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
-      const at = text.both.indexOf(next.shown, seen);
+      const at = streams.text.both.indexOf(next.shown, seen);
       if (at < 0) return;
       seen = at + next.shown.length;
       waiting.shift();
       // Later, as a person would: not in the middle of what is being written.
       const { line } = next;
-      setTimeout(() => stdin.write(line), 20);
+      setTimeout(() => streams.input.type(line), 20);
     }
   };
-  for (const name of ["stdout", "stderr"] as const) {
-    (name === "stdout" ? stdout : stderr).on("data", (chunk: Buffer) => {
-      text[name] += chunk.toString();
-      text.both += chunk.toString();
-      act();
-    });
-  }
+  const whole = typeof input === "function" ? undefined : input;
+  const streams = testStreams({ input: whole, terminal, env, onText: act });
   if (typeof input === "function") input({ answer: (shown, line) => waiting.push({ shown, line }) });
-  else stdin.end(input);
-  const code = await main(args, { stdin, stdout, stderr, env });
-  await new Promise(setImmediate);
-  return { code, stdout: text.stdout, stderr: text.stderr };
+  const code = await main(args, streams);
+  return { code, stdout: streams.text.stdout, stderr: streams.text.stderr };
 }
 
 export interface CommandProcess {

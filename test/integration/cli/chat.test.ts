@@ -124,5 +124,5 @@ test("a conversation at a terminal carries its turns, starts over and ends", asy
 
 test("a prompt over 10 MiB is refused before anything is sent", async () => {
   const { code, stderr } = await runCommand(base, { env, input: Buffer.alloc(10 * 1024 * 1024 + 1, 0x61) });
-  expect({ code, stderr: stderr.includes("larger than 10 MiB") }).toEqual({ code: 2, stderr: true });
+  expect({ code, stderr: stderr.includes("larger than 10485760 bytes") }).toEqual({ code: 2, stderr: true });
 });

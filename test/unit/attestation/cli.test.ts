@@ -2,10 +2,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PassThrough, Readable } from "node:stream";
 
 import { runAttest } from "../../../lib/cli/attest.js";
 import type { AttestationReport } from "../../../lib/attestation/report.js";
+import { testStreams } from "../../support/command-line.js";
 
 const vectors = join(__dirname, "../../vectors/attestation");
 let folder: string;
@@ -21,15 +21,11 @@ interface Run {
 }
 
 async function attest(args: readonly string[], { stdin = "", terminal = false, env = {} } = {}): Promise<Run> {
-  const stdout = new PassThrough();
-  const stderr = new PassThrough();
-  const code = await runAttest(args, {
-    stdin: Readable.from([stdin]),
-    stdout: Object.assign(stdout, { isTTY: terminal }),
-    stderr,
-    env,
-  });
-  return { code, out: String(stdout.read() ?? ""), err: String(stderr.read() ?? "") };
+  const streams = testStreams({ input: stdin, terminal, env });
+  const code = await runAttest(args, streams);
+  await streams.stdout.flush();
+  await streams.stderr.flush();
+  return { code, out: streams.text.stdout, err: streams.text.stderr };
 }
 
 const vector = (name: string): string => join(vectors, `${name}.json`);

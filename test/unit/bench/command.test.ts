@@ -1,14 +1,13 @@
-import { PassThrough } from "node:stream";
 import { runBench } from "../../../lib/cli/bench.js";
 import { UsageError } from "../../../lib/cli/exit-code.js";
+import { testStreams } from "../../support/command-line.js";
 
 /** Runs the command and gives its exit code and standard output. */
 async function run(...args: string[]): Promise<{ code: number; output: string }> {
-  const stdout = new PassThrough();
-  let output = "";
-  stdout.on("data", (data) => (output += String(data)));
-  const code = await runBench(args, { stdin: new PassThrough(), stdout, stderr: new PassThrough(), env: {} });
-  return { code, output };
+  const streams = testStreams({ input: "" });
+  const code = await runBench(args, streams);
+  await streams.stdout.flush();
+  return { code, output: streams.text.stdout };
 }
 
 test("--help tells the options", async () => {

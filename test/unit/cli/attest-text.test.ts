@@ -2,9 +2,9 @@
 import { painterFor, parsedText, pcrTable, profileTables, reportText } from "../../../lib/cli/attest-text.js";
 import type { AttestationReport } from "../../../lib/attestation/report.js";
 import type { ParsedTpmAttestation } from "../../../lib/attestation/verify.js";
-import { Writable } from "node:stream";
+import { testStreams } from "../../support/command-line.js";
 
-const stdout = (isTTY: boolean) => Object.assign(new Writable(), { isTTY });
+const stdout = (isTTY: boolean) => testStreams({ terminal: isTTY }).stdout;
 const bare = painterFor({ stdout: stdout(false), env: {} });
 const tagged = {
   good: (text: string) => `<good ${text}>`,

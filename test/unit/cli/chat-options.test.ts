@@ -2,14 +2,17 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PassThrough } from "node:stream";
 import { runChat } from "../../../lib/cli/chat.js";
 import type { ClientOptions } from "../../../lib/client/options.js";
 import { APIUserAbortError, ServiceUnavailableError } from "../../../lib/errors.js";
-import type { SecureBuffer } from "../../../lib/memory/secure-buffer.js";
-import { runCommand } from "../../support/command-line.js";
+import { SecureBuffer } from "../../../lib/memory/secure-buffer.js";
+import { runCommand, testStreams } from "../../support/command-line.js";
 
-type Ask = (request: { messages: unknown[] }, options: { signal: AbortSignal }) => Promise<unknown>;
+interface Asked {
+  readonly messages: readonly { readonly role: string; readonly content: string }[];
+}
+/** `secrets`: the contents that came as buffers, which are gone when the conversation is. */
+type Ask = (request: Asked, options: { signal: AbortSignal }, secrets: readonly SecureBuffer[]) => Promise<unknown>;
 const made = jest.fn<undefined, [ClientOptions]>();
 const create = jest.fn<ReturnType<Ask>, Parameters<Ask>>();
 jest.mock("../../../lib/client/secure-chat-completion.js", () => ({
@@ -17,12 +20,30 @@ jest.mock("../../../lib/client/secure-chat-completion.js", () => ({
     constructor(options: ClientOptions) {
       made(options);
     }
-    readonly create = create;
+    createSecure(
+      request: { messages: { role: string; content: string | SecureBuffer }[] },
+      options: { signal: AbortSignal },
+    ): Promise<unknown> {
+      const messages = request.messages.map(({ role, content }) => ({ role, content: content.toString() }));
+      const secrets = request.messages.map(({ content }) => content).filter((content) => typeof content !== "string");
+      return create({ ...request, messages }, options, secrets);
+    }
     [Symbol.asyncDispose] = () => Promise.resolve();
   },
 }));
 
-const answerOf = (message: object, metadata: object = {}) => ({ choices: [{ message }], _metadata: metadata });
+/** What of a `SecureResponse` the command uses. */
+const secureAnswer = (choices: readonly { readonly message: object }[], metadata: object) => ({
+  _metadata: metadata,
+  json: () => ({ choices, _metadata: metadata }),
+  content: () => {
+    const { content } = (choices[0]?.message ?? {}) as { content?: unknown };
+    if (typeof content === "string") return SecureBuffer.from(content);
+    throw Object.assign(new Error("There is no string."), { code: "NOT_FOUND" });
+  },
+  [Symbol.dispose]: () => undefined,
+});
+const answerOf = (message: object, metadata: object = {}) => secureAnswer([{ message }], metadata);
 const folder = mkdtempSync(join(tmpdir(), "nomyo-chat-options-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 beforeEach(() => {
@@ -117,7 +138,7 @@ describe("the answer", () => {
     expect((await runCommand(["chat", "hi"])).stdout).toBe('{"id":"1"}\n{"id":"2"}\n');
     create.mockResolvedValueOnce(answerOf({ content: null }));
     expect((await runCommand(["chat", "hi"])).stdout).toBe("\n");
-    create.mockResolvedValueOnce({ choices: [], _metadata: {} });
+    create.mockResolvedValueOnce(secureAnswer([], {}));
     expect((await runCommand(["chat", "hi"])).stdout).toBe("\n");
   });
 
@@ -126,10 +147,9 @@ describe("the answer", () => {
     [false, "a\u001b[2J\tb\u009b\n"],
   ])("cannot steer a terminal (a terminal: %s)", async (isTTY, expected) => {
     create.mockResolvedValue(answerOf({ content: "a\u001b[2J\tb\u009b" }));
-    const stdout = Object.assign(new PassThrough(), { isTTY });
-    const streams = { stdin: new PassThrough(), stdout, stderr: new PassThrough(), env: {} };
+    const streams = testStreams({ input: "", terminal: isTTY });
     expect(await runChat(["hi"], streams)).toBe(0);
-    expect(String(stdout.read())).toBe(expected);
+    expect(streams.text.stdout).toBe(expected);
   });
 });
 
@@ -143,8 +163,8 @@ describe("a prompt on stdin", () => {
   ])("%j is sent as %j", async (input, expected) => {
     let prompt: SecureBuffer | undefined;
     let content: string | undefined;
-    create.mockImplementation((request) => {
-      prompt = (request.messages[0] as { content: SecureBuffer }).content;
+    create.mockImplementation((_request, _options, secrets) => {
+      prompt = secrets[0]!;
       content = prompt.toString();
       return Promise.resolve(answerOf({ content: "an answer" }));
     });
@@ -209,17 +229,18 @@ describe("a conversation", () => {
     create.mockImplementation(
       (_request, { signal }) =>
         new Promise((_resolve, reject) => {
-          signal.addEventListener("abort", () => reject(new APIUserAbortError("Ended by you.")));
+          signal.addEventListener("abort", () => reject(new APIUserAbortError("aborted by its signal")));
+          process.emit("SIGINT", "SIGINT");
         }),
     );
     const { code, stderr } = await runCommand(["chat"], {
       input: (terminal) => {
         terminal.answer("> ", "first\n");
-        terminal.answer("first", "\u0003");
-        terminal.answer("Ended by you.", "\u0003");
+        terminal.answer("stopped", "\u0003");
       },
     });
-    expect(stderr).toContain("nomyo-native: Ended by you.\n");
+    expect(stderr).toContain("nomyo-native: stopped");
+    expect(stderr).not.toContain("its signal");
     expect(create).toHaveBeenCalledTimes(1);
     expect(code).toBe(130);
   });

@@ -1,7 +1,7 @@
-import { PassThrough } from "node:stream";
 import { examine, gatherFacts, render, runDoctor } from "../../../lib/cli/doctor.js";
 import type { Facts, Finding } from "../../../lib/cli/doctor.js";
 import type { MemoryInfo } from "../../../lib/native.js";
+import { testStreams } from "../../support/command-line.js";
 
 /** A machine on which everything is as it should be. */
 const good: Facts = {
@@ -56,11 +56,10 @@ function finding(facts: Facts, name: string): Finding {
 }
 
 async function run(args: readonly string[]): Promise<{ code: number; out: string }> {
-  const stdout = new PassThrough();
-  const streams = { stdin: new PassThrough(), stdout, stderr: new PassThrough(), env: {} };
+  const streams = testStreams();
   const code = await runDoctor(args, streams);
-  stdout.end();
-  return { code, out: (await stdout.toArray()).join("") };
+  await streams.stdout.flush();
+  return { code, out: streams.text.stdout };
 }
 
 describe("the doctor's judgement", () => {

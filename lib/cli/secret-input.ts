@@ -1,0 +1,128 @@
+/**
+ * Where a command reads secrets from: its standard input, by read(2) straight into the pool. Node's streams are not used: their buffers are
+ * ordinary memory, and stay.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { isatty } from "node:tty";
+import { SecureBuffer } from "../memory/secure-buffer.js";
+import { native, type BufferHandle, type LockPolicy } from "../native.js";
+import { UsageError } from "./exit-code.js";
+
+export interface LineOptions {
+  readonly echo: boolean;
+  readonly signal?: AbortSignal;
+  readonly ask?: () => Promise<void>;
+}
+
+export interface SecretInput {
+  readonly isTTY: boolean;
+  /** All of it; a {@link UsageError} over `maxBytes`. */
+  all(maxBytes: number, policy: LockPolicy): Promise<SecureBuffer>;
+  /**
+   * The next line without its end, as it was typed at a terminal; `undefined` at the end of the input. Without `echo` the terminal does not
+   * show what is typed. `signal` ends the waiting: then it is `undefined` too. `ask` shows the question when the echo is off already: what
+   * is typed at once must be neither shown nor lost.
+   */
+  line(policy: LockPolicy, options: LineOptions): Promise<SecureBuffer | undefined>;
+}
+
+const firstBytes = 64 * 1024;
+/** How long a person or a pipe waits at most until it is noticed. */
+const pollMs = 20;
+
+export class DescriptorInput implements SecretInput {
+  readonly #fd: number;
+  readonly isTTY: boolean;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+    this.isTTY = isatty(fd);
+  }
+
+  async all(maxBytes: number, policy: LockPolicy): Promise<SecureBuffer> {
+    return await this.#read(policy, maxBytes, () => false, undefined);
+  }
+
+  async line(policy: LockPolicy, { echo, signal, ask }: LineOptions): Promise<SecureBuffer | undefined> {
+    // The kernel's line discipline does the editing, and gives one line for each read: it has at most 4 095 bytes.
+    if (!echo) native.terminalEcho(this.#fd, false);
+    let line: SecureBuffer;
+    try {
+      await ask?.();
+      line = await this.#read(policy, firstBytes, (bytes) => bytes.at(-1) === 0x0a, signal);
+    } finally {
+      // Node restores the terminal itself when a signal ends the process.
+      if (!echo) native.terminalEcho(this.#fd, true);
+    }
+    if (line.length > 0 && signal?.aborted !== true) return withoutLineEnd(line);
+    line.dispose();
+    return undefined;
+  }
+
+  async #read(
+    policy: LockPolicy,
+    maxBytes: number,
+    isWhole: (bytes: Uint8Array) => boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<SecureBuffer> {
+    let capacity = Math.min(firstBytes, maxBytes + 1);
+    let buffer = native.bufferAlloc(capacity, policy);
+    let length = 0;
+    try {
+      while (signal?.aborted !== true) {
+        if (length === capacity) {
+          if (length > maxBytes) throw tooMuch(maxBytes);
+          capacity = Math.min(2 * capacity, maxBytes + 1);
+          buffer = grown(buffer, capacity, policy);
+        }
+        const got = native.readDescriptor(this.#fd, buffer, length);
+        if (got === 0) break;
+        if (got < 0) {
+          await sleep(pollMs);
+          continue;
+        }
+        length += got;
+        if (lookAt(buffer, length, isWhole)) break;
+      }
+      native.bufferTruncate(buffer, length);
+      return SecureBuffer.fromHandle(buffer);
+    } catch (error) {
+      native.bufferDispose(buffer);
+      throw error;
+    }
+  }
+}
+
+export function tooMuch(maxBytes: number): UsageError {
+  return new UsageError(`What comes on stdin is larger than ${maxBytes} bytes.`);
+}
+
+function grown(buffer: BufferHandle, capacity: number, policy: LockPolicy): BufferHandle {
+  const larger = native.bufferAlloc(capacity, policy);
+  native.bufferCopy(buffer, larger);
+  native.bufferDispose(buffer);
+  return larger;
+}
+
+function lookAt(buffer: BufferHandle, length: number, isWhole: (bytes: Uint8Array) => boolean): boolean {
+  const view = native.bufferView(buffer);
+  try {
+    return isWhole(view.subarray(0, length));
+  } finally {
+    native.bufferReleaseView(buffer, view);
+  }
+}
+
+/** Cuts a line's end off, in place. */
+export function withoutLineEnd(secret: SecureBuffer): SecureBuffer {
+  const length = secret.use((view) => {
+    let end = view.length;
+    if (end > 0 && view[end - 1] === 0x0a) {
+      end -= 1;
+      if (end > 0 && view[end - 1] === 0x0d) end -= 1;
+    }
+    return end;
+  });
+  native.bufferTruncate(secret.handle, length);
+  return secret;
+}

@@ -1,0 +1,53 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import type { BigIntStats } from "node:fs";
+
+import { native } from "../native.js";
+import type { BufferHandle, LockPolicy } from "../native.js";
+
+/** A file with a secret in it, read into locked memory, and what the system says of it. */
+export interface SecretFile {
+  readonly bytes: BufferHandle;
+  readonly stat: BigIntStats;
+}
+
+/**
+ * Reads a regular file straight into the pool, by read(2): no buffer of Node's is between. Synchronous.
+ *
+ * @param check - Sees what the system says of the open file (its name could mean another one a moment later) before it is read, and
+ *   throws what is to be said of one that is refused.
+ * @throws the system's error (`code`, `syscall`); {@link NotAFile} for a folder, a pipe or a device, without waiting for anything; the
+ *   addon's `MEMORY_LOCK`.
+ */
+export function readSecretFile(path: string, policy: LockPolicy, check: (stat: BigIntStats) => void): SecretFile {
+  // Without O_NONBLOCK opening a FIFO would wait for ever.
+  const file = openSync(path, constants.O_RDONLY | (process.platform === "win32" ? 0 : constants.O_NONBLOCK));
+  try {
+    const stat = fstatSync(file, { bigint: true });
+    if (!stat.isFile()) throw new NotAFile(`${path} is not a regular file.`);
+    check(stat);
+    return { bytes: readAll(file, Number(stat.size), path, policy), stat };
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Something else has this name, or it changed while it was read. */
+export class NotAFile extends Error {}
+
+function readAll(file: number, size: number, path: string, policy: LockPolicy): BufferHandle {
+  const bytes = native.bufferAlloc(size, policy);
+  let read = 0;
+  try {
+    const view = native.bufferView(bytes);
+    try {
+      for (let got = -1; read < size && got !== 0; read += got) got = readSync(file, view, read, size - read, null);
+    } finally {
+      native.bufferReleaseView(bytes, view);
+    }
+    if (read < size) throw new NotAFile(`${path} changed while it was read. Try again.`);
+    return bytes;
+  } catch (error) {
+    native.bufferDispose(bytes);
+    throw error;
+  }
+}
