@@ -27,7 +27,9 @@ function codeOf(work: () => unknown): unknown {
 describe("SecureBuffer", () => {
   it("takes no bytes that change while they are read: shared and resizable memory is refused by name", () => {
     using buffer = SecureBuffer.from("1234");
-    const resizable = new Uint8Array(new ArrayBuffer(4, { maxByteLength: 8 }));
+    const resizable = new Uint8Array(
+      new (ArrayBuffer as new (bytes: number, options: object) => ArrayBuffer)(4, { maxByteLength: 8 }),
+    );
     for (const [bytes, name] of [
       [new Uint8Array(new SharedArrayBuffer(4)), "SharedArrayBuffer"],
       [resizable, "resizable ArrayBuffer"],
