@@ -12,6 +12,7 @@ import { errorText } from "./error-text.js";
 import { exitCode, UsageError } from "./exit-code.js";
 import { readSecret, readSecretText } from "./secret.js";
 import { withoutLineEnd } from "./secret-input.js";
+import { writeSecret } from "./secret-output.js";
 import type { Streams } from "./streams.js";
 
 export const chatHelp = `Usage: nomyo-native chat [options] [PROMPT]
@@ -214,7 +215,7 @@ class Chat {
     }
     using content = contentOf(answer);
     if (content !== undefined) {
-      await stdout.writeSecret(content);
+      await writeSecret(stdout, content);
       return;
     }
     const calls = answer.json().choices[0]?.message.tool_calls ?? [];

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /** The `nomyo-native` command: finds the subcommand, and turns its outcome into an exit code. */
+import { isatty } from "node:tty";
 import { errorText } from "./error-text.js";
 import { exitCode, exitCodeOf, UsageError } from "./exit-code.js";
 import { Output, OutputError } from "./output.js";
-import { DescriptorInput } from "./secret-input.js";
+import type { SecretInput } from "./secret-input.js";
 import type { Streams } from "./streams.js";
 
 type Command = (args: readonly string[], streams: Streams) => Promise<number>;
@@ -103,9 +104,21 @@ async function run(args: readonly string[], streams: Streams): Promise<number> {
   }
 }
 
+/** Needs the addon when something is read, and not before. */
+const standardInput: SecretInput = {
+  isTTY: isatty(0),
+  all: async (...how) => (await descriptorInput()).all(...how),
+  line: async (...how) => (await descriptorInput()).line(...how),
+};
+
+async function descriptorInput(): Promise<SecretInput> {
+  const { DescriptorInput } = await import("./secret-input.js");
+  return new DescriptorInput(0);
+}
+
 if (require.main === module) {
   void main(process.argv.slice(2), {
-    input: new DescriptorInput(0),
+    input: standardInput,
     stdout: new Output(process.stdout),
     stderr: new Output(process.stderr),
     env: process.env,

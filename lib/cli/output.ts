@@ -4,8 +4,6 @@
  */
 import { fstatSync, writeSync } from "node:fs";
 import type { Writable } from "node:stream";
-import type { SecureBuffer } from "../memory/secure-buffer.js";
-import { native } from "../native.js";
 
 /** A write failed: `code` is the system's, e.g. `ENOSPC`. */
 export class OutputError extends Error {
@@ -54,16 +52,9 @@ export class Output {
     this.#enqueue(Buffer.from(`${harmless(JSON.stringify(value, null, indent), undefined)}\n`));
   }
 
-  /** Bytes from the pool, and the end of a line; at a terminal they are made harmless. Never a string. The caller disposes of them after. */
-  async writeSecret(secret: SecureBuffer): Promise<void> {
-    const view = native.bufferView(secret.handle);
-    try {
-      for (const part of this.isTTY ? harmlessParts(view) : [view]) this.#enqueue(part);
-      this.#enqueue(lineEnd);
-      await this.#tail;
-    } finally {
-      native.bufferReleaseView(secret.handle, view);
-    }
+  /** Bytes as they are. They are not copied, and may be taken away when the promise has settled; {@link OutputError} as by {@link flush}. */
+  async writeBytes(parts: readonly Uint8Array[]): Promise<void> {
+    for (const part of parts) this.#enqueue(part);
     await this.flush();
   }
 
@@ -86,8 +77,6 @@ export class Output {
 }
 
 const isDigits = (text: string): boolean => /^[0-9]+$/.test(text);
-
-const lineEnd = Buffer.from("\n");
 
 function sinkOf(stream: Writable & { readonly fd?: number }): Sink {
   const { fd } = stream;

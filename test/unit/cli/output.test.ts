@@ -1,6 +1,7 @@
 /** Output: what would steer a terminal is replaced, in text, in JSON and in bytes of the pool; what is lost is an error. */
 import { Writable } from "node:stream";
 import { harmless, harmlessParts, Output } from "../../../lib/cli/output.js";
+import { writeSecret } from "../../../lib/cli/secret-output.js";
 import { SecureBuffer } from "../../../lib/memory/secure-buffer.js";
 import { testStreams } from "../../support/command-line.js";
 
@@ -50,7 +51,7 @@ test("an answer goes to a pipe as it is, and to a terminal without what steers i
   ] as const) {
     const { stdout, text } = testStreams({ terminal });
     using answer = SecureBuffer.from("a\u001b[2J\u202eb");
-    await stdout.writeSecret(answer);
+    await writeSecret(stdout, answer);
     expect(text.stdout).toBe(expected);
   }
 });
