@@ -254,7 +254,8 @@ describeUnless(unreadable)(named("the same search on Node's own crypto", unreada
       "prompt (UTF-16)",
       "prompt (UTF-8)",
       "request's AES key",
-      "request's AES key's GHASH key",
+      // OpenSSL 3.0 keeps it as it is; 3.5, which Node has from 22.20 on, in tables only.
+      ...(process.versions.openssl.startsWith("3.0.") ? ["request's AES key's GHASH key"] : []),
       "request's AES key's keystream",
       "request's AES key's schedule",
     ];

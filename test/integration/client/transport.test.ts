@@ -275,7 +275,7 @@ describe("FetchTransport", () => {
   it("keeps what a foreign fetch says in its error to itself", async () => {
     const broken: FetchLike = (_url, init) => Promise.reject(new Error(`bad header ${init.headers["X-A"]}`));
     const failure = await failureOf(post(new FetchTransport(broken, undefined), "http://127.0.0.1:1/"));
-    expect(failure).toMatchObject({ message: "The connection failed (UNKNOWN)", sent: "maybe" });
+    expect(failure).toMatchObject({ message: "127.0.0.1:1: The connection failed (UNKNOWN)", sent: "maybe" });
     expect(failure).not.toHaveProperty("cause");
   });
 
