@@ -233,7 +233,9 @@ function readIntoPool(path: string, policy: LockPolicy): { pem: BufferHandle; wr
     });
     return { pem: bytes, writtenAt: Number(stat.mtimeMs), version: `${stat.dev}:${stat.ino}:${stat.mtimeNs}` };
   } catch (error) {
-    if (error instanceof NotAFile) throw new SecurityError(error.message, "KEY_FORMAT");
+    if (error instanceof NotAFile) {
+      throw new ConfigurationError("keyDir", `${error.message} No new key was made in its place.`);
+    }
     if ((error as NodeJS.ErrnoException).syscall !== undefined) throw unreadable(path, error);
     throw fromNative(error);
   }
