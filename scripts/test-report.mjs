@@ -37,12 +37,12 @@ function jest(report) {
   for (const result of files) {
     const bad = result.assertionResults.filter((a) => a.status === "failed");
     line(
-      result.status === "passed",
+      result.status !== "failed",
       relative(process.cwd(), result.name),
       result.assertionResults.length,
       (result.endTime - result.startTime) / 1000,
     );
-    if (result.status !== "passed" && bad.length === 0) console.log(indent(result.message, 6));
+    if (result.status === "failed" && bad.length === 0) console.log(indent(result.message, 6));
     for (const test of bad) console.log(indent(`${test.fullName}\n${test.failureMessages.join("\n")}`, 6));
     for (const test of result.assertionResults.filter((a) => a.status === "pending")) {
       console.log(`      skipped: ${test.fullName}`);
