@@ -22,7 +22,8 @@ describe.each(rooms)("native/README.md on %s", (room) => {
 
   test("names nothing that is not there", () => {
     const known = (name: string) =>
-      files.has(name.replace(/\.cc$/, "")) || /^(_\w+|required|preferred|off|public|memfd_secret|mlock|VirtualLock|Init|JSON)/.test(name);
+      files.has(name.replace(/\.cc$/, "")) ||
+      /^(_\w+|required|preferred|off|public|memfd_secret|mlock|VirtualLock|Init|JSON)/.test(name);
     expect([...named].filter((name) => !known(name))).toEqual([]);
   });
 });
