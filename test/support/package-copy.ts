@@ -15,7 +15,13 @@ export interface PackageCopy {
 export function copyPackage(...subjects: string[]): PackageCopy {
   const folder = mkdtempSync(join(tmpdir(), "nomyo-copy-"));
   chmodSync(folder, 0o755);
-  const parts = ["package.json", "dist", "build/Release/nomyo_native.node", "test/support/answer-calls.cjs"];
+  const parts = [
+    "package.json",
+    "dist",
+    "build/Release/nomyo_native.node",
+    "test/support/answer-calls.cjs",
+    "test/support/settled-pool.cjs",
+  ];
   for (const part of [...parts, ...subjects]) {
     cpSync(join(root, part), join(folder, part), { recursive: true });
   }

@@ -1,5 +1,6 @@
 /** A subject: one client that makes requests of given sizes, in an account whose lock limit is small. */
 const answerCalls = require("../../support/answer-calls.cjs");
+const settledPool = require("../../support/settled-pool.cjs");
 const { SecureChatCompletion, getMemoryProtectionInfo } = require("../../../dist/index.js");
 
 let client;
@@ -29,6 +30,7 @@ answerCalls({
     }
   },
   memory: () => getMemoryProtectionInfo(),
+  settled: () => settledPool(getMemoryProtectionInfo),
   warnings: () => warnings,
   close: () => client.close(),
 });

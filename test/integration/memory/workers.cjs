@@ -3,12 +3,13 @@ const { once } = require("node:events");
 const { Worker, isMainThread, parentPort, workerData } = require("node:worker_threads");
 const { SecureChatCompletion } = require("../../../dist/index.js");
 const { native } = require("../../../dist/native.js");
+const settledPool = require("../../support/settled-pool.cjs");
 
 if (!isMainThread) {
   runWorker(workerData);
 } else {
   const answerCalls = require("../../support/answer-calls.cjs");
-  answerCalls({ runToTheEnd, terminateInTheMiddle, settled });
+  answerCalls({ runToTheEnd, terminateInTheMiddle, settled: () => settledPool(() => native.memoryInfo()) });
 }
 
 async function runWorker({ task, baseUrl, keyDir, requests }) {
@@ -59,22 +60,5 @@ async function terminateInTheMiddle({ delays, ...work }) {
     await new Promise((resolve) => setTimeout(resolve, delay));
     await worker.terminate();
     await ended;
-  }
-}
-
-/**
- * The pool's numbers when no job is left: a job of a terminated worker may still have to finish, and gives its memory back just after it
- * is counted no more. So they are those that stayed for a tenth of a second.
- */
-async function settled() {
-  let last;
-  let same = 0;
-  for (;;) {
-    const { stats, threads } = native.memoryInfo();
-    const now = JSON.stringify([stats, threads]);
-    same = threads.running === 0 && threads.queued === 0 && now === last ? same + 1 : 0;
-    last = now;
-    if (same === 20) return { stats, threads };
-    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
