@@ -72,22 +72,31 @@ whenReadable(`the scanner${unreadable === undefined ? "" : ` (skipped: ${unreada
     }
   }
 
-  test("finds any 12 bytes at every alignment, across its own block boundaries, and says where", async () => {
-    const marks = Array.from({ length: 64 }, () => randomBytes(40));
-    // Over 16 MiB, so that the scanner's blocks end inside; what is left of the marks lies at every offset modulo 64, and is another part of each.
-    const content = Buffer.alloc(64 * 262_147 + 64);
-    marks.forEach((mark, i) => mark.copy(content, i * 262_147, i % 29, (i % 29) + 12));
-    const scan = await holding(content, "globalThis.kept = bytes", (pid) =>
-      scanProcess(pid, Object.fromEntries(marks.map((mark, i) => [`mark ${i}`, [pattern(mark)]]))),
-    );
-    expect(new Set(scan.hits.map(({ name }) => name)).size).toBe(marks.length);
-    for (const { place, inPool, bytes } of scan.hits) {
-      expect(place).toMatch(/^[0-9a-f]+-[0-9a-f]+ rw-p/);
-      expect(inPool).toBe(false);
-      // More where what lies next to it is the next byte of the mark by chance.
-      expect(bytes).toBeGreaterThanOrEqual(12);
-    }
-  });
+  test.each([
+    ["small patterns", 0],
+    ["large ones", 5 << 20],
+  ])(
+    "finds any 12 bytes of %s at every alignment, across its own block boundaries, and says where",
+    async (_, more) => {
+      const marks = Array.from({ length: 64 }, () => randomBytes(40));
+      // Over 16 MiB, so that the scanner's blocks end inside; what is left of the marks lies at every offset modulo 64, and is another part of each.
+      const content = Buffer.alloc(64 * 262_147 + 64);
+      marks.forEach((mark, i) => mark.copy(content, i * 262_147, i % 29, (i % 29) + 12));
+      const scan = await holding(content, "globalThis.kept = bytes", (pid) =>
+        scanProcess(pid, {
+          ...Object.fromEntries(marks.map((mark, i) => [`mark ${i}`, [pattern(mark)]])),
+          ...(more > 0 && { more: [pattern(randomBytes(more))] }),
+        }),
+      );
+      expect(new Set(scan.hits.map(({ name }) => name)).size).toBe(marks.length);
+      for (const { place, inPool, bytes } of scan.hits) {
+        expect(place).toMatch(/^[0-9a-f]+-[0-9a-f]+ rw-p/);
+        expect(inPool).toBe(false);
+        // More where what lies next to it is the next byte of the mark by chance.
+        expect(bytes).toBeGreaterThanOrEqual(12);
+      }
+    },
+  );
 
   test("tells once of what stands together, however long, and not of 11 bytes", async () => {
     const secret = Buffer.from(secretText(1_500_000, "ascii"));

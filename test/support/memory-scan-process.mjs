@@ -13,6 +13,8 @@ import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs"
 const blockBytes = 4 << 20;
 /** Bytes that are looked up: any 12 bytes hold that many at an aligned address. */
 const keyBytes = 8;
+/** Above that many bytes of patterns fewer of them are looked up, and at more addresses. */
+const largePatterns = 4 << 20;
 /** How often the same eight bytes are looked for: what repeats itself is no secret, and slow to search for. */
 const maxRepeats = 64;
 
@@ -33,6 +35,9 @@ function isPlain(bytes, at) {
 /**
  * Finds all fragments of all patterns in one pass, at any alignment. Each eight bytes of the patterns are in a hash table; each eight bytes
  * at an address that is a multiple of four are looked up in it, and a match is widened to both sides as far as it goes.
+ *
+ * Large patterns (a text of 9 MB) make that table larger than the memory to search: then the eight bytes at every fourth place of a pattern
+ * are in the table, and those at every address are looked up. Of any eleven bytes one such eight are part, either way.
  */
 class Fragments {
   #bytes;
@@ -42,9 +47,13 @@ class Fragments {
   /** Open addressing; offset in #bytes + 1. */
   #table;
   #shift;
+  #maybeShift;
+  /** Addresses from one look to the next: four, or one. */
+  #step;
   longestFragment = 0;
 
-  constructor(patterns) {
+  /** `mayBeSparse` is false where shorter runs than a fragment are looked for (registers). */
+  constructor(patterns, mayBeSparse) {
     const parts = [];
     let size = 0;
     for (const [name, list] of Object.entries(patterns)) {
@@ -60,16 +69,21 @@ class Fragments {
       }
     }
     this.#bytes = Buffer.concat(parts);
-    const bits = Math.min(28, Math.max(12, Math.ceil(Math.log2(size * 2 + 1))));
+    this.#step = mayBeSparse && size > largePatterns ? 1 : 4;
+    const placeStep = 4 / this.#step;
+    const bits = Math.min(28, Math.max(12, Math.ceil(Math.log2((size / placeStep) * 2 + 1))));
     this.#shift = 32 - bits;
     this.#table = new Int32Array(1 << bits);
-    this.#maybe = new Uint32Array(1 << 20);
+    // Sixteen bits for each entry or more, so that few looks go on to the table.
+    const maybeBits = Math.min(31, Math.max(25, bits + 3));
+    this.#maybeShift = 32 - maybeBits;
+    this.#maybe = new Uint32Array(2 ** (maybeBits - 5));
     for (const pattern of this.#patterns) {
       let left = 0;
-      for (let at = pattern.start; at + keyBytes <= pattern.end; at++) {
+      for (let at = pattern.start; at + keyBytes <= pattern.end; at += placeStep) {
         if (!this.#insert(at)) left++;
       }
-      if (left * 4 > pattern.end - pattern.start) {
+      if (left * placeStep * 4 > pattern.end - pattern.start) {
         throw new Error(`${pattern.name} repeats itself: search for what is secret in it`);
       }
     }
@@ -91,7 +105,8 @@ class Fragments {
     const a = this.#wordAt(at);
     const b = this.#wordAt(at + 4);
     const hash = this.#hash(a, b);
-    this.#maybe[(hash >>> 7) & 0xfffff] |= 1 << (hash & 31);
+    const bit = hash >>> this.#maybeShift;
+    this.#maybe[bit >>> 5] |= 1 << (bit & 31);
     let slot = hash >>> this.#shift;
     let repeats = 0;
     for (; this.#table[slot] !== 0; slot = (slot + 1) & (this.#table.length - 1)) {
@@ -118,35 +133,66 @@ class Fragments {
    * pattern's own `fragment` is for registers. `base` is the address of the block: what was found at the end of the one before is not told again.
    */
   find(block, length, base, found, least) {
+    if (this.#step === 1) {
+      this.#findAtEveryAddress(block, length, base, found, least);
+      return;
+    }
     const words = new Int32Array(block.buffer, block.byteOffset, length >> 2);
-    const [maybe, table, shift, bytes] = [this.#maybe, this.#table, this.#shift, this.#bytes];
+    const [maybe, maybeShift] = [this.#maybe, this.#maybeShift];
     for (let i = 0; i + 1 < words.length; i++) {
       const a = words[i];
       const b = words[i + 1];
       if (a === 0 && b === 0) continue;
       const hash = this.#hash(a, b);
-      if ((maybe[(hash >>> 7) & 0xfffff] & (1 << (hash & 31))) === 0) continue;
-      for (let slot = hash >>> shift; table[slot] !== 0; slot = (slot + 1) & (table.length - 1)) {
-        const at = table[slot] - 1;
-        if (this.#wordAt(at) !== a || this.#wordAt(at + 4) !== b) continue;
-        const pattern = this.#patternAt(at);
-        const { last } = pattern;
-        if (last.base === base && i * 4 >= last.start && i * 4 + keyBytes <= last.end) continue;
-        let [start, from] = [i * 4, at];
-        while (start > 0 && from > pattern.start && block[start - 1] === bytes[from - 1]) {
-          start--;
-          from--;
-        }
-        let [end, to] = [i * 4 + keyBytes, at + keyBytes];
-        while (end < length && to < pattern.end && block[end] === bytes[to]) {
-          end++;
-          to++;
-        }
-        if (end - start < (least?.(pattern.fragment) ?? pattern.fragment)) continue;
-        if (distinct(bytes, from, to) < 5) continue;
-        pattern.last = { base, start, end };
-        found(pattern.name, start, end - start);
+      const bit = hash >>> maybeShift;
+      if ((maybe[bit >>> 5] & (1 << (bit & 31))) !== 0)
+        this.#look(block, length, base, i * 4, a, b, hash, found, least);
+    }
+  }
+
+  #findAtEveryAddress(block, length, base, found, least) {
+    const words = new Int32Array(block.buffer, block.byteOffset, length >> 2);
+    const [maybe, maybeShift] = [this.#maybe, this.#maybeShift];
+    for (let i = 0; i + 1 < words.length; i++) {
+      const first = words[i];
+      const second = words[i + 1];
+      const last = i + 2 === words.length;
+      const third = last ? 0 : words[i + 2];
+      if (first === 0 && second === 0 && third === 0) continue;
+      for (let shift = 0; shift < (last ? 8 : 32); shift += 8) {
+        const a = shift === 0 ? first : (first >>> shift) | (second << (32 - shift));
+        const b = shift === 0 ? second : (second >>> shift) | (third << (32 - shift));
+        const hash = this.#hash(a, b);
+        const bit = hash >>> maybeShift;
+        if ((maybe[bit >>> 5] & (1 << (bit & 31))) === 0) continue;
+        this.#look(block, length, base, i * 4 + (shift >> 3), a, b, hash, found, least);
       }
+    }
+  }
+
+  /** Looks up the eight bytes `a`, `b` at `place` of the block. */
+  #look(block, length, base, place, a, b, hash, found, least) {
+    const [table, bytes] = [this.#table, this.#bytes];
+    for (let slot = hash >>> this.#shift; table[slot] !== 0; slot = (slot + 1) & (table.length - 1)) {
+      const at = table[slot] - 1;
+      if (this.#wordAt(at) !== a || this.#wordAt(at + 4) !== b) continue;
+      const pattern = this.#patternAt(at);
+      const { last } = pattern;
+      if (last.base === base && place >= last.start && place + keyBytes <= last.end) continue;
+      let [start, from] = [place, at];
+      while (start > 0 && from > pattern.start && block[start - 1] === bytes[from - 1]) {
+        start--;
+        from--;
+      }
+      let [end, to] = [place + keyBytes, at + keyBytes];
+      while (end < length && to < pattern.end && block[end] === bytes[to]) {
+        end++;
+        to++;
+      }
+      if (end - start < (least?.(pattern.fragment) ?? pattern.fragment)) continue;
+      if (distinct(bytes, from, to) < 5) continue;
+      pattern.last = { base, start, end };
+      found(pattern.name, start, end - start);
     }
   }
 }
@@ -365,7 +411,7 @@ function scanFiles(paths, fragments) {
 }
 
 const order = JSON.parse(readFileSync(0, "utf8"));
-const fragments = new Fragments(order.patterns);
+const fragments = new Fragments(order.patterns, order.core === undefined);
 const report =
   order.files !== undefined
     ? scanFiles(order.files, fragments)
