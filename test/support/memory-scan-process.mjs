@@ -48,6 +48,8 @@ class Fragments {
   #table;
   #shift;
   #maybeShift;
+  /** The bits that no byte of the patterns has, four times: of texts the highest. What has one of them is passed over unseen. */
+  #never = 0;
   /** Addresses from one look to the next: four, or one. */
   #step;
   longestFragment = 0;
@@ -69,6 +71,9 @@ class Fragments {
       }
     }
     this.#bytes = Buffer.concat(parts);
+    let ever = 0;
+    for (let at = 0; at < size; at++) ever |= this.#bytes[at];
+    this.#never = Math.imul(~ever & 0xff, 0x01010101);
     this.#step = mayBeSparse && size > largePatterns ? 1 : 4;
     const placeStep = 4 / this.#step;
     const bits = Math.min(28, Math.max(12, Math.ceil(Math.log2((size / placeStep) * 2 + 1))));
@@ -138,11 +143,11 @@ class Fragments {
       return;
     }
     const words = new Int32Array(block.buffer, block.byteOffset, length >> 2);
-    const [maybe, maybeShift] = [this.#maybe, this.#maybeShift];
+    const [maybe, maybeShift, never] = [this.#maybe, this.#maybeShift, this.#never];
     for (let i = 0; i + 1 < words.length; i++) {
       const a = words[i];
       const b = words[i + 1];
-      if (a === 0 && b === 0) continue;
+      if ((a === 0 && b === 0) || ((a | b) & never) !== 0) continue;
       const hash = this.#hash(a, b);
       const bit = hash >>> maybeShift;
       if ((maybe[bit >>> 5] & (1 << (bit & 31))) !== 0)
@@ -152,7 +157,7 @@ class Fragments {
 
   #findAtEveryAddress(block, length, base, found, least) {
     const words = new Int32Array(block.buffer, block.byteOffset, length >> 2);
-    const [maybe, maybeShift] = [this.#maybe, this.#maybeShift];
+    const [maybe, maybeShift, never] = [this.#maybe, this.#maybeShift, this.#never];
     for (let i = 0; i + 1 < words.length; i++) {
       const first = words[i];
       const second = words[i + 1];
@@ -162,6 +167,7 @@ class Fragments {
       for (let shift = 0; shift < (last ? 8 : 32); shift += 8) {
         const a = shift === 0 ? first : (first >>> shift) | (second << (32 - shift));
         const b = shift === 0 ? second : (second >>> shift) | (third << (32 - shift));
+        if (((a | b) & never) !== 0) continue;
         const hash = this.#hash(a, b);
         const bit = hash >>> maybeShift;
         if ((maybe[bit >>> 5] & (1 << (bit & 31))) === 0) continue;
