@@ -56,21 +56,32 @@ test("CI and the long form run the steps that the page names", () => {
     ([, script]) => script,
   );
   expect(ran).toEqual(named);
-  const long = read("scripts/test-long");
-  for (const [said, command] of [
-    ["the whole suite on every line", "scripts/test lines"],
-    ["AddressSanitizer with UndefinedBehaviorSanitizer", "scripts/sanitize address,undefined thread"],
-    ["on a bare Debian 13 the C++ tests", "-s trixie . "],
-    ["of attestation and of memory", "test/unit/attestation test/integration/attestation test/forensic"],
+  for (const [said, path, command] of [
+    ["all of `scripts/test` on a bare machine of each release", "scripts/test-long", '-s "$release" . scripts/test'],
+    ["AddressSanitizer with UndefinedBehaviorSanitizer", "scripts/test", "scripts/sanitize address,undefined"],
+    ["ThreadSanitizer", "scripts/test", "scripts/sanitize thread"],
   ] as const) {
-    expect([said, page.replaceAll("\n", " ").includes(said), long.includes(command)]).toEqual([said, true, true]);
+    expect([said, page.replaceAll("\n", " ").includes(said), read(path).includes(command)]).toEqual([said, true, true]);
   }
+  expect(/^for release in (.*); do$/m.exec(read("scripts/test-long"))?.[1]?.split(" ")).toEqual(
+    list(".ci/run", "releases"),
+  );
 });
 
-test("the page names what other lines run in CI", () => {
-  const other = list("scripts/test", "on_other_lines").map((path) => path.replace(/\/$/, ""));
-  const [, named] = /what depends on the line most: ([^]*?)\. /.exec(read("docs/support.md")) ?? [];
-  expect([...(named ?? "").matchAll(/`([^`]+)`/g)].map(([, path]) => path)).toEqual(other);
+test("CI runs jest on every line, and leaves out on the others what the page says", () => {
+  const script = read("scripts/test");
+  expect(script).toContain("for line in $(node_lines); do");
+  const [, left] = /^same_on_every_line=\(([^)]*)\)/m.exec(script) ?? [];
+  expect(left?.split(/\s+/)).toEqual([
+    "test/unit/bench/", // benchmarks
+    "test/integration/bench/",
+    expect.stringMatching(/types\.test\.ts$/), // types
+    "test/package/", // documents, and the packed package
+  ]);
+  // Both callers hand them to jest, and nothing else is left out.
+  expect(script.match(/--testPathIgnorePatterns[^\n]*/g)).toEqual([
+    '--testPathIgnorePatterns /node_modules/ "${same_on_every_line[@]}"',
+  ]);
 });
 
 test("warnings are errors in the tests' and sanitizers' builds, and nowhere else", () => {
