@@ -1,6 +1,7 @@
 import js from "@eslint/js";
 import { globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
+import { arrows } from "./scripts/lint-arrows.mjs";
 
 export default tseslint.config(
   globalIgnores(["build/", "dist/", "coverage/", "prebuilds/", "test/vectors/"]),
@@ -21,7 +22,8 @@ export default tseslint.config(
   {
     // Silent by default: nothing on the console inside the library. The command line writes to its own streams.
     files: ["lib/**/*.{ts,mts}"],
-    rules: { "no-console": "error" },
+    plugins: { arrows },
+    rules: { "no-console": "error", "arrows/downwards": "error" },
   },
   {
     files: ["test/**/*.ts"],

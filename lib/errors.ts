@@ -2,8 +2,7 @@
  * The error classes. Each class's documentation starts with what the caller must do. No error holds a prompt, an answer, a key, a
  * password or an API key: not in its message, its `cause`, or any field.
  */
-import type { AttestationReport } from "./attestation/report.js";
-import type { ResponseHeaders } from "./client/response-headers.js";
+import type { ResponseHeaders } from "./response-headers.js";
 
 /** Whether the server may have processed, and billed, the request that failed. */
 export type Sent = "no" | "maybe" | "yes";
@@ -39,17 +38,6 @@ export class ConfigurationError extends NomyoError {
 export class SecurityError extends NomyoError {
   constructor(message: string, code = "SECURITY", options?: ErrorOptions) {
     super(message, code, options);
-  }
-}
-
-/** Treat the server as not trustworthy until you know why: its quote was missing or did not verify. See `report`. */
-export class AttestationError extends SecurityError {
-  /** Every check with its outcome. */
-  readonly report: AttestationReport;
-
-  constructor(message: string, code: string, report: AttestationReport) {
-    super(message, code);
-    this.report = report;
   }
 }
 

@@ -1,24 +1,26 @@
 /** nomyo-native: public exports only. */
 export * from "./errors.js";
+export { AttestationError } from "./attestation/attestation-error.js";
 
 export { SecureChatCompletion } from "./client/secure-chat-completion.js";
 export type { AttestOptions, CloseOptions } from "./client/secure-chat-completion.js";
 export { SecureCompletionClient } from "./client/secure-completion-client.js";
 export type { GenerateKeysOptions } from "./client/secure-completion-client.js";
-export type { ApiKey, ClientOptions, RequestOptions, SecurityTier, ServerKeyOptions } from "./client/options.js";
-export type { KeyPassword } from "./client/key-password.js";
+export type { ApiKey, ClientOptions, RequestOptions, ServerKeyOptions } from "./client/options.js";
+export type { SecurityTier } from "./chat/security-tier.js";
+export type { KeyPassword } from "./keys/key-password.js";
 export type { RateLimitOptions } from "./client/rate-limit.js";
 export type { LogFields, Logger } from "./client/logger.js";
-export type { DispatcherLike, FetchInit, FetchLike } from "./client/fetch-transport.js";
+export type { DispatcherLike, FetchInit, FetchLike } from "./http/fetch-transport.js";
 export { APIPromise } from "./client/api-promise.js";
-export type { ResponseHeaders } from "./client/response-headers.js";
+export type { ResponseHeaders } from "./response-headers.js";
 export type { ResponseInfo, WithResponse } from "./client/api-promise.js";
 export type { MemoryTrace, Phase, PhaseTrace, RequestTrace, RetryTrace, ServerKeyTrace } from "./client/diagnostics.js";
 
 export { createSecureFetch } from "./openai/secure-fetch.js";
 export type { SecureFetch, SecureFetchOptions } from "./openai/secure-fetch.js";
-export { ChatCompletionStream } from "./openai/chunks.js";
-export type * from "./openai/chat-types.js";
+export { ChatCompletionStream } from "./chat/chunks.js";
+export type * from "./chat/chat-types.js";
 
 export { parseTpmAttestation, verifyTpmAttestation } from "./attestation/verify.js";
 export type { AttestationEngine, ParsedTpmAttestation, QuoteNonce, VerifyOptions } from "./attestation/verify.js";
@@ -38,7 +40,7 @@ export type { AttestationCheck, AttestationCode, AttestationFault, AttestationRe
 export type { TpmAttestationBlock } from "./native.js";
 
 export { SecureBuffer } from "./memory/secure-buffer.js";
-export { SecureResponse } from "./memory/secure-response.js";
+export { SecureResponse } from "./client/secure-response.js";
 export { getMemoryProtectionInfo, hardenProcess } from "./memory/protection.js";
 export type { MemoryProtectionInfo } from "./memory/protection.js";
 export { setMemoryMechanism } from "./memory/secure-memory.js";

@@ -1,5 +1,6 @@
 /** Baselines: from the PCRs of a verified quote to a profile of a policy, for a person to look at before it is trusted. */
-import { AttestationError, ConfigurationError } from "../errors.js";
+import { AttestationError } from "./attestation-error.js";
+import { ConfigurationError } from "../errors.js";
 import { ownMembers } from "../own-members.js";
 import { isAllOnes, isAllZero, type PcrValues } from "./pcr-values.js";
 import {

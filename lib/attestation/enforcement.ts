@@ -1,5 +1,6 @@
 /** What a client does with the attestation of an answer: nothing, report it, or believe no answer without it. */
-import { AttestationError, ConfigurationError } from "../errors.js";
+import { AttestationError } from "./attestation-error.js";
+import { ConfigurationError } from "../errors.js";
 import { checkPolicy, type AttestationMode, type AttestationPolicy, type CheckedPolicy } from "./policy.js";
 import { isBoundPayloadId, qualifyingDataOf } from "./qualifying-data.js";
 import type { AttestationReport } from "./report.js";

@@ -12,8 +12,9 @@ import {
 } from "../attestation/policy.js";
 import type { AttestationReport } from "../attestation/report.js";
 import { parseTpmAttestation, verifyTpmAttestation, type QuoteNonce } from "../attestation/verify.js";
-import { writeFileAtomically } from "../client/atomic-file.js";
-import { AttestationError, ConfigurationError, NomyoError } from "../errors.js";
+import { writeFileAtomically } from "../keys/atomic-file.js";
+import { AttestationError } from "../attestation/attestation-error.js";
+import { ConfigurationError, NomyoError } from "../errors.js";
 import { parse } from "./arguments.js";
 import { pcrTable, painterFor, parsedText, profileTables, reportText, type Painter } from "./attest-text.js";
 import { exitCode, UsageError } from "./exit-code.js";

@@ -1,8 +1,8 @@
 /** `nomyo-native keys`: make, look at and check RSA keys on disk. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { keyFiles, loadPrivateKey, publicPem, savePrivateKey } from "../client/key-store.js";
-import { NotAFile, readSecretFile } from "../client/secret-file.js";
+import { keyFiles, loadPrivateKey, publicPem, savePrivateKey } from "../keys/key-store.js";
+import { NotAFile, readSecretFile } from "../keys/secret-file.js";
 import { ConfigurationError } from "../errors.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import { native, type PublicKeyInfo } from "../native.js";

@@ -1,5 +1,5 @@
 /** Reading a file with a secret in it, straight into the pool. */
-import { NotAFile, readSecretFile } from "../client/secret-file.js";
+import { NotAFile, readSecretFile } from "../keys/secret-file.js";
 import { ConfigurationError } from "../errors.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import { withMemoryErrors } from "../memory/memory-error.js";

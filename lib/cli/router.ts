@@ -5,9 +5,9 @@ import { parseArgs } from "node:util";
 import { ConfigurationError } from "../errors.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
 import type { LockPolicy } from "../native.js";
-import { parseApiKeys } from "../router/api-keys.js";
-import { startRouter, type AccessEntry, type Router, type RouterOptions, type Tier } from "../router/index.js";
-import { isTier } from "../router/tiers.js";
+import { parseApiKeys } from "../http/api-keys.js";
+import { startRouter, type AccessEntry, type Router, type RouterOptions } from "../router/index.js";
+import { isSecurityTier, type SecurityTier } from "../chat/security-tier.js";
 import { parse, wholeNumber } from "./arguments.js";
 import { exitCode, UsageError } from "./exit-code.js";
 import { readSecret, readSecretText } from "./secret.js";
@@ -260,12 +260,12 @@ async function tpmOptions(values: Values): Promise<RouterOptions["tpm"]> {
   });
 }
 
-function tierModelsOf(entries: readonly string[]): Partial<Record<Tier, string[]>> {
-  const models: Partial<Record<Tier, string[]>> = {};
+function tierModelsOf(entries: readonly string[]): Partial<Record<SecurityTier, string[]>> {
+  const models: Partial<Record<SecurityTier, string[]>> = {};
   for (const entry of entries) {
     const at = entry.indexOf("=");
     const tier = entry.slice(0, at);
-    if (at < 0 || !isTier(tier))
+    if (at < 0 || !isSecurityTier(tier))
       throw new UsageError("--allow-model takes TIER=MODEL, the tier being standard, high or maximum.");
     (models[tier] ??= []).push(entry.slice(at + 1));
   }

@@ -1,4 +1,4 @@
-import type { ResponseHeaders } from "./response-headers.js";
+import type { ResponseHeaders } from "../response-headers.js";
 
 /** What is known of the HTTP exchange beside the answer. */
 export interface ResponseInfo {

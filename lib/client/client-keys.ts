@@ -1,11 +1,11 @@
 import { ConfigurationError } from "../errors.js";
 import { native } from "../native.js";
 import type { CancelToken, LockPolicy, PrivateKeyHandle } from "../native.js";
-import type { KeyPassword } from "./key-password.js";
-import { hasKey, loadKeyPair, publicPem, savePrivateKey } from "./key-store.js";
-import type { StoredKey } from "./key-store.js";
+import type { KeyPassword } from "../keys/key-password.js";
+import { hasKey, loadKeyPair, publicPem, savePrivateKey } from "../keys/key-store.js";
+import type { StoredKey } from "../keys/key-store.js";
 import type { Logger } from "./logger.js";
-import { fromNative } from "./native-error.js";
+import { fromNative } from "../native-error.js";
 import { ownError } from "./own-error.js";
 
 const KEY_BITS = 4096;

@@ -2,21 +2,20 @@ import { isPrintableWord } from "../printable.js";
 import { ConfigurationError, SecurityError } from "../errors.js";
 import { enforcementOf } from "../attestation/enforcement.js";
 import type { AttestationOption, Enforcement } from "../attestation/enforcement.js";
+import { securityTiers } from "../chat/security-tier.js";
+import type { SecurityTier } from "../chat/security-tier.js";
 import type { LockPolicy } from "../native.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import { resolveSecureMemory } from "../memory/secure-memory.js";
 import type { MemoryMechanism, SecureMemory } from "../memory/secure-memory.js";
-import { ownMembers } from "../own-members.js";
-import type { DispatcherLike, FetchLike } from "./fetch-transport.js";
-import { KnownServersFile } from "./known-servers.js";
-import type { KeyPassword } from "./key-password.js";
+import { boolean, callable, checkNames, integer, oneOf, text } from "../option-checks.js";
+import type { DispatcherLike, FetchLike } from "../http/fetch-transport.js";
+import { KnownServersFile } from "../keys/known-servers.js";
+import type { KeyPassword } from "../keys/key-password.js";
 import { guardedLogger, isLogger } from "./logger.js";
 import type { Logger } from "./logger.js";
 import type { RateLimitOptions } from "./rate-limit.js";
 import type { ServerKeyPolicy } from "./server-key.js";
-
-/** `standard`, `high` or `maximum`: what the server must offer for this request. */
-export type SecurityTier = "standard" | "high" | "maximum";
 
 /** A key, or a function that gives one; it is called for every attempt, so that short-lived keys work. */
 export type ApiKey = string | (() => string | Promise<string>);
@@ -154,9 +153,6 @@ const requestOptionNames: ReadonlySet<string> = new Set<keyof RequestOptions>([
   "attestation",
   "security_tier",
 ]);
-
-/** Options whose `null` means something: send no API key, no signal. */
-const nullable: ReadonlySet<string> = new Set(["apiKey", "signal"]);
 
 /** Checks the constructor's options and fills in the defaults. Nothing is sent, opened or generated here. */
 export function resolveClientOptions(given: ClientOptions): ResolvedOptions {
@@ -370,7 +366,7 @@ function checkTier(inBody: unknown, inOptions: unknown): SecurityTier | undefine
     );
   }
   const tier = inBody ?? inOptions;
-  return tier === undefined ? undefined : oneOf<SecurityTier>("security_tier", tier, ["standard", "high", "maximum"]);
+  return tier === undefined ? undefined : oneOf("security_tier", tier, securityTiers);
 }
 
 function checkSignal(signal: AbortSignal | null | undefined): AbortSignal | undefined {
@@ -398,56 +394,4 @@ function checkDispatcher(dispatcher: DispatcherLike | undefined): DispatcherLike
 function checkLogger(logger: Logger | undefined): Logger | undefined {
   if (logger === undefined || isLogger(logger)) return logger;
   throw new ConfigurationError("logger", "`logger` must have the methods debug, info, warn and error.");
-}
-
-/**
- * Refuses unknown names, since an option that is misspelt would silently not protect, and `null`, which could mean "none" or "the
- * default". Returns the object's own members.
- */
-export function checkNames<T extends object>(given: T, known: ReadonlySet<string>, prefix: string): T {
-  if (typeof given !== "object" || (given as unknown) === null)
-    throw new ConfigurationError("options", "The options must be an object.");
-  const options = ownMembers(given);
-  for (const [name, value] of Object.entries(options) as [string, unknown][]) {
-    if (!known.has(name)) {
-      throw new ConfigurationError(
-        prefix + name,
-        `There is no option \`${prefix}${name}\`. Known: ${[...known].join(", ")}.`,
-      );
-    }
-    if (value === null && !nullable.has(prefix + name)) {
-      throw new ConfigurationError(
-        prefix + name,
-        `\`${prefix}${name}\` must not be null: leave it out for the default.`,
-      );
-    }
-  }
-  return options;
-}
-
-function integer(option: string, value: unknown, min: number, max: number): number {
-  if (typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max) return value;
-  throw new ConfigurationError(option, `\`${option}\` must be a whole number from ${min} to ${max}.`);
-}
-
-function boolean(option: string, value: unknown, otherwise: boolean): boolean {
-  if (value === undefined) return otherwise;
-  if (typeof value === "boolean") return value;
-  throw new ConfigurationError(option, `\`${option}\` must be true or false.`);
-}
-
-function text(option: string, value: unknown): string {
-  if (typeof value === "string" && value !== "") return value;
-  throw new ConfigurationError(option, `\`${option}\` must be a string that is not empty.`);
-}
-
-function callable<T>(option: string, value: T): T {
-  if (typeof value === "function") return value;
-  throw new ConfigurationError(option, `\`${option}\` must be a function.`);
-}
-
-function oneOf<T extends string>(option: string, value: unknown, allowed: readonly T[]): T {
-  const found = allowed.find((one) => one === value);
-  if (found !== undefined) return found;
-  throw new ConfigurationError(option, `\`${option}\` must be one of: ${allowed.join(", ")}.`);
 }

@@ -1,11 +1,5 @@
-import {
-  APIError,
-  AttestationError,
-  ConfigurationError,
-  MemoryProtectionError,
-  NomyoError,
-  SecurityError,
-} from "../errors.js";
+import { AttestationError } from "../attestation/attestation-error.js";
+import { APIError, ConfigurationError, MemoryProtectionError, NomyoError, SecurityError } from "../errors.js";
 import type { APIErrorInit } from "../errors.js";
 
 /**

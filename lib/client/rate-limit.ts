@@ -1,4 +1,4 @@
-import type { Deadline } from "./deadline.js";
+import type { Deadline } from "../http/deadline.js";
 
 /**
  * A token bucket on this side. The hosted service documents one to two requests a second for each API key, and short bursts of

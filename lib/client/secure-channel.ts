@@ -1,10 +1,10 @@
 import { nodeCrypto } from "../builtins.js";
+import { AttestationError } from "../attestation/attestation-error.js";
 import {
   APIConnectionError,
   APIConnectionTimeoutError,
   APIError,
   APIUserAbortError,
-  AttestationError,
   ConfigurationError,
   InvalidRequestError,
   NomyoError,
@@ -19,30 +19,30 @@ import type { AttestationReport } from "../attestation/report.js";
 import { openPackage } from "../envelope/open.js";
 import type { OpenedPackage } from "../envelope/open.js";
 import { Snapshot } from "../envelope/seal.js";
-import type { AnswerMetadata } from "../openai/chat-types.js";
+import type { AnswerMetadata } from "../chat/chat-types.js";
 import type { ResponseInfo } from "./api-promise.js";
-import { checkServerMetadata, completeMetadata } from "./answer-metadata.js";
+import { checkServerMetadata, completeMetadata } from "../chat/answer-metadata.js";
 import { ClientKeys } from "./client-keys.js";
 import type { KeyLease } from "./client-keys.js";
-import { Deadline } from "./deadline.js";
+import { Deadline } from "../http/deadline.js";
 import { retryChannel, tracePhase, traceRequest } from "./diagnostics.js";
 import type { RequestTrace, RetryTrace } from "./diagnostics.js";
-import { FetchTransport } from "./fetch-transport.js";
-import { httpError } from "./http-error.js";
+import { FetchTransport } from "../http/fetch-transport.js";
+import { httpError } from "../http/http-error.js";
 import { applyMechanism } from "../memory/secure-memory.js";
 import { MemoryCheck } from "./memory-check.js";
-import { fromNative } from "./native-error.js";
-import { NodeTransport } from "./node-transport.js";
+import { fromNative } from "../native-error.js";
+import { NodeTransport } from "../http/node-transport.js";
 import { authorization } from "./options.js";
 import type { ResolvedOptions, ResolvedRequestOptions } from "./options.js";
 import { RateLimiter } from "./rate-limit.js";
-import { readBody } from "./response-body.js";
+import { readBody } from "../http/response-body.js";
 import { RecentMap } from "./recent-map.js";
 import { retryDelay } from "./retry.js";
 import { ServerKeyCache } from "./server-key.js";
 import type { ServerKey } from "./server-key.js";
-import { ConnectionFailure } from "./transport.js";
-import type { Transport } from "./transport.js";
+import { ConnectionFailure } from "../http/transport.js";
+import type { Transport } from "../http/transport.js";
 
 /** Largest request plaintext in bytes of UTF-8 (PROTOCOL section 2). */
 const MAX_PLAINTEXT_BYTES = 10_485_760;

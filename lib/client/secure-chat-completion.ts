@@ -3,20 +3,20 @@
 import { ConfigurationError, NomyoError } from "../errors.js";
 import { ownMembers } from "../own-members.js";
 import type { AttestationReport } from "../attestation/report.js";
-import { SecureResponse } from "../memory/secure-response.js";
+import { SecureResponse } from "./secure-response.js";
 import type {
   ChatCompletion,
   ChatCompletionRequest,
   ChatCompletionRequestNonStreaming,
   ChatCompletionRequestStreaming,
-} from "../openai/chat-types.js";
-import { ChatCompletionStream } from "../openai/chunks.js";
-import { asCompletion } from "../openai/completion.js";
+} from "../chat/chat-types.js";
+import { ChatCompletionStream } from "../chat/chunks.js";
+import { asCompletion } from "../chat/completion.js";
 import { APIPromise } from "./api-promise.js";
 import type { WithResponse } from "./api-promise.js";
 import { resolveClientOptions, resolveRequestOptions } from "./options.js";
 import type { ClientOptions, RequestOptions } from "./options.js";
-import { takeApart } from "./request-body.js";
+import { takeApart } from "../chat/request-parts.js";
 import { SecureChannel } from "./secure-channel.js";
 import type { OpenedAnswer } from "./secure-channel.js";
 

@@ -1,17 +1,18 @@
 import { ConfigurationError } from "../errors.js";
 import { openPackage } from "../envelope/open.js";
 import { Snapshot } from "../envelope/seal.js";
-import type { ChatCompletion } from "../openai/chat-types.js";
-import { asCompletion } from "../openai/completion.js";
-import { checkServerMetadata, completeMetadata } from "./answer-metadata.js";
+import type { ChatCompletion } from "../chat/chat-types.js";
+import { asCompletion } from "../chat/completion.js";
+import { checkServerMetadata, completeMetadata } from "../chat/answer-metadata.js";
 import { generate } from "./client-keys.js";
-import type { KeyPassword } from "./key-password.js";
-import { loadPrivateKey, savePrivateKey } from "./key-store.js";
+import type { KeyPassword } from "../keys/key-password.js";
+import { loadPrivateKey, savePrivateKey } from "../keys/key-store.js";
 import { native } from "../native.js";
-import { fromNative } from "./native-error.js";
-import { checkNames, resolveClientOptions, resolveRequestOptions } from "./options.js";
+import { fromNative } from "../native-error.js";
+import { checkNames } from "../option-checks.js";
+import { resolveClientOptions, resolveRequestOptions } from "./options.js";
 import type { ClientOptions, RequestOptions } from "./options.js";
-import { takeApart } from "./request-body.js";
+import { takeApart } from "../chat/request-parts.js";
 import { SecureChannel } from "./secure-channel.js";
 import { afterAnswer, beforeSending, toCompletion } from "./secure-chat-completion.js";
 

@@ -2,9 +2,9 @@ import { SecurityError } from "../errors.js";
 import { native } from "../native.js";
 import type { PublicKeyHandle } from "../native.js";
 import { serverKeyChannel } from "./diagnostics.js";
-import type { KnownServersFile } from "./known-servers.js";
+import type { KnownServersFile } from "../keys/known-servers.js";
 import type { Logger } from "./logger.js";
-import { fromNative } from "./native-error.js";
+import { fromNative } from "../native-error.js";
 import { ownError } from "./own-error.js";
 
 /** A server's key that has passed every check of this client. */

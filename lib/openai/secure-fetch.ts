@@ -1,22 +1,17 @@
 import { bearerCredential } from "../printable.js";
-import {
-  AttestationError,
-  APIConnectionError,
-  APIError,
-  APIUserAbortError,
-  ConfigurationError,
-  NomyoError,
-} from "../errors.js";
-import { Deadline } from "../client/deadline.js";
+import { AttestationError } from "../attestation/attestation-error.js";
+import { APIConnectionError, APIError, APIUserAbortError, ConfigurationError, NomyoError } from "../errors.js";
+import { Deadline } from "../http/deadline.js";
 import { afterAnswer, toCompletion } from "../client/secure-chat-completion.js";
 import { ownMembers } from "../own-members.js";
-import type { ResponseHeaders } from "../client/response-headers.js";
+import type { ResponseHeaders } from "../response-headers.js";
 import { resolveClientOptions, resolveRequestOptions } from "../client/options.js";
-import type { ClientOptions, SecurityTier } from "../client/options.js";
-import { takeApart } from "../client/request-body.js";
+import type { ClientOptions } from "../client/options.js";
+import type { SecurityTier } from "../chat/security-tier.js";
+import { takeApart } from "../chat/request-parts.js";
 import { SecureChannel } from "../client/secure-channel.js";
-import type { ChatCompletion, StreamOptions } from "./chat-types.js";
-import { toChunks } from "./chunks.js";
+import type { ChatCompletion, StreamOptions } from "../chat/chat-types.js";
+import { toChunks } from "../chat/chunks.js";
 
 /** The options of a client, without `maxRetries`: the SDK above is the one that retries. */
 export type SecureFetchOptions = Omit<ClientOptions, "maxRetries">;

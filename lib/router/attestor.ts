@@ -9,7 +9,7 @@ import { qualifyingDataOf } from "../attestation/qualifying-data.js";
 import { parseTpmAttestation } from "../attestation/verify.js";
 import { ConfigurationError } from "../errors.js";
 import { native, type QuoteOptions, type TpmAttestationBlock, type TpmHandle } from "../native.js";
-import { Disconnected, unavailable } from "./refusal.js";
+import { Disconnected, unavailable } from "../http/refusal.js";
 
 /** What the attestor needs of the addon; tests give a TPM of their own making. */
 export type TpmDriver = Pick<typeof native, "tpmOpen" | "tpmQuote" | "tpmClose">;

@@ -2,16 +2,17 @@
 import type { IncomingMessage } from "node:http";
 import { native, type BufferHandle, type LockPolicy, type TpmAttestationBlock } from "../native.js";
 import { notAvailable, type Attestor } from "./attestor.js";
-import { readBody, type BodyLimits } from "./body.js";
-import { JsonObjectError, scanObject } from "./json-members.js";
+import { readBody, type BodyLimits } from "../http/request-body.js";
+import { JsonObjectError, scanObject } from "../memory/json-members.js";
 import { addMetadata, memoryProtection } from "./metadata.js";
 import type { Model } from "./model.js";
 import { checkPayloadBinding } from "./payload-binding.js";
-import { withView } from "./pool-bytes.js";
-import { Disconnected, Refusal, unavailable } from "./refusal.js";
+import { withView } from "../memory/pool-bytes.js";
+import { Disconnected, Refusal, unavailable } from "../http/refusal.js";
 import { readRequestHeaders, type SecureRequestHeaders } from "./request-headers.js";
 import type { ServerKey } from "./server-key.js";
-import { checkModelAllowed, type Tier, type TierModels } from "./tiers.js";
+import type { SecurityTier } from "../chat/security-tier.js";
+import { checkModelAllowed, type TierModels } from "./tier-models.js";
 
 /** Room for `_metadata` beside the largest answer: a block with 16 banks of 24 PCRs and a certificate chain stays under it. */
 const metadataBytes = 128 * 1024;
@@ -34,7 +35,7 @@ export interface CompletionSettings {
 export interface Completion {
   readonly sealed: Uint8Array;
   readonly bodyBytes: number;
-  readonly tier: Tier;
+  readonly tier: SecurityTier;
 }
 
 /** What the HTTP side does for a completion, at its time. */
@@ -171,7 +172,7 @@ async function prepareRequest(
 
 async function quote(
   payloadId: string,
-  tier: Tier,
+  tier: SecurityTier,
   attestor: Attestor | undefined,
   signal: AbortSignal,
 ): Promise<TpmAttestationBlock> {

@@ -12,9 +12,9 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BufferHandle, LockPolicy } from "../native.js";
-import { Disconnected, Refusal } from "./refusal.js";
+import { Disconnected, Refusal } from "../http/refusal.js";
 import type { Model } from "./model.js";
-import { PoolBytes, withView } from "./pool-bytes.js";
+import { PoolBytes, withView } from "../memory/pool-bytes.js";
 
 interface Message {
   readonly role?: unknown;

@@ -3,7 +3,7 @@ import { explainWeaker } from "../memory/lock-failure.js";
 import { applyMechanism } from "../memory/secure-memory.js";
 import { native } from "../native.js";
 import type { PublicKeyInfo } from "../native.js";
-import { BodyBudget } from "./body.js";
+import { BodyBudget } from "../http/request-body.js";
 import { EchoModel } from "./echo.js";
 import { resolveOptions, type RouterOptions, type RouterSettings } from "./options.js";
 import { generateServerKey, loadServerKey, type ServerKey } from "./server-key.js";
@@ -12,7 +12,8 @@ import { UpstreamModel } from "./upstream.js";
 
 export type { AccessEntry, RouterOptions } from "./options.js";
 export type { RateLimit } from "./rate-limit.js";
-export type { Tier, TierModels } from "./tiers.js";
+export type { SecurityTier as Tier } from "../chat/security-tier.js";
+export type { TierModels } from "./tier-models.js";
 
 export interface Router extends AsyncDisposable {
   /** e.g. `http://127.0.0.1:41234`, what a client takes as `baseUrl`. */

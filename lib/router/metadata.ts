@@ -1,8 +1,8 @@
 /** The `_metadata` that the router puts into each answer (PROTOCOL 3). */
 import { native, type LockPolicy, type TpmAttestationBlock } from "../native.js";
 import type { PayloadBinding } from "./payload-binding.js";
-import type { PoolBytes } from "./pool-bytes.js";
-import type { Tier } from "./tiers.js";
+import type { PoolBytes } from "../memory/pool-bytes.js";
+import type { SecurityTier } from "../chat/security-tier.js";
 
 export interface Metadata {
   readonly payload_id: string;
@@ -11,7 +11,7 @@ export interface Metadata {
   readonly is_encrypted: true;
   readonly encryption_algorithm: "hybrid-aes256-rsa4096";
   readonly response_status: "success";
-  readonly security_tier: Tier;
+  readonly security_tier: SecurityTier;
   readonly memory_protection: Readonly<Record<string, unknown>>;
   readonly tpm_attestation: TpmAttestationBlock;
   /** Whether the payload id's commitment to both keys was there and right (the relay binding of docs/attestation.md). */

@@ -1,6 +1,6 @@
 /** What answers an opened request: the built-in echo model, or an OpenAI-compatible server. */
 import type { BufferHandle } from "../native.js";
-import type { PoolBytes } from "./pool-bytes.js";
+import type { PoolBytes } from "../memory/pool-bytes.js";
 
 export interface Model {
   readonly kind: "echo" | "upstream";

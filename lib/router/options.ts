@@ -2,16 +2,17 @@
 import { isPrintableWord } from "../printable.js";
 import { isIP } from "node:net";
 import { ConfigurationError } from "../errors.js";
-import type { KeyPassword } from "../client/key-password.js";
+import type { KeyPassword } from "../keys/key-password.js";
 import { resolveSecureMemory } from "../memory/secure-memory.js";
 import type { MemoryMechanism, SecureMemory } from "../memory/secure-memory.js";
 import type { LockPolicy, QuoteOptions } from "../native.js";
 import { ownMembers } from "../own-members.js";
-import { ApiKeys } from "./api-keys.js";
+import { ApiKeys } from "../http/api-keys.js";
 import { Attestor } from "./attestor.js";
-import { errorKind } from "./error-kind.js";
+import { errorKind } from "../http/error-kind.js";
 import type { RateLimit } from "./rate-limit.js";
-import { tiers, type TierModels } from "./tiers.js";
+import { isSecurityTier, securityTiers } from "../chat/security-tier.js";
+import type { TierModels } from "./tier-models.js";
 import { completionsUrl } from "./upstream.js";
 
 export interface RouterOptions {
@@ -268,8 +269,8 @@ function certificates(pem: string): string[] {
 
 function checkTierModels(models: TierModels): TierModels {
   for (const [tier, list] of Object.entries(models)) {
-    if (!(tiers as readonly string[]).includes(tier)) {
-      throw new ConfigurationError("tierModels", `"${tier}" is not a security tier: use ${tiers.join(", ")}.`);
+    if (!isSecurityTier(tier)) {
+      throw new ConfigurationError("tierModels", `"${tier}" is not a security tier: use ${securityTiers.join(", ")}.`);
     }
     if (list.some((model) => model === ""))
       throw new ConfigurationError("tierModels", "A model's name must not be empty.");

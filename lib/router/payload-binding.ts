@@ -3,7 +3,7 @@
  * a hash of the payload id, so the quote covers them too.
  */
 import { keyCommitment } from "../attestation/qualifying-data.js";
-import { Refusal } from "./refusal.js";
+import { Refusal } from "../http/refusal.js";
 
 /** What `_metadata.payload_binding` says. */
 export type PayloadBinding = "verified" | "none";

@@ -1,5 +1,5 @@
 /** A token bucket for each API key. */
-import { Refusal } from "./refusal.js";
+import { Refusal } from "../http/refusal.js";
 
 export interface RateLimit {
   /** Requests a second, over time. */

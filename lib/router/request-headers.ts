@@ -1,8 +1,8 @@
 /** What the headers of a secure completion say, checked before a byte of the body is read. */
 import type { IncomingHttpHeaders } from "node:http";
 import { native, type PublicKeyHandle } from "../native.js";
-import { Refusal } from "./refusal.js";
-import { isTier, tiers, type Tier } from "./tiers.js";
+import { Refusal } from "../http/refusal.js";
+import { isSecurityTier, securityTiers, type SecurityTier } from "../chat/security-tier.js";
 
 export interface SecureRequestHeaders {
   readonly payloadId: string;
@@ -11,7 +11,7 @@ export interface SecureRequestHeaders {
   /** PEM SubjectPublicKeyInfo, as the addon writes it, whatever form the header had. */
   readonly clientPem: string;
   /** `standard` when the client named none. */
-  readonly tier: Tier;
+  readonly tier: SecurityTier;
 }
 
 /** A UUID with a commitment has 80 characters; ids of other clients may be longer, but have no reason to be longer than this. */
@@ -40,7 +40,7 @@ export function readRequestHeaders(headers: IncomingHttpHeaders): SecureRequestH
     );
   }
   const tier = one(headers["x-security-tier"]) ?? "standard";
-  if (!isTier(tier)) throw new Refusal(400, `X-Security-Tier must be one of ${tiers.join(", ")}.`);
+  if (!isSecurityTier(tier)) throw new Refusal(400, `X-Security-Tier must be one of ${securityTiers.join(", ")}.`);
   const clientKey = readClientKey(one(headers["x-public-key"]));
   return { payloadId, tier, clientKey, clientPem: native.publicKeyInfo(clientKey).pem };
 }

@@ -1,6 +1,6 @@
 /** The router's RSA-4096 key: made at start, or loaded from a file. */
-import type { KeyPassword } from "../client/key-password.js";
-import { loadPrivateKey } from "../client/key-store.js";
+import type { KeyPassword } from "../keys/key-password.js";
+import { loadPrivateKey } from "../keys/key-store.js";
 import { SecurityError } from "../errors.js";
 import { native, type LockPolicy, type PrivateKeyHandle, type PublicKeyInfo } from "../native.js";
 

@@ -2,12 +2,12 @@
 import http from "node:http";
 import https from "node:https";
 import type { Duplex } from "node:stream";
-import { Admission, type Ticket } from "./admission.js";
+import { Admission, type Ticket } from "../http/admission.js";
 import { complete, type CompletionSettings } from "./completion.js";
-import { errorKind } from "./error-kind.js";
+import { errorKind } from "../http/error-kind.js";
 import type { AccessEntry, RouterSettings } from "./options.js";
 import { RateLimiter } from "./rate-limit.js";
-import { Disconnected, Refusal, unavailable } from "./refusal.js";
+import { Disconnected, Refusal, unavailable } from "../http/refusal.js";
 
 /** Milliseconds for a request's headers, and for the whole of it. */
 const headersTimeoutMs = 10_000;

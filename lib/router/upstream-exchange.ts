@@ -14,8 +14,8 @@
 import net from "node:net";
 import tls from "node:tls";
 import { native, type LockPolicy } from "../native.js";
-import { maxHeadBytes, ResponseReader, type ResponseSink } from "./http-response.js";
-import { Disconnected, Refusal } from "./refusal.js";
+import { maxHeadBytes, ResponseReader, type ResponseSink } from "../http/http-response.js";
+import { Disconnected, Refusal } from "../http/refusal.js";
 
 export interface ExchangeSettings {
   /** `https:` or `http:`. */

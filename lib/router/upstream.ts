@@ -4,11 +4,11 @@
  * The request's bytes go from the pool to the socket, and the answer's from the socket into the pool: see upstream-exchange.ts.
  */
 import { native, type BufferHandle, type LockPolicy } from "../native.js";
-import { ResponseFormatError, type ResponseHead } from "./http-response.js";
-import { JsonObjectError } from "./json-members.js";
+import { ResponseFormatError, type ResponseHead } from "../http/http-response.js";
+import { JsonObjectError } from "../memory/json-members.js";
 import type { Model } from "./model.js";
-import { PoolBytes } from "./pool-bytes.js";
-import { Refusal } from "./refusal.js";
+import { PoolBytes } from "../memory/pool-bytes.js";
+import { Refusal } from "../http/refusal.js";
 import { exchange } from "./upstream-exchange.js";
 
 /** Pool memory for an answer whose length is not told before it comes. */

@@ -4,7 +4,7 @@
  */
 import { createPublicKey } from "node:crypto";
 
-import type { FetchInit, FetchLike } from "../../lib/client/fetch-transport.js";
+import type { FetchInit, FetchLike } from "../../lib/http/fetch-transport.js";
 import { echo, openWithNode, sealWithNode } from "./reference-server.js";
 import type { KeyPair, Received } from "./reference-server.js";
 

@@ -1,6 +1,6 @@
 import { resolveClientOptions } from "../../lib/client/options.js";
 import { bearerCredential, isPrintableWord } from "../../lib/printable.js";
-import { ApiKeys, parseApiKeys } from "../../lib/router/api-keys.js";
+import { ApiKeys, parseApiKeys } from "../../lib/http/api-keys.js";
 
 test.each<[string, boolean]>([
   ["", false],

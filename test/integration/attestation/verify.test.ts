@@ -7,7 +7,8 @@ import { enforce, enforcementOf } from "../../../lib/attestation/enforcement.js"
 import type { AttestationPolicy } from "../../../lib/attestation/policy.js";
 import { boundPayloadId, qualifyingDataOf } from "../../../lib/attestation/qualifying-data.js";
 import { parseTpmAttestation, verifyTpmAttestation, type VerifyOptions } from "../../../lib/attestation/verify.js";
-import { AttestationError, ConfigurationError } from "../../../lib/errors.js";
+import { AttestationError } from "../../../lib/attestation/attestation-error.js";
+import { ConfigurationError } from "../../../lib/errors.js";
 import { native, type QuoteOptions, type TpmAttestationBlock, type TpmHandle } from "../../../lib/native.js";
 import { SoftwareTpm } from "../../support/software-tpm.js";
 

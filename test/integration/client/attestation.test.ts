@@ -2,7 +2,8 @@
 import { createHash } from "node:crypto";
 
 import type { ClientOptions } from "../../../lib/client/options.js";
-import { AttestationError, ConfigurationError } from "../../../lib/errors.js";
+import { AttestationError } from "../../../lib/attestation/attestation-error.js";
+import { ConfigurationError } from "../../../lib/errors.js";
 import { native, type TpmAttestationBlock, type TpmHandle } from "../../../lib/native.js";
 import { echo, makeKeyPair, ReferenceServer } from "../../support/reference-server.js";
 import type { Received } from "../../support/reference-server.js";

@@ -18,7 +18,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-import { keyFiles, loadKeyPair, loadPrivateKey, savePrivateKey } from "../../../lib/client/key-store.js";
+import { keyFiles, loadKeyPair, loadPrivateKey, savePrivateKey } from "../../../lib/keys/key-store.js";
 import { ConfigurationError, SecurityError } from "../../../lib/errors.js";
 import { native } from "../../../lib/native.js";
 import { buildPackage } from "../../support/built-package.js";
@@ -155,7 +155,7 @@ describe("refused, with what to do", () => {
   asRoot("a folder that this account cannot write to, by the file's name", async () => {
     const script = `
       process.setgid(12345); process.setuid(12345);
-      const { KnownServersFile } = require(${JSON.stringify(join(__dirname, "../../../dist/client/known-servers.js"))});
+      const { KnownServersFile } = require(${JSON.stringify(join(__dirname, "../../../dist/keys/known-servers.js"))});
       new KnownServersFile(process.argv[1]).remember("https://x.example", "0".repeat(64)).catch((e) => console.log(e.name, e.message));`;
     chmodSync(folder, 0o755);
     const { stdout } = await run(process.execPath, ["-e", script, join(folder, "known_servers")]);

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { baselineFrom, baselineOfValues, mergeProfile } from "../../../lib/attestation/baseline.js";
 import { compare, meets, parsePcrread } from "../../../lib/attestation/pcr-values.js";
 import { verifyTpmAttestation } from "../../../lib/attestation/verify.js";
-import { AttestationError, ConfigurationError } from "../../../lib/errors.js";
+import { AttestationError } from "../../../lib/attestation/attestation-error.js";
+import { ConfigurationError } from "../../../lib/errors.js";
 import type { TpmAttestationBlock } from "../../../lib/native.js";
 
 interface Vector {

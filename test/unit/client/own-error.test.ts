@@ -1,7 +1,7 @@
 /** Errors that several callers share are made anew for each. */
+import { AttestationError } from "../../../lib/attestation/attestation-error.js";
 import {
   APIConnectionTimeoutError,
-  AttestationError,
   ConfigurationError,
   ForbiddenError,
   MemoryProtectionError,

@@ -1,4 +1,4 @@
-import { Deadline } from "../../../lib/client/deadline.js";
+import { Deadline } from "../../../lib/http/deadline.js";
 import { RateLimiter } from "../../../lib/client/rate-limit.js";
 import { APIConnectionTimeoutError, APIUserAbortError } from "../../../lib/errors.js";
 

@@ -1,6 +1,6 @@
 /** The echo model's behaviour, which clients' own tests may rest on. */
 import { echo } from "../../../lib/router/echo.js";
-import { Refusal } from "../../../lib/router/refusal.js";
+import { Refusal } from "../../../lib/http/refusal.js";
 
 interface Answer {
   readonly choices: readonly [

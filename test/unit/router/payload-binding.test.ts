@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { checkPayloadBinding } from "../../../lib/router/payload-binding.js";
-import { Refusal } from "../../../lib/router/refusal.js";
+import { Refusal } from "../../../lib/http/refusal.js";
 
 const makePem = () =>
   generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ type: "spki", format: "pem" }) as string;

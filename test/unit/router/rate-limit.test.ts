@@ -1,5 +1,5 @@
 import { RateLimiter } from "../../../lib/router/rate-limit.js";
-import type { Refusal } from "../../../lib/router/refusal.js";
+import type { Refusal } from "../../../lib/http/refusal.js";
 
 function refusal(limiter: RateLimiter, key: number): Refusal {
   try {

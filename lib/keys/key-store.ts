@@ -1,0 +1,315 @@
+import { existsSync, mkdirSync, readFileSync, statSync, unlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+import { ConfigurationError, SecurityError } from "../errors.js";
+import { native } from "../native.js";
+import type { BufferHandle, LockPolicy, PrivateKeyHandle } from "../native.js";
+import { removeLeftovers, writeFileAtomically } from "./atomic-file.js";
+import { withFileLock } from "./file-lock.js";
+import { MIN_PASSWORD_BYTES, withPassword } from "./key-password.js";
+import type { KeyPassword } from "./key-password.js";
+import { fromNative } from "../native-error.js";
+import { NotAFile, readSecretFile } from "./secret-file.js";
+
+/** A PEM file of a key is a few KiB. */
+const MAX_FILE_BYTES = 65_536;
+
+/** A private key, when it was made (milliseconds since 1970; a file's: when that was written), and which file it is, if it is one. */
+export interface StoredKey {
+  readonly key: PrivateKeyHandle;
+  readonly writtenAt: number;
+  /** Tells this content of the file from another one, of whichever process. */
+  readonly version?: string | undefined;
+}
+
+/** The two files of PROTOCOL section 6 in one folder. */
+export function keyFiles(folder: string): { readonly privateKey: string; readonly publicKey: string } {
+  return { privateKey: join(folder, "private_key.pem"), publicKey: join(folder, "public_key.pem") };
+}
+
+/** Whether there is a key in this folder. A public key file alone is an error: nobody knows what it belonged to. */
+export function hasKey(folder: string): boolean {
+  const { privateKey, publicKey } = keyFiles(folder);
+  if (existsSync(privateKey)) return true;
+  if (existsSync(publicKey)) {
+    throw new SecurityError(
+      `${publicKey} is there, but ${privateKey} is not. Put the private key back, or remove the public one to let a new pair be made.`,
+      "KEY_FILES",
+    );
+  }
+  return false;
+}
+
+/**
+ * Runs `work` while no other process of this package changes the pair in `folder`. The two files cannot be replaced in one step: only under
+ * this lock do they belong together for certain.
+ */
+async function withFolderLock<T>(folder: string, work: () => T | Promise<T>): Promise<T> {
+  return withFileLock(join(folder, ".lock"), "keyDir", work);
+}
+
+/**
+ * Loads the pair in a folder as {@link loadPrivateKey} does, and makes a public key file that is missing anew. Another process may replace
+ * the pair meanwhile: what comes is the former or the latter.
+ */
+export async function loadKeyPair(
+  folder: string,
+  password: KeyPassword | undefined,
+  policy: LockPolicy,
+): Promise<StoredKey> {
+  const { privateKey, publicKey } = keyFiles(folder);
+  if (existsSync(publicKey)) return loadPrivateKey(privateKey, publicKey, password, policy);
+  return withFolderLock(folder, async () => {
+    const beside = existsSync(publicKey);
+    const stored = await loadOnce(privateKey, beside ? publicKey : undefined, password, policy);
+    try {
+      if (!beside) writePublicKey(publicKey, stored.key);
+    } catch (error) {
+      native.privateKeyDispose(stored.key);
+      throw error;
+    }
+    return stored;
+  });
+}
+
+/**
+ * Reads a private key (PKCS#8 or PKCS#1 PEM, RSA of 2048 bits or more) straight into locked memory.
+ *
+ * Refused, each with a `SecurityError` that says what to do: a file that others may read or that is another account's, one in a folder that
+ * others may write to, one that is not such a key, a wrong password, a public key file that does not belong to it.
+ *
+ * @param publicKeyPath - Checked when given; must exist then.
+ */
+export async function loadPrivateKey(
+  privateKeyPath: string,
+  publicKeyPath: string | undefined,
+  password: KeyPassword | undefined,
+  policy: LockPolicy,
+): Promise<StoredKey> {
+  try {
+    return await loadOnce(privateKeyPath, publicKeyPath, password, policy);
+  } catch (error) {
+    // Perhaps the one file was read before another process replaced the pair, and the other one after it.
+    if (publicKeyPath === undefined || dirname(publicKeyPath) !== dirname(privateKeyPath)) throw error;
+    if ((error as { code?: unknown }).code !== "KEY_MISMATCH" && existsSync(publicKeyPath)) throw error;
+    return withFolderLock(dirname(privateKeyPath), () => loadOnce(privateKeyPath, publicKeyPath, password, policy));
+  }
+}
+
+async function loadOnce(
+  privateKeyPath: string,
+  publicKeyPath: string | undefined,
+  password: KeyPassword | undefined,
+  policy: LockPolicy,
+): Promise<StoredKey> {
+  const { pem, writtenAt, version } = readIntoPool(privateKeyPath, policy);
+  let key: PrivateKeyHandle;
+  try {
+    const foreign = isForeignForm(pem);
+    key = await withPassword(password, policy, async (secret) => {
+      try {
+        return await native.importPrivateKey(pem, secret?.handle ?? null, policy);
+      } catch (error) {
+        throw describe(error, privateKeyPath, foreign, secret !== null);
+      }
+    });
+  } finally {
+    native.bufferDispose(pem);
+  }
+  try {
+    if (publicKeyPath !== undefined) checkPublicKey(key, privateKeyPath, publicKeyPath);
+  } catch (error) {
+    native.privateKeyDispose(key);
+    throw error;
+  }
+  return { key, writtenAt, version };
+}
+
+/**
+ * Writes a key pair into a folder, which is made with mode 0700 if need be: `private_key.pem` with mode 0600 (encrypted under the
+ * password if there is one, PBES2 with AES-256-CBC), `public_key.pem` with mode 0644.
+ *
+ * @param replaces - The `version` of the key that this one takes the place of. Undefined: when there is a private key already, nothing is
+ *   changed and the error has the code `EEXIST`.
+ * @returns the `version` of the written file, or undefined when the folder holds another key than `replaces` by now, which stays.
+ */
+export async function savePrivateKey(
+  folder: string,
+  key: PrivateKeyHandle,
+  password: KeyPassword | undefined,
+  policy: LockPolicy,
+  replaces?: string,
+): Promise<string | undefined> {
+  const pem = await withPassword(password, policy, async (secret) => {
+    if (secret !== null && secret.length < MIN_PASSWORD_BYTES) {
+      throw new ConfigurationError(
+        "keyPassword",
+        `A private key is not written under a password of fewer than ${MIN_PASSWORD_BYTES} characters: choose a longer one.`,
+      );
+    }
+    try {
+      return await native.exportPrivateKey(key, secret?.handle ?? null, policy);
+    } catch (error) {
+      throw fromNative(error);
+    }
+  });
+  const files = keyFiles(folder);
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    checkFolder(folder);
+    return await withFolderLock(folder, () => {
+      const present = versionOf(files.privateKey);
+      if (replaces !== undefined && present !== undefined && present !== replaces) return undefined;
+      removeLeftovers(files.privateKey);
+      removeLeftovers(files.publicKey);
+      // A public key that is missing is made again from the private one; one that does not fit is refused. So a crash between the
+      // steps must leave none rather than a wrong one.
+      if (replaces !== undefined && existsSync(files.publicKey)) unlinkSync(files.publicKey);
+      const view = native.bufferView(pem);
+      try {
+        writeFileAtomically(files.privateKey, view, 0o600, replaces !== undefined);
+      } finally {
+        native.bufferReleaseView(pem, view);
+      }
+      writePublicKey(files.publicKey, key);
+      return versionOf(files.privateKey);
+    });
+  } finally {
+    native.bufferDispose(pem);
+  }
+}
+
+/** A rename gives the name another inode, and the time of writing tells it from one that is used again. */
+function versionOf(path: string): string | undefined {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat === undefined ? undefined : `${stat.dev}:${stat.ino}:${stat.mtimeNs}`;
+}
+
+/** Whoever may write to a folder can put his own key in the place of the one in it. (In a sticky one, like /tmp, he cannot.) */
+function checkFolder(folder: string): void {
+  if (process.platform === "win32") return;
+  const { mode, uid } = statSync(folder);
+  if ((mode & 0o022) !== 0 && (mode & 0o1000) === 0) {
+    throw new SecurityError(
+      `Others than its owner may replace files in ${folder}, which holds a private key. Run: chmod go-w ${folder}`,
+      "KEY_PERMISSIONS",
+    );
+  }
+  checkOwner(folder, uid);
+}
+
+function checkOwner(path: string, uid: number): void {
+  if (uid === 0 || uid === process.geteuid?.()) return;
+  throw new SecurityError(
+    `${path} belongs to another account (uid ${uid}), which can change it. Run as that account, or: chown ${process.geteuid?.()} ${path}`,
+    "KEY_PERMISSIONS",
+  );
+}
+
+/** Writes the public half beside a private key that is there. */
+export function writePublicKey(path: string, key: PrivateKeyHandle): void {
+  writeFileAtomically(path, Buffer.from(publicPem(key)), 0o644, true);
+}
+
+/** The public half as PEM SubjectPublicKeyInfo. */
+export function publicPem(key: PrivateKeyHandle): string {
+  return native.publicKeyInfo(native.privateKeyPublic(key)).pem;
+}
+
+function readIntoPool(path: string, policy: LockPolicy): { pem: BufferHandle; writtenAt: number; version: string } {
+  try {
+    checkFolder(dirname(path));
+    const { bytes, stat } = readSecretFile(path, policy, ({ mode, size, uid }) => {
+      if (process.platform !== "win32" && (mode & 0o077n) !== 0n) {
+        throw new SecurityError(
+          `${path} holds a private key, and others than its owner may read it. Run: chmod 600 ${path}`,
+          "KEY_PERMISSIONS",
+        );
+      }
+      if (process.platform !== "win32") checkOwner(path, Number(uid));
+      if (size === 0n || size > BigInt(MAX_FILE_BYTES)) {
+        throw new SecurityError(`${path} is not a PEM file of a private key: it has ${size} bytes.`, "KEY_FORMAT");
+      }
+    });
+    return { pem: bytes, writtenAt: Number(stat.mtimeMs), version: `${stat.dev}:${stat.ino}:${stat.mtimeNs}` };
+  } catch (error) {
+    if (error instanceof NotAFile) {
+      throw new ConfigurationError("keyDir", `${error.message} No new key was made in its place.`);
+    }
+    if ((error as NodeJS.ErrnoException).syscall !== undefined) throw unreadable(path, error);
+    throw fromNative(error);
+  }
+}
+
+function unreadable(path: string, error: unknown): ConfigurationError {
+  const code = (error as NodeJS.ErrnoException).code ?? "unknown";
+  return new ConfigurationError(
+    "keyDir",
+    `The key file ${path} cannot be read (${code}). No new key was made in its place.`,
+  );
+}
+
+/**
+ * Whether the file claims to be a password-protected key and cannot be PKCS#8: its content is not a DER SEQUENCE, or it is no PEM at
+ * all. nomyo-js writes such files. What is looked at is encrypted, so it may be seen outside locked memory.
+ */
+function isForeignForm(pem: BufferHandle): boolean {
+  const view = native.bufferView(pem);
+  try {
+    // The same memory with more methods. No regular expression: those keep what they have seen.
+    const start = Buffer.from(view.buffer, view.byteOffset, Math.min(view.length, 96));
+    const isSpace = (byte: number | undefined): boolean =>
+      byte === 0x20 || (byte !== undefined && byte >= 9 && byte <= 13);
+    const label = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
+    let at = start.indexOf(label);
+    at = at < 0 ? 0 : at + label.length;
+    const isLabelled = at > 0;
+    while (isSpace(start[at])) at++;
+    if (!isLabelled) return start[at] === 0x7b;
+    // The DER of a SEQUENCE of over 255 bytes begins 30 82, which is "MII" in base64.
+    return at + 4 <= start.length && start.indexOf("MII", at) !== at;
+  } finally {
+    native.bufferReleaseView(pem, view);
+  }
+}
+
+function describe(error: unknown, path: string, foreign: boolean, hasPassword: boolean): unknown {
+  const { code } = error as { code?: string };
+  if (foreign && (code === "KEY_FORMAT" || code === "KEY_PASSWORD")) {
+    return new SecurityError(
+      `${path} is not PKCS#8. nomyo-js writes password-protected keys in a form of its own that nothing else reads: ` +
+        "export the key from nomyo-js without a password, then run `openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out private_key.pem`.",
+      "KEY_FORMAT",
+    );
+  }
+  const sentence: Readonly<Record<string, string>> = {
+    KEY_FORMAT: "is not a private key in PEM form (PKCS#8 or PKCS#1)",
+    KEY_WEAK: "holds no RSA key of at least 2048 bits",
+    KEY_PASSWORD: hasPassword
+      ? "cannot be opened with this `keyPassword`: it is wrong, or the key has none"
+      : "is protected by a password, and no password was given (`keyPassword`)",
+  };
+  const text = code === undefined ? undefined : sentence[code];
+  if (text === undefined) return fromNative(error);
+  return new SecurityError(`${path} ${text}. No new key was made in its place.`, code);
+}
+
+function checkPublicKey(key: PrivateKeyHandle, privateKeyPath: string, publicKeyPath: string): void {
+  let stated: string;
+  try {
+    const pem = readFileSync(publicKeyPath, "utf8");
+    stated = native.publicKeyInfo(native.importPublicKey(pem, 2048)).spkiSha256;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall !== undefined) throw unreadable(publicKeyPath, error);
+    throw new SecurityError(
+      `${publicKeyPath} is not a PEM file of an RSA public key of at least 2048 bits.`,
+      "KEY_FORMAT",
+    );
+  }
+  if (stated !== native.publicKeyInfo(native.privateKeyPublic(key)).spkiSha256) {
+    throw new SecurityError(
+      `${publicKeyPath} does not belong to ${privateKeyPath}. Put the right one back, or remove it: it is made again from the private key.`,
+      "KEY_MISMATCH",
+    );
+  }
+}

@@ -1,0 +1,67 @@
+// The ESLint rule arrows/downwards: a folder of lib/ imports only from those below it, types included.
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const lib = join(dirname(dirname(fileURLToPath(import.meta.url))), "lib");
+
+/** From the top to the bottom; "." are the files directly in lib/. Folders on one level do not import each other. */
+const levels = [
+  ["cli"],
+  ["bench"],
+  ["proxy"],
+  ["router", "openai"],
+  ["client"],
+  ["chat"],
+  ["envelope", "attestation"],
+  ["keys", "http"],
+  ["memory"],
+  ["."],
+];
+
+/** The path below lib/ with `/`; undefined for one outside. */
+function within(path) {
+  const below = relative(lib, path);
+  return below.startsWith("..") ? undefined : below.split(sep).join("/");
+}
+const folderOf = (path) => (path.includes("/") ? path.slice(0, path.indexOf("/")) : ".");
+const levelOf = (folder) => levels.findIndex((level) => level.includes(folder));
+/** The entry: above everything, and re-exports only. */
+const isEntry = (path) => /^index\.m?[jt]s$/.test(path);
+
+/** What is wrong with an import by `from` of `to`, both below lib/; undefined for nothing. */
+function fault(from, to) {
+  if (isEntry(from)) return undefined;
+  if (isEntry(to)) return "lib/index.ts is for users of the package: import the file that has it.";
+  const [folder, other] = [folderOf(from), folderOf(to)];
+  if (levelOf(folder) < 0) return `lib/${folder} has no level yet: give it one in scripts/lint-arrows.mjs.`;
+  if (folder === other || levelOf(other) > levelOf(folder)) return undefined;
+  return `${from} imports ${to}, which is not below it: the order of the folders is in scripts/lint-arrows.mjs.`;
+}
+
+const downwards = {
+  meta: { type: "problem", schema: [], messages: { fault: "{{fault}}" } },
+  create(context) {
+    const from = within(context.filename);
+    if (from === undefined) return {};
+    const check = (node, source) => {
+      if (typeof source?.value !== "string" || !source.value.startsWith(".")) return;
+      const to = within(resolve(dirname(context.filename), source.value));
+      const found = to === undefined ? "Code in lib/ imports nothing outside of it." : fault(from, to);
+      if (found !== undefined) context.report({ node, messageId: "fault", data: { fault: found } });
+    };
+    const bySource = (node) => check(node, node.source);
+    return {
+      ImportDeclaration: bySource,
+      ExportNamedDeclaration: bySource,
+      ExportAllDeclaration: bySource,
+      ImportExpression: bySource,
+      TSImportType: bySource,
+      TSExternalModuleReference: (node) => check(node, node.expression),
+      CallExpression(node) {
+        if (node.callee.type === "Identifier" && node.callee.name === "require") check(node, node.arguments[0]);
+      },
+    };
+  },
+};
+
+export const arrows = { rules: { downwards } };
