@@ -261,7 +261,7 @@ export interface NativeAddon {
   bufferToString(buffer: BufferHandle): string;
   /** Constant time for equal lengths. */
   bufferEquals(a: BufferHandle, b: BufferHandle | Uint8Array): boolean;
-  /** Wipes the bytes, unless another handle shares them. Harmless twice; throws while a view is out. */
+  /** Wipes the bytes, unless another handle shares them. Harmless twice; throws while a view of this very handle is out. */
   bufferDispose(buffer: BufferHandle): void;
   /** Another handle on the same bytes, which are wiped when both are disposed of. */
   bufferShare(buffer: BufferHandle): BufferHandle;
@@ -385,7 +385,8 @@ export interface NativeAddon {
   /**
    * Goes once over the members of the JSON object in the first `byteLength` bytes of `buffer`, on the package's threads; nothing of it
    * becomes a JavaScript value. `find`: where the values of these names are. `blank`: members that are overwritten with spaces, with one
-   * comma each. `refuseFolded`: see {@link ScanOptions}. No view of the buffer may be out (`INVALID_ARGUMENT`), nor be taken meanwhile.
+   * comma each. `refuseFolded`: see {@link ScanOptions}. No view of the bytes may be out, of any handle (`INVALID_ARGUMENT`), nor be taken
+   * meanwhile.
    *
    * `PLAINTEXT` when the bytes are not the JSON of one object, are nested deeper than `maxDepth`, have more than 4 096 members or a name
    * twice; the message is for the middle of a sentence, and holds nothing of the text. `CANCELLED`, `QUEUE_FULL`, `MEMORY_LOCK`.

@@ -241,13 +241,18 @@ function forget(turns: readonly Turn[]): void {
 /** What a line asks of the program instead of the model: `/new`, or, when it is blank, the end. */
 function commandOf(line: SecureBuffer): "new" | "end" | undefined {
   return line.use((bytes) => {
-    const text = bytes.filter((byte) => byte > 0x20);
-    if (text.length === 0) return "end";
-    return text.length === 4 && text[0] === 0x2f && text[1] === 0x6e && text[2] === 0x65 && text[3] === 0x77
-      ? "new"
-      : undefined;
+    // In place: `filter` or `slice` would leave a copy of the line in ordinary memory.
+    let blanks = 0;
+    while (blanks < bytes.length && (bytes[blanks] ?? 0) <= 0x20) blanks++;
+    let end = bytes.length;
+    while (end > blanks && (bytes[end - 1] ?? 0) <= 0x20) end--;
+    if (end === blanks) return "end";
+    const isNew = end - blanks === newCommand.length && newCommand.every((byte, at) => bytes[blanks + at] === byte);
+    return isNew ? "new" : undefined;
   });
 }
+
+const newCommand = [...Buffer.from("/new")];
 
 function summary(answer: SecureResponse, milliseconds: number): string {
   const { security_tier: tier, attestation_report: report } = answer._metadata;

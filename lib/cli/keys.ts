@@ -141,11 +141,11 @@ function publicInfo(path: string, pem: string): PublicKeyInfo {
   try {
     return native.publicKeyInfo(native.importPublicKey(pem, 2048));
   } catch {
-    throw new ConfigurationError("FILE", `${path} is not the PEM of an RSA public key of 2048 bits or more.`);
+    throw notPublic(path);
   }
 }
 
-/** The text of a public key's file; `undefined` when it is a private key's, which stays in locked memory. */
+/** The text of a public key's file; `undefined` when there is a private key in it, which stays in locked memory. */
 function readPublicPem(path: string): string | undefined {
   let secret: SecureBuffer;
   try {
@@ -160,10 +160,18 @@ function readPublicPem(path: string): string | undefined {
     throw new ConfigurationError("FILE", `${path} cannot be read (${code ?? "unknown error"}).`);
   }
   using pem = secret;
-  const isPrivate = pem.use((view) =>
-    Buffer.from(view.buffer, view.byteOffset, view.length).subarray(0, 64).includes("PRIVATE KEY"),
-  );
-  return isPrivate ? undefined : pem.toString();
+  // Wherever it stands: other text may come before a key, and a file may hold both. What has neither may still be a secret.
+  const kind = pem.use((view) => {
+    const bytes = Buffer.from(view.buffer, view.byteOffset, view.length);
+    if (bytes.includes("PRIVATE KEY")) return "private";
+    return bytes.includes("PUBLIC KEY-----") ? "public" : "none";
+  });
+  if (kind === "none") throw notPublic(path);
+  return kind === "public" ? pem.toString() : undefined;
+}
+
+function notPublic(path: string): ConfigurationError {
+  return new ConfigurationError("FILE", `${path} is not the PEM of an RSA public key of 2048 bits or more.`);
 }
 
 async function readPassword(

@@ -91,7 +91,7 @@ Napi::Value BufferTruncate(const Napi::CallbackInfo& info) {
   if (!length) return env.Undefined();
   const auto bytes = object->bytes();
   if (!bytes) return Throw(env, {Code::kDisposed, "The secure buffer was disposed of."});
-  if (object->views != 0 || *length > bytes->size()) {
+  if (object->views() != 0 || *length > bytes->size()) {
     return Throw(env, {Code::kInvalidArgument, "A buffer cannot be cut to more than it has, nor while a view is out."});
   }
   bytes->Truncate(*length);

@@ -90,7 +90,7 @@ Napi::Value ScanObject(const Napi::CallbackInfo& info) {
   if (!policy) return env.Undefined();
   auto text = GetBuffer(env, info[0]);
   if (!text) return env.Undefined();
-  if (GetHandle<BufferObject>(env, info[0])->views != 0) {
+  if (GetHandle<BufferObject>(env, info[0])->views() != 0) {
     return Throw(env, {Code::kInvalidArgument, "The secure buffer cannot be scanned while a view of it is in use."});
   }
   const double length = info[1].IsNumber() ? info[1].As<Napi::Number>().DoubleValue() : -1;

@@ -28,6 +28,7 @@ struct BufferObject::Secret {
   Secret& operator=(const Secret&) = delete;
   const std::shared_ptr<SecureBuffer> memory;
   bool forfeited = false;
+  std::size_t views = 0;
   // Itself, once it is forfeited: so it is never destroyed, and its memory never given back. Putting it into a list of
   // such memory could fail, just where memory must not get free.
   std::shared_ptr<Secret> kept;
@@ -53,6 +54,20 @@ void BufferObject::Forfeit() {
   secret_->forfeited = true;
   Secret& secret = *secret_;
   secret.kept = std::move(secret_);
+}
+
+void BufferObject::ViewBegins() {
+  ++own_views_;
+  ++secret_->views;
+}
+
+void BufferObject::ViewEnds() {
+  --own_views_;
+  if (secret_) --secret_->views;  // there is none after a Forfeit inside: then nobody asks any more
+}
+
+std::size_t BufferObject::views() const {
+  return secret_ ? secret_->views : own_views_;
 }
 
 Napi::Value NewBufferHandle(Napi::Env env, SecureBuffer buffer) {
@@ -364,7 +379,7 @@ Napi::Value BufferUse(const Napi::CallbackInfo& info) {
   napi_value result = nullptr;
   napi_value exception = nullptr;
   bool terminated = false;
-  ++object->views;
+  object->ViewBegins();
   if (napi_create_typedarray(env, napi_uint8_array, bytes->size(), array_buffer, 0, &view) != napi_ok ||
       napi_call_function(env, env.Undefined(), info[1], 1, &view, &result) != napi_ok) {
     // Set aside: Node-API calls nothing while an exception is pending. A termination is none that could be thrown
@@ -373,7 +388,7 @@ Napi::Value BufferUse(const Napi::CallbackInfo& info) {
     terminated = napi_get_and_clear_last_exception(env, &exception) != napi_ok ||
                  napi_is_error(env, exception, &is_error) != napi_ok || !is_error;
   }
-  --object->views;
+  object->ViewEnds();
   if (EndView(env, state, array_buffer, *bytes, terminated)) {
     if (lent) lent->whole = true;
   } else if (!bytes->empty()) {
@@ -400,7 +415,7 @@ Napi::Value BufferView(const Napi::CallbackInfo& info) {
   std::shared_ptr<Lent> lent;
   const napi_value array_buffer = NewView(env, *object, *bytes, true, lent);
   if (array_buffer == nullptr) return env.Undefined();
-  ++object->views;
+  object->ViewBegins();
   return Napi::Uint8Array::New(env, bytes->size(), Napi::ArrayBuffer(env, array_buffer), 0);
 }
 
@@ -414,13 +429,13 @@ Napi::Value BufferReleaseView(const Napi::CallbackInfo& info) {
   napi_value array_buffer = nullptr;
   void* data = nullptr;
   std::size_t length = 0;
-  if (!info[1].IsTypedArray() || object->views == 0 ||
+  if (!info[1].IsTypedArray() || object->own_views() == 0 ||
       napi_get_typedarray_info(env, info[1], &type, &length, &data, &array_buffer, nullptr) != napi_ok ||
       type != napi_uint8_array || (data != nullptr && length != 0 && data != bytes->data())) {
     Napi::TypeError::New(env, "expected a view of this buffer").ThrowAsJavaScriptException();
     return env.Undefined();
   }
-  --object->views;
+  object->ViewEnds();
   if (EndView(env, *static_cast<ViewState*>(info.Data()), array_buffer, *bytes, false) || bytes->empty()) {
     return env.Undefined();
   }
@@ -468,7 +483,7 @@ Napi::Value BufferDispose(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const auto object = GetHandle<BufferObject>(env, info[0]);
   if (!object) return env.Undefined();
-  if (object->views != 0) {
+  if (object->own_views() != 0) {
     return Throw(env,
                  {Code::kInvalidArgument, "The secure buffer cannot be disposed of while a view of it is in use."});
   }

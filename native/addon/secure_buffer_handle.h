@@ -39,10 +39,17 @@ class BufferObject {
   // It is wiped at once, for whoever else holds it too, and never given back to the pool.
   void Forfeit();
 
-  std::size_t views = 0;
+  // A view was given out, or came back. They are counted for this owner, who cannot be disposed of meanwhile (another one
+  // can: the secret stays), and for the memory, which must then be neither cut nor given to another thread.
+  void ViewBegins();
+  void ViewEnds();
+  std::size_t own_views() const { return own_views_; }
+  // views counts every owner's.
+  std::size_t views() const;
 
  private:
   struct Secret;
+  std::size_t own_views_ = 0;
   std::shared_ptr<Secret> secret_;
 };
 

@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { SecureBuffer } from "../../../lib/memory/secure-buffer.js";
 import { native } from "../../../lib/native.js";
 import { runCommand } from "../../support/command-line.js";
 import { makeKeyFolder, type KeyFolder } from "../../support/key-folder.js";
@@ -40,6 +41,16 @@ test("show takes the private key of a folder that has no public one", async () =
   const { code, stdout } = await runCommand(["keys", "show", "--dir", keys.path]);
   expect(code).toBe(0);
   expect(stdout.replace(/^.*\n/, "")).toBe(publicPem().toString());
+});
+
+test("show makes no string of a file with a private key, wherever in it the key stands", async () => {
+  const toString = jest.spyOn(SecureBuffer.prototype, "toString");
+  const file = join(keys.path, "commented.pem");
+  const pem = readFileSync(join(keys.path, "private_key.pem"), "utf8");
+  writeFileSync(file, `${publicPem().toString()}${"friendlyName: mine\n".repeat(10)}${pem}`, { mode: 0o600 });
+  const { code, stderr } = await runCommand(["keys", "show", file]);
+  expect({ code, stderr: stderr.includes("is not a private key in PEM form") }).toEqual({ code: 3, stderr: true });
+  expect(toString).not.toHaveBeenCalled();
 });
 
 test("check tells whether there is a public key beside, in words and as JSON", async () => {

@@ -189,3 +189,23 @@ test("a buffer that a view is out of is not scanned, nor more than it holds", as
   });
   native.bufferDispose(buffer);
 });
+
+test("a view that another owner of the same bytes has counts too, for as long as it is out", async () => {
+  const buffer = native.bufferFrom("{} ", "preferred");
+  const shared = native.bufferShare(buffer);
+  const options = { find: [], blank: [], refuseFolded: false, maxDepth: 10 };
+  const view = native.bufferView(shared);
+  await expect(scanObject(buffer, 2, options, "preferred")).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+  expect(() => native.bufferTruncate(buffer, 2)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
+  native.bufferReleaseView(shared, view);
+  native.bufferTruncate(buffer, 2);
+  await expect(scanObject(buffer, 2, options, "preferred")).resolves.toBeDefined();
+
+  // Who disposes of his own takes nothing from the other one, who looks at it.
+  const again = native.bufferView(shared);
+  native.bufferDispose(buffer);
+  expect(Buffer.from(again).toString()).toBe("{}");
+  expect(() => native.bufferDispose(shared)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
+  native.bufferReleaseView(shared, again);
+  native.bufferDispose(shared);
+});
