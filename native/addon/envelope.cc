@@ -15,12 +15,12 @@
 #include "addon/json_value.h"
 #include "addon/secure_buffer_handle.h"
 #include "addon/uint8_array.h"
-#include "core/envelope/json_pointer.h"
-#include "core/envelope/json_string.h"
 #include "core/envelope/opener.h"
 #include "core/envelope/sealer.h"
-#include "core/envelope/text_scan.h"
-#include "core/envelope/utf8.h"
+#include "core/json/pointer.h"
+#include "core/json/string.h"
+#include "core/json/text_scan.h"
+#include "core/json/utf8.h"
 #include "core/memory/bulk_memory.h"
 
 namespace nomyo::addon {

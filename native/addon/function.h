@@ -8,8 +8,8 @@
 #include <napi.h>
 
 #include "addon/error.h"
+#include "core/crypto/algorithms.h"
 #include "core/memory/fork_guard.h"
-#include "core/memory/openssl_memory.h"
 #include "core/memory/stack_wipe.h"
 
 namespace nomyo::addon {

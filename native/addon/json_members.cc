@@ -11,7 +11,7 @@
 #include "addon/handle.h"
 #include "addon/job.h"
 #include "addon/secure_buffer_handle.h"
-#include "core/envelope/json_members.h"
+#include "core/json/members.h"
 
 namespace nomyo::addon {
 namespace {

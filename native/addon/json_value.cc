@@ -6,8 +6,8 @@
 
 #include "addon/error.h"
 #include "addon/external_text.h"
-#include "core/envelope/json_string.h"
-#include "core/envelope/text_scan.h"
+#include "core/json/string.h"
+#include "core/json/text_scan.h"
 #include "core/memory/cleanse.h"
 #include "core/memory/locked_pool.h"
 

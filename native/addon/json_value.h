@@ -11,8 +11,8 @@
 
 #include <napi.h>
 
-#include "core/envelope/json_check.h"
-#include "core/envelope/json_cursor.h"
+#include "core/json/check.h"
+#include "core/json/cursor.h"
 #include "core/memory/secure_buffer.h"
 
 namespace nomyo::addon {

@@ -508,6 +508,8 @@ void InitMemory(Napi::Env env, Napi::Object exports) {
     Throw(env, status.error());
     return;
   }
+  // Without an algorithm that it needs, a job fails by itself.
+  Executor::SetThreadStart([] { static_cast<void>(PrepareOpenSsl()); });
   Export<MemoryInfo>(env, exports, "memoryInfo");
   Export<MemorySetbacks>(env, exports, "memorySetbacks");
   Export<SetMemoryMechanism>(env, exports, "setMemoryMechanism");

@@ -13,10 +13,10 @@
 #include "addon/function.h"
 #include "addon/handle.h"
 #include "addon/uint8_array.h"
-#include "core/attestation/hash_algorithm.h"
-#include "core/attestation/tpm_quote.h"
-#include "core/attestation/tss_esys.h"
-#include "core/attestation/tss_mu.h"
+#include "core/tpm/hash_algorithm.h"
+#include "core/tpm/quote.h"
+#include "core/tpm/tss_esys.h"
+#include "core/tpm/tss_mu.h"
 
 namespace nomyo::addon {
 

@@ -6,9 +6,9 @@
 
 #include <napi.h>
 
-#include "core/attestation/tpm_connection.h"
-#include "core/attestation/tpm_device.h"
 #include "core/result.h"
+#include "core/tpm/connection.h"
+#include "core/tpm/device.h"
 
 namespace nomyo::addon {
 

@@ -10,8 +10,8 @@
 #include "core/attestation/policy.h"
 #include "core/attestation/report.h"
 #include "core/attestation/verifier.h"
+#include "core/crypto/algorithms.h"
 #include "core/memory/lock_policy.h"
-#include "core/memory/openssl_memory.h"
 
 namespace {
 

@@ -11,15 +11,15 @@
 #include <vector>
 
 #include "core/crypto/aes_gcm.h"
+#include "core/crypto/algorithms.h"
 #include "core/crypto/rsa_key.h"
 #include "core/crypto/rsa_oaep.h"
-#include "core/envelope/base64.h"
-#include "core/envelope/json_check.h"
 #include "core/envelope/opener.h"
 #include "core/envelope/sealer.h"
-#include "core/envelope/text_scan.h"
+#include "core/json/base64.h"
+#include "core/json/check.h"
+#include "core/json/text_scan.h"
 #include "core/memory/lock_policy.h"
-#include "core/memory/openssl_memory.h"
 
 namespace {
 

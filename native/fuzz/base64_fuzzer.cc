@@ -8,7 +8,7 @@
 
 #include <openssl/evp.h>
 
-#include "core/envelope/base64.h"
+#include "core/json/base64.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);

@@ -3,10 +3,10 @@
 #include <cstdlib>
 #include <vector>
 
-#include "core/envelope/json_check.h"
-#include "core/envelope/json_cursor.h"
-#include "core/envelope/json_pointer.h"
-#include "core/envelope/json_string.h"
+#include "core/json/check.h"
+#include "core/json/cursor.h"
+#include "core/json/pointer.h"
+#include "core/json/string.h"
 #include "core/memory/lock_policy.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

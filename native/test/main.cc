@@ -3,7 +3,7 @@
 
 #include <cstdio>
 
-#include "core/memory/openssl_memory.h"
+#include "core/crypto/algorithms.h"
 
 int main(int argc, char** argv) {
   if (const nomyo::Status status = nomyo::PrepareOpenSsl(); !status) {

@@ -4,7 +4,10 @@ import { join } from "node:path";
 
 const native = join(__dirname, "../../native");
 const text = readFileSync(join(native, "README.md"), "utf8");
-const rooms = ["memory", "threads", "crypto", "envelope", "attestation"].map((room) => `core/${room}`).concat("addon");
+const rooms = readdirSync(join(native, "core"), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map((entry) => `core/${entry.name}`)
+  .concat("addon");
 
 describe.each(rooms)("native/README.md on %s", (room) => {
   const start = text.indexOf(`\n### ${room}`);

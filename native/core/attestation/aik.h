@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/attestation/openssl_owner.h"
-#include "core/attestation/structures.h"
+#include "core/crypto/openssl_types.h"
 #include "core/result.h"
+#include "core/tpm/structures.h"
 
 namespace nomyo {
 

@@ -3,9 +3,9 @@
 
 #include <span>
 
-#include "core/attestation/hash_algorithm.h"
-#include "core/attestation/openssl_owner.h"
+#include "core/crypto/openssl_types.h"
 #include "core/result.h"
+#include "core/tpm/hash_algorithm.h"
 
 namespace nomyo {
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "core/attestation/checklist.h"
-#include "core/attestation/hash_algorithm.h"
 #include "core/attestation/pcr.h"
+#include "core/tpm/hash_algorithm.h"
 
 namespace nomyo {
 

@@ -6,7 +6,7 @@
 
 #include "core/attestation/aik.h"
 #include "core/attestation/block.h"
-#include "core/attestation/structures.h"
+#include "core/tpm/structures.h"
 
 namespace nomyo {
 namespace {

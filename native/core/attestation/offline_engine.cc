@@ -3,8 +3,8 @@
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 
-#include "core/attestation/openssl_owner.h"
 #include "core/crypto/crypto_error.h"
+#include "core/crypto/openssl_types.h"
 
 namespace nomyo {
 namespace {

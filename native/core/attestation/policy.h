@@ -7,10 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "core/attestation/hash_algorithm.h"
-#include "core/attestation/openssl_owner.h"
 #include "core/attestation/pcr.h"
+#include "core/crypto/openssl_types.h"
 #include "core/result.h"
+#include "core/tpm/hash_algorithm.h"
 
 namespace nomyo {
 

@@ -6,8 +6,8 @@
 #include <openssl/evp.h>
 #include <tss2/tss2_tpm2_types.h>
 
-#include "core/attestation/hash_algorithm.h"
 #include "core/result.h"
+#include "core/tpm/hash_algorithm.h"
 
 namespace nomyo {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/attestation/signature_engine.h"
-#include "core/attestation/tpm_connection.h"
+#include "core/tpm/connection.h"
 
 namespace nomyo {
 

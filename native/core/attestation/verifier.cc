@@ -7,8 +7,8 @@
 #include "core/attestation/aik_certificate.h"
 #include "core/attestation/block.h"
 #include "core/attestation/offline_engine.h"
-#include "core/attestation/structures.h"
-#include "core/attestation/tss_mu.h"
+#include "core/tpm/structures.h"
+#include "core/tpm/tss_mu.h"
 
 namespace nomyo {
 namespace {

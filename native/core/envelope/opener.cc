@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "core/crypto/rsa_oaep.h"
-#include "core/envelope/base64.h"
 #include "core/envelope/package_reader.h"
+#include "core/json/base64.h"
 #include "core/memory/kernel_random.h"
 
 namespace nomyo {

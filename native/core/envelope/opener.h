@@ -11,7 +11,7 @@
 #include "core/cancellation.h"
 #include "core/crypto/aes_gcm.h"
 #include "core/crypto/rsa_key.h"
-#include "core/envelope/json_check.h"
+#include "core/json/check.h"
 #include "core/memory/secure_buffer.h"
 #include "core/result.h"
 

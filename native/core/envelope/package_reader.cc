@@ -3,10 +3,10 @@
 #include <array>
 #include <utility>
 
-#include "core/envelope/json_check.h"
-#include "core/envelope/json_cursor.h"
-#include "core/envelope/json_string.h"
 #include "core/envelope/package_format.h"
+#include "core/json/check.h"
+#include "core/json/cursor.h"
+#include "core/json/string.h"
 
 namespace nomyo {
 namespace {

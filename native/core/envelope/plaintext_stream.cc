@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "core/envelope/base64.h"
+#include "core/json/base64.h"
 
 namespace nomyo {
 namespace {
@@ -39,24 +39,8 @@ Status PlaintextStream::Flush(std::size_t count) {
   return Status::Ok();
 }
 
-Result<std::span<std::uint8_t>> PlaintextStream::Room() {
-  if (block_.size() - used_ < kLeastRoom) {
-    const Status status = Flush(used_ / kGroup * kGroup);
-    if (!status) return status.error();
-  }
-  return block_.bytes().subspan(used_);
-}
-
-Status PlaintextStream::Append(std::span<const std::uint8_t> bytes) {
-  while (!bytes.empty()) {
-    auto room = Room();
-    if (!room) return room.error();
-    const std::size_t count = std::min(room->size(), bytes.size());
-    std::memcpy(room->data(), bytes.data(), count);
-    Wrote(count);
-    bytes = bytes.subspan(count);
-  }
-  return Status::Ok();
+Status PlaintextStream::Drain() {
+  return Flush(used_ / kGroup * kGroup);
 }
 
 Status PlaintextStream::Fill(std::uint8_t byte, std::size_t count) {

@@ -10,12 +10,13 @@
 
 #include "core/crypto/aes_gcm.h"
 #include "core/envelope/package_bytes.h"
+#include "core/json/text_sink.h"
 #include "core/memory/secure_buffer.h"
 #include "core/result.h"
 
 namespace nomyo {
 
-class PlaintextStream {
+class PlaintextStream final : public TextSink {
  public:
   // The block's size: below 64 KiB so that it stays in the second-level cache beside what it is copied from; a multiple
   // of 48, so that AES blocks (16) and base64 groups (3) both come out even.
@@ -25,14 +26,6 @@ class PlaintextStream {
   // More than `limit` bytes are refused.
   static Result<PlaintextStream> Start(AesGcmEncryptor encryptor, PackageBytes& package, std::size_t expected,
                                        std::size_t limit);
-
-  // Room returns at least kLeastRoom bytes to write to, after which Wrote says how many were used.
-  static constexpr std::size_t kLeastRoom = 64;
-  Result<std::span<std::uint8_t>> Room();
-  void Wrote(std::size_t count) noexcept { used_ += count; }
-
-  // Append copies `bytes` in.
-  Status Append(std::span<const std::uint8_t> bytes);
 
   // Fill appends `count` times `byte`.
   Status Fill(std::uint8_t byte, std::size_t count);
@@ -45,14 +38,13 @@ class PlaintextStream {
 
  private:
   PlaintextStream(AesGcmEncryptor encryptor, PackageBytes& package, SecureBuffer block, std::size_t limit)
-      : encryptor_(std::move(encryptor)), package_(&package), block_(std::move(block)), limit_(limit) {}
+      : TextSink(std::move(block)), encryptor_(std::move(encryptor)), package_(&package), limit_(limit) {}
+  Status Drain() override;
   Status Flush(std::size_t count);
 
   AesGcmEncryptor encryptor_;
   PackageBytes* package_;
-  SecureBuffer block_;
   std::size_t limit_;
-  std::size_t used_ = 0;
   std::size_t flushed_ = 0;
 };
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <utility>
 
-#include "core/envelope/base64.h"
 #include "core/envelope/package_format.h"
+#include "core/json/base64.h"
 #include "core/memory/kernel_random.h"
 
 namespace nomyo {

@@ -6,10 +6,10 @@
 #include <memory>
 #include <optional>
 
-#include "core/envelope/json_writer.h"
 #include "core/envelope/key_wrapper.h"
 #include "core/envelope/package_bytes.h"
 #include "core/envelope/plaintext_stream.h"
+#include "core/json/writer.h"
 #include "core/result.h"
 
 namespace nomyo {

@@ -1,4 +1,4 @@
-// OpenSSL inside the pool: its allocator, its random source, and its one-time initialisation.
+// OpenSSL inside the pool: its allocator and its random source. It names no algorithm: core/crypto/algorithms.h does.
 #pragma once
 
 #include <string>
@@ -17,16 +17,18 @@ namespace nomyo {
 // generators, to ask for their strength; nothing is drawn from them.)
 Status InstallOpenSslMemory();
 
-// PrepareOpenSsl makes everything that OpenSSL makes once and keeps (provider tables, error strings, fetched
-// algorithms, encoders and decoders: half a megabyte that holds no secret) as ordinary memory; free and realloc tell it
-// from the pool's by address. Everything later is the pool's, under the LockPolicy of the thread that allocates.
-//
-// It takes some 4 ms, which is why it is not a part of InstallOpenSslMemory: a process may load the addon and never use
-// it, and a client's first use is its key, on a thread of its own. Called before a thread's first use of OpenSSL; calls
-// at the same time wait for the first, later ones do nothing and return its outcome. A use without it is as safe, but
-// leaves the tables in locked memory. Any thread. Installs the memory first, and fails as that does, or with kCrypto
-// when an algorithm that is needed is missing.
-Status PrepareOpenSsl();
+// OrdinaryOpenSslMemory: while one lives, what OpenSSL allocates on the calling thread is ordinary memory, not the
+// pool's; free and realloc tell the two apart by address. It is for what OpenSSL makes once and keeps for the life of
+// the process (tables of algorithms, encoders, decoders), which holds no secret: no key may be made or read meanwhile,
+// but one that protects nothing. The end drops what OpenSSL keeps for the thread, so that its next error queue is the
+// pool's. One at a time on a thread.
+class OrdinaryOpenSslMemory {
+ public:
+  OrdinaryOpenSslMemory() noexcept;
+  ~OrdinaryOpenSslMemory();
+  OrdinaryOpenSslMemory(const OrdinaryOpenSslMemory&) = delete;
+  OrdinaryOpenSslMemory& operator=(const OrdinaryOpenSslMemory&) = delete;
+};
 
 // OpenSslInPool says whether OpenSSL's allocations go to the pool.
 bool OpenSslInPool() noexcept;

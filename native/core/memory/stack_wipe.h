@@ -6,7 +6,7 @@
 namespace nomyo {
 
 // kWipedStackBytes is what WipeStackBelow() clears: several times the deepest use that sealing and OpenSSL's AES-GCM
-// and public-key RSA make of the stack (measured by native/test/threads_executor_test.cc).
+// and public-key RSA make of the stack (measured by native/test/threads/executor_test.cc).
 inline constexpr std::size_t kWipedStackBytes = std::size_t{64} * 1024;
 
 // WipeStackBelow overwrites kWipedStackBytes below the caller's frame, and the vector registers. Called last, from the

@@ -1,6 +1,7 @@
 #include "core/threads/executor.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -35,6 +36,8 @@ namespace {
 // Enough for any burst that a server's callers make; beyond it the caller must hear that it is too much.
 constexpr std::size_t kQueueLimit = 4096;
 constexpr std::size_t kMostThreads = 64;
+
+std::atomic<void (*)()> thread_start{nullptr};
 
 // The stacks may take a quarter of what can be locked: the rest is for keys and answers. Where not even one stack fits
 // into that, nothing much is locked anyway, and the number of cores decides.
@@ -134,8 +137,7 @@ struct Executor::Impl {
   void Work(JobStack stack) {
     BlockSignals();
     YieldToJavaScript();
-    // Without an algorithm that it needs, a job fails by itself.
-    static_cast<void>(PrepareOpenSsl());
+    if (const auto start = thread_start.load(); start != nullptr) start();
     std::unique_lock lock(mutex);
     for (;;) {
       if (!stack.locked() && !spare.empty()) {
@@ -204,6 +206,10 @@ struct Executor::Impl {
 };
 
 Executor::Executor() : impl_(new Impl) {}
+
+void Executor::SetThreadStart(void (*start)()) noexcept {
+  thread_start = start;
+}
 
 Executor& Executor::Instance() {
   static Executor* const executor = new Executor;

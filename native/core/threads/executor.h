@@ -39,6 +39,10 @@ class Executor {
   // Instance returns the process-wide executor. It is never destroyed: its threads may outlive every environment.
   static Executor& Instance();
 
+  // SetThreadStart sets what each thread that is started from now on does before its first job, on its ordinary stack:
+  // PrepareOpenSsl, which this folder does not know. It must not throw. Any thread; null for nothing, as at first.
+  static void SetThreadStart(void (*start)()) noexcept;
+
   // Submit queues `job`. `owner` (an environment) is served in turn with other owners, so that one that queues a
   // thousand jobs does not hold up another's single one. Threads are started when they are first needed.
   // Errors: kQueueFull; kMemoryLock when no stack can be locked under kRequired, and in a child that fork() made;

@@ -18,8 +18,8 @@
 namespace nomyo {
 
 // kJobStackBytes is what a job may use. Measured: RSA generation, OAEP and PEM reading stay under 16 KiB
-// (native/test/threads_executor_test.cc), a quote with a certified AIK under 32 KiB
-// (native/test/attestation_certificate_test.cc). Nested JSON takes no stack. Sanitizers make frames larger.
+// (native/test/threads/executor_test.cc), a quote with a certified AIK under 32 KiB
+// (native/test/attestation/certificate_test.cc). Nested JSON takes no stack. Sanitizers make frames larger.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr std::size_t kJobStackBytes = std::size_t{1024} * 1024;
 #else

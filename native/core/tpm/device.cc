@@ -1,0 +1,277 @@
+#include "core/tpm/device.h"
+
+#include <condition_variable>
+#include <cstdint>
+#include <cstdlib>
+#include <deque>
+#include <mutex>
+#include <new>
+#include <optional>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#if !defined(_WIN32)
+#include <csignal>
+#endif
+
+#include "core/crypto/algorithms.h"
+#include "core/memory/lock_policy.h"
+
+namespace nomyo {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A thread blocked in a dead TPM costs its stack and a socket until the TPM or the process goes; a few are bearable.
+constexpr int kMaxBlockedThreads = 3;
+
+// ExitGate keeps the end of the process away from a thread that is inside tpm2-tss: exit() frees the state of the
+// shared libcrypto, which that thread may be using. Work passes the gate; once the process ends nothing passes any
+// more, and exit() waits for who is inside, but not for long: a TPM may never answer, and who blocks in a read harms
+// nobody.
+class ExitGate {
+ public:
+  static ExitGate& Instance() {
+    static auto& gate = *new ExitGate;
+    return gate;
+  }
+
+  // Exit handlers run last in, first out: called when a connection is open, so that ours comes before libcrypto's,
+  // which was registered while it was being opened.
+  void Arm() {
+    // It fails only when memory has run out; then the exit may find a thread inside, as it would without a gate.
+    std::call_once(armed_, [] { static_cast<void>(std::atexit([] { Instance().Close(); })); });
+  }
+
+  void Enter() {
+    std::unique_lock lock(mutex_);
+    // For ever: the process is about to be gone.
+    changed_.wait(lock, [this] { return !ending_; });
+    ++inside_;
+  }
+
+  void Leave() {
+    {
+      std::lock_guard lock(mutex_);
+      --inside_;
+    }
+    changed_.notify_all();
+  }
+
+ private:
+  void Close() {
+    std::unique_lock lock(mutex_);
+    ending_ = true;
+    changed_.wait_for(lock, std::chrono::seconds(1), [this] { return inside_ == 0; });
+  }
+
+  std::once_flag armed_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int inside_ = 0;
+  bool ending_ = false;
+};
+
+Error DoesNotAnswer(const std::string& tcti) {
+  return {Code::kTpm, "The TPM at \"" + tcti + "\" does not answer; see whether it is in use by another program."};
+}
+
+// StartThread runs `body` detached. Signals are for the program's own threads; SIGPIPE, of a vanished TPM's socket, is
+// for nobody.
+template <class Body>
+Status StartThread(Body body) {
+#if !defined(_WIN32)
+  sigset_t all;
+  sigset_t former;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &former);
+#endif
+  Status started = Status::Ok();
+  try {
+    std::thread(std::move(body)).detach();
+  } catch (const std::system_error&) {
+    started = Error{Code::kOutOfMemory, "The thread for the TPM could not be started."};
+  }
+#if !defined(_WIN32)
+  pthread_sigmask(SIG_SETMASK, &former, nullptr);
+#endif
+  return started;
+}
+
+}  // namespace
+
+struct TpmDevice::State : std::enable_shared_from_this<State> {
+  struct Piece {
+    Work work;
+    Done done;
+  };
+  struct Running {
+    Done done;
+    Clock::time_point until;
+  };
+
+  State(std::string where, Limits given) : tcti(std::move(where)), limits(given) {}
+
+  // The thread that uses the TPM. It is the device's own as long as `turn` is its number; the watch takes it away.
+  void Serve(std::uint64_t number) {
+    // Quotes hold no secret, so nothing that OpenSSL allocates here needs to be locked.
+    const LockPolicyScope scope(LockPolicy::kPublic);
+    std::unique_ptr<TpmConnection> connection;
+    for (;;) {
+      Work work;
+      {
+        std::unique_lock lock(mutex);
+        wake.wait(lock, [this] { return closed || !queue.empty(); });
+        if (queue.empty()) {
+          serving = false;
+          break;
+        }
+        work = std::move(queue.front().work);
+        running = Running{std::move(queue.front().done), Clock::now() + limits.time};
+        queue.pop_front();
+      }
+      watch.notify_one();
+      ExitGate::Instance().Enter();
+      Status status = Do(work, connection);
+      ExitGate::Instance().Leave();
+      Done done;
+      {
+        std::lock_guard lock(mutex);
+        if (turn != number) {  // left behind: the caller has its error, another thread serves
+          --blocked;
+          break;
+        }
+        done = std::move(running->done);
+        running.reset();
+      }
+      watch.notify_one();
+      done(std::move(status));
+    }
+    ExitGate::Instance().Enter();
+    connection.reset();
+    ExitGate::Instance().Leave();
+  }
+
+  // The thread that looks at the clock.
+  void Watch() {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      if (closed && !running) return;
+      if (!running) {
+        watch.wait(lock);
+        continue;
+      }
+      if (Clock::now() < running->until) {
+        watch.wait_until(lock, running->until);
+        continue;
+      }
+      Done done = std::move(running->done);
+      running.reset();
+      ++turn;
+      ++blocked;
+      serving = false;
+      std::deque<Piece> refused;
+      if (const Status next = EnsureServing(); !next) refused.swap(queue);
+      lock.unlock();
+      done(DoesNotAnswer(tcti));
+      for (const Piece& piece : refused) piece.done(DoesNotAnswer(tcti));
+      // What they hold may be the last reference to the device, whose destructor takes the mutex.
+      done = nullptr;
+      refused.clear();
+      lock.lock();
+    }
+  }
+
+  // With the mutex held.
+  Status EnsureServing() {
+    if (serving || queue.empty()) return Status::Ok();
+    if (blocked >= kMaxBlockedThreads) return DoesNotAnswer(tcti);
+    Status started = StartThread([self = shared_from_this(), number = turn] { self->Serve(number); });
+    serving = started.ok();
+    return started;
+  }
+
+  // A connection that was fine may have died since it was last used, which only the next command shows; so work on an
+  // old connection gets a second try, on a new one.
+  Status Do(const Work& work, std::unique_ptr<TpmConnection>& connection) const {
+    if (Status ready = PrepareOpenSsl(); !ready) return ready;
+    const bool reused = connection != nullptr;
+    Status status = Try(work, connection);
+    if (!status && reused && connection == nullptr) status = Try(work, connection);
+    return status;
+  }
+
+  Status Try(const Work& work, std::unique_ptr<TpmConnection>& connection) const {
+    try {
+      if (connection == nullptr) {
+        auto opened = TpmConnection::Open(tcti);
+        if (!opened) return opened.error();
+        connection = std::move(opened).value();
+        ExitGate::Instance().Arm();
+      }
+      Status status = work(*connection);
+      if (connection->broken()) connection.reset();
+      return status;
+    } catch (const std::bad_alloc&) {
+      connection.reset();
+      return Error{Code::kOutOfMemory, "The system has no memory to give."};
+    }
+  }
+
+  const std::string tcti;
+  const Limits limits;
+  std::mutex mutex;
+  std::condition_variable wake;   // for Serve: work, or the end
+  std::condition_variable watch;  // for Watch: work began or ended, or the end
+  std::deque<Piece> queue;
+  std::optional<Running> running;
+  std::uint64_t turn = 0;
+  int blocked = 0;
+  bool serving = false;
+  bool closed = false;
+};
+
+Result<std::shared_ptr<TpmDevice>> TpmDevice::Start(std::string tcti, Limits limits) {
+  auto state = std::make_shared<State>(std::move(tcti), limits);
+  if (Status s = StartThread([state] { state->Watch(); }); !s) return s.error();
+  return std::shared_ptr<TpmDevice>(new TpmDevice(std::move(state)));
+}
+
+Status TpmDevice::Submit(Work work, Done done) {
+  // `done` may hold the last reference to this device, and be through before we are.
+  const std::shared_ptr<State> state = state_;
+  {
+    std::lock_guard lock(state->mutex);
+    if (state->closed) return Error{Code::kDisposed, "This TPM has been closed."};
+    if (state->queue.size() >= state->limits.queue) {
+      return Error{Code::kQueueFull, "The TPM has more work waiting than its queue may hold; try again later."};
+    }
+    state->queue.push_back({std::move(work), std::move(done)});
+    if (Status s = state->EnsureServing(); !s) {
+      state->queue.pop_back();
+      return s;
+    }
+  }
+  state->wake.notify_one();
+  return Status::Ok();
+}
+
+void TpmDevice::Close() {
+  const std::shared_ptr<State> state = state_;
+  std::deque<State::Piece> dropped;
+  {
+    std::lock_guard lock(state->mutex);
+    state->closed = true;
+    dropped.swap(state->queue);
+  }
+  state->wake.notify_all();
+  state->watch.notify_all();
+  for (const auto& piece : dropped) piece.done(Error{Code::kCancelled, "The TPM was closed before its turn came."});
+}
+
+TpmDevice::~TpmDevice() {
+  Close();
+}
+
+}  // namespace nomyo

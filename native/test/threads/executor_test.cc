@@ -1,0 +1,482 @@
+// The executor: order, fairness, cancellation, bounds, and the stacks that jobs run on.
+#include "core/threads/executor.h"
+
+#include <gtest/gtest.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/memory/locked_pool.h"
+#include "core/memory/openssl_memory.h"
+#include "core/memory/secure_buffer.h"
+#include "core/memory/stack_wipe.h"
+#include "core/threads/job_stack.h"
+#include "test/threads/stack_use.h"
+
+namespace nomyo {
+namespace {
+
+using namespace std::chrono_literals;
+
+class TestJob final : public Job {
+ public:
+  explicit TestJob(std::function<void()> work) : work_(std::move(work)) {}
+
+  void Run() noexcept override { work_(); }
+
+  void Finish(bool cancelled) noexcept override {
+    std::lock_guard lock(mutex_);
+    ++finished_;
+    cancelled_ = cancelled;
+    done_.notify_all();
+  }
+
+  // Wait returns whether the job was cancelled.
+  bool Wait() {
+    std::unique_lock lock(mutex_);
+    EXPECT_TRUE(done_.wait_for(lock, 60s, [this] { return finished_ != 0; }));
+    return cancelled_;
+  }
+
+  int finished() {
+    std::lock_guard lock(mutex_);
+    return finished_;
+  }
+
+ private:
+  std::function<void()> work_;
+  std::mutex mutex_;
+  std::condition_variable done_;
+  int finished_ = 0;
+  bool cancelled_ = false;
+};
+
+std::shared_ptr<TestJob> Make(std::function<void()> work) {
+  return std::make_shared<TestJob>(std::move(work));
+}
+
+// Holds every thread of the executor until it is destroyed, so that what is submitted meanwhile waits in the queue.
+class AllThreadsBusy {
+ public:
+  AllThreadsBusy() {
+    const std::size_t threads = Executor::Instance().stats().thread_limit;
+    for (std::size_t i = 0; i < threads; ++i) {
+      jobs_.push_back(Make([this] {
+        std::unique_lock lock(mutex_);
+        ++started_;
+        changed_.notify_all();
+        changed_.wait(lock, [this] { return open_; });
+      }));
+      EXPECT_TRUE(Executor::Instance().Submit(jobs_.back(), LockPolicy::kRequired, this).ok());
+    }
+    std::unique_lock lock(mutex_);
+    EXPECT_TRUE(changed_.wait_for(lock, 60s, [&] { return started_ == threads; }));
+  }
+
+  ~AllThreadsBusy() { Open(); }
+
+  void Open() {
+    {
+      std::lock_guard lock(mutex_);
+      open_ = true;
+    }
+    changed_.notify_all();
+    for (const auto& job : jobs_) job->Wait();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::size_t started_ = 0;
+  bool open_ = false;
+  std::vector<std::shared_ptr<TestJob>> jobs_;
+};
+
+TEST(Executor, RunsAJobUnderItsPolicyOnALockedStackWithSignalsBlocked) {
+  const void* stack = nullptr;
+  LockPolicy policy{};
+  bool blocked = false;
+  auto job = Make([&] {
+    int here = 0;
+    stack = &here;
+    policy = CurrentLockPolicy();
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+    blocked = sigismember(&mask, SIGTERM) == 1 && sigismember(&mask, SIGSEGV) == 0;
+  });
+  ASSERT_TRUE(Executor::Instance().Submit(job, LockPolicy::kPreferred, nullptr).ok());
+  EXPECT_FALSE(job->Wait());
+  EXPECT_EQ(policy, LockPolicy::kPreferred);
+#if !defined(__SANITIZE_ADDRESS__)  // which keeps locals in a stack of its own
+  EXPECT_TRUE(LockedPool::Instance().Owns(stack));
+#endif
+  EXPECT_TRUE(blocked);
+  EXPECT_EQ(job->finished(), 1);
+}
+
+TEST(Executor, ServesOwnersInTurn) {
+  std::mutex mutex;
+  std::string order;
+  std::vector<std::shared_ptr<TestJob>> jobs;
+  const int first = 0;
+  const int second = 0;
+  const int third = 0;
+  // One thread, so that the order can be seen.
+  const std::size_t limit = Executor::Instance().stats().thread_limit;
+  AllThreadsBusy busy;
+  const auto submit = [&](char name, const int* owner) {
+    jobs.push_back(Make([&, name] {
+      std::lock_guard lock(mutex);
+      order += name;
+    }));
+    ASSERT_TRUE(Executor::Instance().Submit(jobs.back(), LockPolicy::kRequired, owner).ok());
+  };
+  for (int i = 0; i < 4; ++i) submit('a', &first);
+  submit('b', &second);
+  submit('b', &second);
+  submit('c', &third);
+  busy.Open();
+  for (const auto& job : jobs) job->Wait();
+  if (limit == 1) {
+    EXPECT_EQ(order, "abcabaa");
+  } else {
+    // With more threads neighbours may change places, but the thousandth job of one does not come before the first of
+    // another.
+    EXPECT_EQ(order.size(), 7u);
+    EXPECT_LT(order.find('c'), 3 + limit);
+    EXPECT_LT(order.find('b'), 2 + limit);
+  }
+}
+
+TEST(Executor, CancelTakesAJobOutOnceAndOnlyBeforeItStarts) {
+  std::atomic<bool> ran{false};
+  auto waiting = Make([&] { ran = true; });
+  {
+    AllThreadsBusy busy;
+    ASSERT_TRUE(Executor::Instance().Submit(waiting, LockPolicy::kRequired, nullptr).ok());
+    EXPECT_EQ(Executor::Instance().stats().queued, 1u);
+    EXPECT_TRUE(Executor::Instance().Cancel(waiting));
+    EXPECT_FALSE(Executor::Instance().Cancel(waiting));
+    EXPECT_EQ(Executor::Instance().stats().queued, 0u);
+    EXPECT_TRUE(waiting->Wait());
+  }
+  auto done = Make([] {});
+  EXPECT_FALSE(Executor::Instance().Cancel(done));  // never submitted
+  ASSERT_TRUE(Executor::Instance().Submit(done, LockPolicy::kRequired, nullptr).ok());
+  EXPECT_FALSE(done->Wait());
+  EXPECT_FALSE(Executor::Instance().Cancel(done));
+  EXPECT_FALSE(ran);
+  EXPECT_EQ(waiting->finished(), 1);
+  EXPECT_EQ(done->finished(), 1);
+}
+
+TEST(Executor, CancelOwnerTakesOutOnlyThatOwnersJobs) {
+  const int mine = 0;
+  const int other = 0;
+  std::vector<std::shared_ptr<TestJob>> jobs;
+  auto kept = Make([] {});
+  {
+    AllThreadsBusy busy;
+    for (int i = 0; i < 5; ++i) {
+      jobs.push_back(Make([] { ADD_FAILURE() << "a cancelled job ran"; }));
+      ASSERT_TRUE(Executor::Instance().Submit(jobs.back(), LockPolicy::kRequired, &mine).ok());
+    }
+    ASSERT_TRUE(Executor::Instance().Submit(kept, LockPolicy::kRequired, &other).ok());
+    Executor::Instance().CancelOwner(&mine);
+    EXPECT_EQ(Executor::Instance().stats().queued, 1u);
+    for (const auto& job : jobs) EXPECT_TRUE(job->Wait());
+  }
+  EXPECT_FALSE(kept->Wait());
+}
+
+TEST(Executor, TheQueueIsBounded) {
+  const int owner = 0;
+  AllThreadsBusy busy;
+  Status status;
+  std::size_t accepted = 0;
+  for (; accepted < 10'000 && status; ++accepted) {
+    status = Executor::Instance().Submit(Make([] {}), LockPolicy::kRequired, &owner);
+  }
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code, Code::kQueueFull);
+  EXPECT_EQ(accepted - 1, 4096u);
+  Executor::Instance().CancelOwner(&owner);
+}
+
+TEST(Executor, EachOfManyJobsFinishesOnceAndThreadsStayInTheirLimit) {
+  std::vector<std::shared_ptr<TestJob>> jobs;
+  std::atomic<int> ran{0};
+  int owners[5] = {};
+  std::size_t cancelled = 0;
+  for (int i = 0; i < 2000; ++i) {
+    jobs.push_back(Make([&] { ++ran; }));
+    ASSERT_TRUE(Executor::Instance().Submit(jobs.back(), LockPolicy::kRequired, &owners[i % 5]).ok());
+    if (i % 3 == 0) cancelled += Executor::Instance().Cancel(jobs.back());
+  }
+  for (const auto& job : jobs) job->Wait();
+  for (const auto& job : jobs) EXPECT_EQ(job->finished(), 1);
+  EXPECT_EQ(static_cast<std::size_t>(ran) + cancelled, 2000u);
+  const auto stats = Executor::Instance().stats();
+  EXPECT_EQ(stats.queued, 0u);
+  EXPECT_EQ(stats.running, 0u);
+  EXPECT_LE(stats.threads, stats.thread_limit);
+}
+
+TEST(Executor, NothingOfAJobsOpenSslStateIsLeftInThePool) {
+  const auto run = [](std::function<void()> work) {
+    auto job = Make(std::move(work));
+    ASSERT_TRUE(Executor::Instance().Submit(job, LockPolicy::kRequired, nullptr).ok());
+    job->Wait();
+  };
+  {
+    AllThreadsBusy all;
+  }  // every thread and its stack is there
+  const auto before = LockedPool::Instance().stats();
+  run([] {
+    ERR_raise_data(ERR_LIB_USER, 1, "a text of some length: %s", "which stays in the queue");
+    EXPECT_NE(ERR_peek_error(), 0u);
+    EVP_PKEY_free(EVP_RSA_gen(2048));
+  });
+  const auto after = LockedPool::Instance().stats();
+  EXPECT_GT(after.total_allocations, before.total_allocations);
+  EXPECT_EQ(after.bytes_in_use, before.bytes_in_use);
+  EXPECT_EQ(after.allocations, before.allocations);
+  run([] { EXPECT_EQ(ERR_peek_error(), 0u); });
+}
+
+TEST(Executor, RefusesAnUnreasonableThreadLimit) {
+  EXPECT_EQ(Executor::Instance().SetThreadLimit(0).error().code, Code::kInvalidArgument);
+  EXPECT_EQ(Executor::Instance().SetThreadLimit(65).error().code, Code::kInvalidArgument);
+}
+
+// ---- the stacks
+// ------------------------------------------------------------------------------------------------------
+
+TEST(JobStack, IsWipedAfterEachRun) {
+  auto stack = JobStack::Allocate(LockPolicy::kRequired);
+  ASSERT_TRUE(stack.ok());
+  EXPECT_TRUE(stack->locked());
+  const auto all_zero = [&] {
+    return std::all_of(stack->bytes().begin(), stack->bytes().end(), [](auto byte) { return byte == 0; });
+  };
+  bool left_something = false;
+  struct Both {
+    const JobStack* stack;
+    bool* left;
+  } both{&*stack, &left_something};
+  stack->Run(
+      [](void* data) {
+        volatile unsigned char secret[20'000];
+        for (auto& byte : secret) byte = 0x5a;
+        const auto& given = *static_cast<Both*>(data);
+        const auto bytes = given.stack->bytes();
+        *given.left = std::any_of(bytes.begin(), bytes.end(), [](auto byte) { return byte != 0; });
+      },
+      &both);
+#if !defined(__SANITIZE_ADDRESS__)
+  EXPECT_TRUE(left_something);  // so the work did run there, and the next line says something
+#endif
+  EXPECT_TRUE(all_zero());
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST(JobStackDeathTest, AStackThatOverflowsKillsTheProcessInsteadOfCorruptingTheNext) {
+  EXPECT_EXIT(
+      {
+        auto stack = JobStack::Allocate(LockPolicy::kRequired);
+        stack->Run(
+            [](void*) {
+              struct Deep {
+                static int Down(int depth) {
+                  volatile char frame[512];
+                  frame[0] = static_cast<char>(depth);
+                  return depth > 100'000 ? frame[0] : Down(depth + 1) + frame[0];
+                }
+              };
+              static_cast<void>(Deep::Down(0));
+            },
+            nullptr);
+        _exit(0);
+      },
+      testing::KilledBySignal(SIGSEGV), "");
+}
+
+// The reason for kJobStackBytes and kWipedStackBytes; attestation/certificate_test.cc measures a verification.
+TEST(JobStack, HasRoomForTheHeaviestWorkManyTimesOver) {
+  const std::size_t generation = test::StackUseOf([] { EVP_PKEY_free(EVP_RSA_gen(2048)); });
+  const std::size_t pem = test::StackUseOf([] {
+    EVP_PKEY* key = EVP_RSA_gen(2048);
+    BIO* file = BIO_new(BIO_s_mem());
+    char password[] = "a password";
+    EXPECT_EQ(PEM_write_bio_PKCS8PrivateKey(file, key, EVP_aes_256_cbc(), nullptr, 0, nullptr, password), 1);
+    EVP_PKEY* again = PEM_read_bio_PrivateKey(file, nullptr, nullptr, password);
+    EXPECT_NE(again, nullptr);
+    EVP_PKEY_free(again);
+    EVP_PKEY_free(key);
+    BIO_free(file);
+  });
+  const std::size_t oaep = test::StackUseOf([] {
+    EVP_PKEY* key = EVP_RSA_gen(2048);
+    EVP_PKEY_CTX* context = EVP_PKEY_CTX_new(key, nullptr);
+    unsigned char in[32] = {1};
+    unsigned char sealed[256];
+    unsigned char out[256];
+    std::size_t size = sizeof sealed;
+    std::size_t out_size = sizeof out;
+    EXPECT_EQ(EVP_PKEY_encrypt_init(context), 1);
+    EXPECT_EQ(EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_OAEP_PADDING), 1);
+    EXPECT_EQ(EVP_PKEY_encrypt(context, sealed, &size, in, sizeof in), 1);
+    EXPECT_EQ(EVP_PKEY_decrypt_init(context), 1);
+    EXPECT_EQ(EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_OAEP_PADDING), 1);
+    EXPECT_EQ(EVP_PKEY_decrypt(context, out, &out_size, sealed, size), 1);
+    EVP_PKEY_CTX_free(context);
+    EVP_PKEY_free(key);
+  });
+  std::printf("stack used: RSA generation %zu, PEM with a password %zu, OAEP %zu bytes\n", generation, pem, oaep);
+  for (const std::size_t used : {generation, pem, oaep}) {
+    EXPECT_GT(used, 1000u);
+    EXPECT_LT(used, kWipedStackBytes / 2);
+    EXPECT_LT(used, kJobStackBytes / 8);
+  }
+}
+#endif
+
+// ---- lock limits: a child each, because limits and the executor belong to the process
+// --------------------------------
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+// Gives up CAP_IPC_LOCK by giving up root, under a lock limit.
+void BecomeOrdinaryWith(rlim_t lock_limit) {
+  rlimit limit{};
+  limit.rlim_cur = limit.rlim_max = lock_limit;
+  if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0 || (getuid() == 0 && setuid(65534) != 0)) _exit(99);
+}
+
+TEST(ExecutorDeathTest, WithoutRoomForAStackRequiredIsRefusedWithTheReasonAndPreferredWorks) {
+  EXPECT_EXIT(
+      {
+        BecomeOrdinaryWith(64 * 1024);
+        auto job = Make([] { _exit(90); });
+        const Status status = Executor::Instance().Submit(job, LockPolicy::kRequired, nullptr);
+        if (status || status.error().code != Code::kMemoryLock) _exit(91);
+        if (status.error().message.find("65536 bytes") == std::string::npos) _exit(92);
+        if (job->finished() != 0) _exit(93);
+        auto other = Make([] {});
+        if (!Executor::Instance().Submit(other, LockPolicy::kPreferred, nullptr)) _exit(94);
+        other->Wait();
+        if (!LockedPool::Instance().degraded()) _exit(95);
+        // A required job does not go to the unlocked stack that exists now.
+        if (Executor::Instance().Submit(Make([] { _exit(96); }), LockPolicy::kRequired, nullptr)) _exit(97);
+        _exit(0);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+std::vector<SecureBuffer> LockAllThereIs() {
+  std::vector<SecureBuffer> all;
+  for (std::size_t size = std::size_t{1} << 20; size > kJobStackBytes / 4;) {
+    auto buffer = SecureBuffer::Allocate(size);
+    if (buffer) {
+      all.push_back(std::move(*buffer));
+    } else {
+      size /= 2;
+    }
+  }
+  return all;
+}
+
+TEST(ExecutorDeathTest, AThreadThatPublicDataStartedHasALockedStackForThoseWhoNeedIt) {
+  EXPECT_EXIT(
+      {
+        BecomeOrdinaryWith(8 << 20);
+        for (const auto policy : {LockPolicy::kOff, LockPolicy::kPublic, LockPolicy::kPreferred}) {
+          bool locked = false;
+          auto job = Make([&] {
+            int here = 0;
+            const auto stats = LockedPool::Instance().stats();
+            locked = LockedPool::Instance().Owns(&here) && stats.bytes_locked == stats.bytes_mapped;
+          });
+          if (!Executor::Instance().Submit(job, policy, nullptr)) _exit(90);
+          job->Wait();
+          if (!locked) _exit(91);
+        }
+        _exit(LockedPool::Instance().degraded() ? 92 : 0);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+TEST(ExecutorDeathTest, PreferredWorkOnAStackThatIsNotLockedIsReportedWhoeverMadeTheStack) {
+  EXPECT_EXIT(
+      {
+        BecomeOrdinaryWith(64 * 1024);
+        auto off = Make([] {});
+        if (!Executor::Instance().Submit(off, LockPolicy::kOff, nullptr)) _exit(90);
+        off->Wait();
+        if (LockedPool::Instance().degraded()) _exit(91);
+        auto preferred = Make([] {});
+        if (!Executor::Instance().Submit(preferred, LockPolicy::kPreferred, nullptr)) _exit(92);
+        preferred->Wait();
+        _exit(LockedPool::Instance().degraded() ? 0 : 93);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+TEST(ExecutorDeathTest, ARequiredJobAfterUnlockedOnesGetsALockedStackAsTheThreadLimitIsReached) {
+  EXPECT_EXIT(
+      {
+        BecomeOrdinaryWith(8 << 20);
+        if (!Executor::Instance().SetThreadLimit(1)) _exit(90);
+        std::vector<SecureBuffer> all = LockAllThereIs();
+        auto off = Make([] {});
+        if (!Executor::Instance().Submit(off, LockPolicy::kOff, nullptr)) _exit(91);
+        off->Wait();
+        if (LockedPool::Instance().degraded()) _exit(94);  // nothing has asked for locked memory but what has it
+        all.clear();
+        bool locked = false;
+        auto required = Make([&] {
+          int here = 0;
+          // The lock shows in the chunk of the stack: its allocation cannot be asked for by an inner address.
+          locked = LockedPool::Instance().Owns(&here) && LockedPool::Instance().stats().bytes_locked >= kJobStackBytes;
+        });
+        if (!Executor::Instance().Submit(required, LockPolicy::kRequired, nullptr)) _exit(92);
+        required->Wait();
+        _exit(locked && Executor::Instance().stats().threads == 1 ? 0 : 93);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+TEST(ExecutorDeathTest, StacksTakeAtMostAQuarterOfTheLockLimit) {
+  EXPECT_EXIT(
+      {
+        BecomeOrdinaryWith(4 * kJobStackBytes);
+        std::vector<std::shared_ptr<TestJob>> jobs;
+        for (int i = 0; i < 200; ++i) {
+          jobs.push_back(Make([] { usleep(100); }));
+          if (!Executor::Instance().Submit(jobs.back(), LockPolicy::kRequired, nullptr)) _exit(90);
+        }
+        for (const auto& job : jobs) job->Wait();
+        const auto stats = Executor::Instance().stats();
+        _exit(stats.threads == 1 && stats.thread_limit == 1 ? 0 : 91);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+#endif
+
+}  // namespace
+}  // namespace nomyo
