@@ -14,6 +14,7 @@
 import net from "node:net";
 import tls from "node:tls";
 import { native, type LockPolicy } from "../native.js";
+import { withoutBrackets } from "../printable.js";
 import { maxHeadBytes, ResponseReader, type ResponseSink } from "./http-response.js";
 import { Disconnected, Refusal } from "./refusal.js";
 
@@ -113,7 +114,7 @@ async function overSocket(
 }
 
 function connect(url: URL, onread: net.OnReadOpts): net.Socket {
-  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const host = withoutBrackets(url.hostname);
   if (url.protocol !== "https:") return net.connect({ host, port: Number(url.port || 80), onread });
   return tls.connect({
     host,
