@@ -17,3 +17,16 @@ export function bearerCredential(header: string | null | undefined): string | un
   const credential = header.slice(scheme.length).trim();
   return credential === "" ? undefined : credential;
 }
+
+/** Whether `text` has nothing but hex digits: exactly so many. */
+export function isHex(text: string, digits: number): boolean {
+  if (text.length !== digits) return false;
+  for (let i = 0; i < text.length; i++) if (!"0123456789abcdefABCDEF".includes(text.charAt(i))) return false;
+  return true;
+}
+
+/** An IPv6 address as it stands in a URL, without its brackets; any other host as it is. */
+export function withoutBrackets(host: string): string {
+  const end = host.endsWith("]") ? host.length - 1 : host.length;
+  return host.slice(host.startsWith("[") ? 1 : 0, end);
+}

@@ -1,5 +1,7 @@
 /** `nomyo-native attest`: look at a TPM quote, verify it, make a baseline of it, see what changed. */
+import { existsSync, realpathSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 
 import { baselineFrom, baselineOfValues, mergeProfile, type Baseline } from "../attestation/baseline.js";
 import { compare, parsePcrread, type PcrValues } from "../attestation/pcr-values.js";
@@ -15,6 +17,7 @@ import { parseTpmAttestation, verifyTpmAttestation, type QuoteNonce } from "../a
 import { writeFileAtomically } from "../keys/atomic-file.js";
 import { AttestationError } from "../attestation/attestation-error.js";
 import { ConfigurationError, NomyoError } from "../errors.js";
+import { withFileLock } from "../keys/file-lock.js";
 import { parse } from "./arguments.js";
 import { pcrTable, painterFor, parsedText, profileTables, reportText, type Painter } from "./attest-text.js";
 import { exitCode, UsageError } from "./exit-code.js";
@@ -187,16 +190,26 @@ async function baseline({ files, values, streams }: Call): Promise<Outcome> {
     const input = await readInput(only(files), streams);
     made = await baselineFrom(input.attestation, { ...naming, ...nonceOf(values) });
   }
-  const policy = values.merge === undefined ? made.policy : mergeProfile(await readPolicy(values.merge), made.profile);
-  const file = `${JSON.stringify(policy, null, 2)}\n`;
   for (const warning of made.warnings) streams.stderr.write(`Look at this: ${warning}\n`);
-  if (values.out === undefined) return { code: 0, json: policy, text: file };
-  writePolicy(values.out, file, values.out === values.merge);
-  const result = { file: values.out, profile: made.profile, warnings: made.warnings };
+  const { merge, out } = values;
+  const merged = async () => (merge === undefined ? made.policy : mergeProfile(await readPolicy(merge), made.profile));
+  if (out === undefined) {
+    const policy = await merged();
+    return { code: 0, json: policy, text: asFile(policy) };
+  }
+  if (out === merge) {
+    // From the reading to the writing, so that no other process's profile is lost.
+    await whileLocked(out, async () => {
+      writePolicy(out, asFile(await merged()), true);
+    });
+  } else {
+    writePolicy(out, asFile(await merged()), false);
+  }
+  const result = { file: out, profile: made.profile, warnings: made.warnings };
   return {
     code: 0,
     json: result,
-    text: `Wrote ${values.out} with the profile "${made.profile.name}". Look at it before you trust it.\n`,
+    text: `Wrote ${out} with the profile "${made.profile.name}". Look at it before you trust it.\n`,
   };
 }
 
@@ -333,6 +346,18 @@ async function readBytes(file: string): Promise<Buffer> {
     const reason = (error as NodeJS.ErrnoException).code ?? "unknown error";
     throw new ConfigurationError("FILE", `The file ${file} cannot be read (${reason}).`);
   }
+}
+
+function asFile(policy: Baseline["policy"]): string {
+  return `${JSON.stringify(policy, null, 2)}\n`;
+}
+
+/** Runs `work` while no other process changes the policy `file`. */
+async function whileLocked(file: string, work: () => Promise<void>): Promise<void> {
+  // A link's target: that is what is replaced. A file that is not there is for `work` to tell of.
+  if (!existsSync(file)) return await work();
+  const target = realpathSync(file);
+  await withFileLock(join(dirname(target), `.${basename(target)}.lock`), "--out", work);
 }
 
 /** Whole or not at all: a policy that was cut off would be refused by every client that reads it. */

@@ -76,7 +76,13 @@ export class Output {
   }
 }
 
-const isDigits = (text: string): boolean => /^[0-9]+$/.test(text);
+function isDigits(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < 0x30 || code > 0x39) return false;
+  }
+  return text !== "";
+}
 
 function sinkOf(stream: Writable & { readonly fd?: number }): Sink {
   const { fd } = stream;

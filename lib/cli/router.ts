@@ -57,6 +57,8 @@ Attestation
 
 Limits and memory
   --max-requests NUMBER       256 at one time
+  --max-requests-per-key NUMBER
+                              of these, for one API key: half of them where there are several keys
   --secure-memory POLICY      required, preferred or off: what to do when memory cannot be locked
   --no-secure-inference       answer 404, secure inference not enabled
   --stop-timeout SECONDS      30 for requests under way after SIGTERM or SIGINT; a second signal ends at once
@@ -93,6 +95,7 @@ const options = {
   "aik-cert-chain": { type: "string" },
   "tpm-queue": { type: "string" },
   "max-requests": { type: "string" },
+  "max-requests-per-key": { type: "string" },
   "secure-memory": { type: "string" },
   "no-secure-inference": { type: "boolean" },
   "stop-timeout": { type: "string" },
@@ -225,6 +228,7 @@ async function routerOptions(
     tierModels: tierModelsOf(values["allow-model"] ?? []),
     rateLimit,
     maxRequests: wholeNumber("max-requests", values["max-requests"]),
+    maxRequestsPerKey: wholeNumber("max-requests-per-key", values["max-requests-per-key"]),
     secureMemory: policy,
     secureInference: values["no-secure-inference"] !== true,
     echoDelayMs: wholeNumber("echo-delay", values["echo-delay"]),

@@ -1,4 +1,4 @@
-import { isPrintableWord } from "../printable.js";
+import { isHex, isPrintableWord } from "../printable.js";
 import { ConfigurationError, SecurityError } from "../errors.js";
 import { enforcementOf } from "../attestation/enforcement.js";
 import type { AttestationOption, Enforcement } from "../attestation/enforcement.js";
@@ -263,7 +263,8 @@ export function checkBaseUrl(value: string, allowHttp: boolean): string {
   if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
     throw new ConfigurationError("baseUrl", "`baseUrl` must not hold a user, a password, a query or a fragment.");
   }
-  const path = url.pathname.replace(/\/+$/, "");
+  let path = url.pathname;
+  while (path.endsWith("/")) path = path.slice(0, -1);
   if (path.endsWith("/v1")) {
     throw new ConfigurationError("baseUrl", "`baseUrl` must not end with /v1: the client adds the path itself.");
   }
@@ -279,15 +280,9 @@ export function checkBaseUrl(value: string, allowHttp: boolean): string {
 
 /** A pin in any of the accepted forms, as lower-case hex. */
 export function normaliseFingerprint(value: unknown): string {
-  const hex =
-    typeof value === "string"
-      ? value
-          .trim()
-          .toLowerCase()
-          .replace(/^sha256:/, "")
-          .replaceAll(":", "")
-      : "";
-  if (/^[0-9a-f]{64}$/.test(hex)) return hex;
+  const text = typeof value === "string" ? value.trim().toLowerCase() : "";
+  const hex = (text.startsWith("sha256:") ? text.slice("sha256:".length) : text).replaceAll(":", "");
+  if (isHex(hex, 64)) return hex;
   throw new ConfigurationError(
     "serverKey.fingerprints",
     "Each of `serverKey.fingerprints` must be a SHA-256 in hex: 64 digits, with or without colons and the prefix sha256:",

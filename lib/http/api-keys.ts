@@ -1,9 +1,8 @@
 /** Who may use the router: API keys, held and compared only as SHA-256 hashes. */
-import { bearerCredential, isPrintableWord } from "../printable.js";
+import { bearerCredential, isHex, isPrintableWord } from "../printable.js";
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ConfigurationError } from "../errors.js";
 
-const hashedForm = /^sha256:([0-9a-f]{64})$/i;
 /** A key shorter than this can be guessed; `openssl rand -hex 32` makes a good one. */
 const minKeyLength = 16;
 
@@ -16,8 +15,8 @@ export class ApiKeys {
    */
   constructor(entries: readonly string[]) {
     this.#hashes = entries.map((entry, index) => {
-      const hashed = entry.startsWith("sha256:") ? hashedForm.exec(entry)?.[1] : undefined;
-      if (hashed !== undefined) return Buffer.from(hashed, "hex");
+      const hashed = entry.startsWith("sha256:") ? entry.slice("sha256:".length) : undefined;
+      if (hashed !== undefined && isHex(hashed, 64)) return Buffer.from(hashed, "hex");
       if (!isPrintableWord(entry) || entry.length < minKeyLength) {
         throw new ConfigurationError(
           "apiKeys",

@@ -194,7 +194,11 @@ function failure(error: unknown, signal: AbortSignal | undefined | null): Respon
 
 /** `Headers` throws for some bytes that Node's parser lets through. */
 function isHeaderText(value: string): boolean {
-  return /^[\x20-\x7e]*$/.test(value);
+  for (let at = 0; at < value.length; at++) {
+    const code = value.charCodeAt(at);
+    if (code < 0x20 || code > 0x7e) return false;
+  }
+  return true;
 }
 
 /** What the server itself said: SDK users look for it in the message. */

@@ -68,7 +68,7 @@ export function echo(request: ChatRequest, created: number): Record<string, unkn
   }
   const last = messages[messages.length - 1] as Message;
   const said = textOf(last.content);
-  const promptWords = (messages as Message[]).reduce((sum, message) => sum + words(textOf(message.content)).length, 0);
+  const promptWords = (messages as Message[]).reduce((sum, message) => sum + countWords(textOf(message.content)), 0);
   const call = toolCall(request, last, said);
 
   let message: Record<string, unknown>;
@@ -80,7 +80,7 @@ export function echo(request: ChatRequest, created: number): Record<string, unkn
     const { text, cut } = cutToWords(full, limitOf(request));
     message = { role: "assistant", content: text, refusal: null };
     finish = cut ? "length" : "stop";
-    answerWords = words(text).length;
+    answerWords = countWords(text);
   } else {
     const id = `call_${fingerprint(`${call.name}\n${call.arguments}`)}`;
     message = {
@@ -90,7 +90,7 @@ export function echo(request: ChatRequest, created: number): Record<string, unkn
       tool_calls: [{ id, type: "function", function: call }],
     };
     finish = "tool_calls";
-    answerWords = words(call.arguments).length;
+    answerWords = countWords(call.arguments);
   }
   return {
     id: `chatcmpl-echo-${fingerprint(JSON.stringify(message))}`,
@@ -110,12 +110,12 @@ export function echo(request: ChatRequest, created: number): Record<string, unkn
 function toolCall(request: ChatRequest, last: Message, said: string): { name: string; arguments: string } | undefined {
   const tools = toolsOf(request.tools);
   if (tools.length === 0 || request.tool_choice === "none" || last.role === "tool") return undefined;
-  const asked = /^call\s+(\S+)\s*([\s\S]*)$/.exec(said);
-  const named = namedChoice(request.tool_choice) ?? asked?.[1];
+  const asked = askedCall(said);
+  const named = namedChoice(request.tool_choice) ?? asked?.name;
   const forced = request.tool_choice === "required" || namedChoice(request.tool_choice) !== undefined;
   const tool = tools.find(({ name }) => name === named) ?? (forced ? tools[0] : undefined);
   if (tool === undefined) return undefined;
-  const given = asked?.[1] === tool.name ? objectText(asked[2] ?? "") : undefined;
+  const given = asked?.name === tool.name ? objectText(asked.rest) : undefined;
   return { name: tool.name, arguments: given ?? JSON.stringify(plainArguments(tool.parameters, said)) };
 }
 
@@ -189,15 +189,43 @@ function limitOf(request: ChatRequest): number {
 
 function cutToWords(text: string, limit: number): { text: string; cut: boolean } {
   let count = 0;
-  for (const match of text.matchAll(/\S+/g)) {
+  for (const { start } of words(text)) {
     count += 1;
-    if (count > limit) return { text: text.slice(0, match.index).trimEnd(), cut: true };
+    if (count > limit) return { text: text.slice(0, start).trimEnd(), cut: true };
   }
   return { text, cut: false };
 }
 
-function words(text: string): string[] {
-  return text.match(/\S+/g) ?? [];
+function countWords(text: string): number {
+  let count = 0;
+  for (const _ of words(text)) count += 1;
+  return count;
+}
+
+/** `call NAME`, and what comes after it. */
+function askedCall(text: string): { name: string; rest: string } | undefined {
+  if (!text.startsWith("call") || !isSpace(text, 4)) return undefined;
+  const [name] = words(text.slice(4));
+  if (name === undefined) return undefined;
+  const [start, end] = [4 + name.start, 4 + name.end];
+  return { name: text.slice(start, end), rest: text.slice(end).trimStart() };
+}
+
+/** Where the words of a text are. By hand: a regular expression would leave the text, a prompt, in `RegExp.$_`. */
+function* words(text: string): Generator<{ readonly start: number; readonly end: number }> {
+  for (let start = 0; start < text.length; start++) {
+    if (isSpace(text, start)) continue;
+    let end = start + 1;
+    while (end < text.length && !isSpace(text, end)) end++;
+    yield { start, end };
+    start = end;
+  }
+}
+
+/** White space and line ends of ECMAScript, as `trim` takes them away. */
+function isSpace(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code > 0x20 && code < 0x7f ? false : text.charAt(at).trim() === "" && at < text.length;
 }
 
 function fingerprint(text: string): string {

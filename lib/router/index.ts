@@ -4,6 +4,7 @@ import { applyMechanism } from "../memory/secure-memory.js";
 import { native } from "../native.js";
 import type { PublicKeyInfo } from "../native.js";
 import { BodyBudget } from "../http/request-body.js";
+import { withoutBrackets } from "../printable.js";
 import { EchoModel } from "./echo.js";
 import { resolveOptions, type RouterOptions, type RouterSettings } from "./options.js";
 import { generateServerKey, loadServerKey, type ServerKey } from "./server-key.js";
@@ -65,7 +66,7 @@ export async function startRouter(options: RouterOptions = {}): Promise<Router> 
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> => (closing ??= server.stop().then(release));
     const scheme = settings.tls === undefined ? "http" : "https";
-    const host = settings.host.includes(":") ? `[${settings.host.replace(/^\[|\]$/g, "")}]` : settings.host;
+    const host = settings.host.includes(":") ? `[${withoutBrackets(settings.host)}]` : settings.host;
     return { url: `${scheme}://${host}:${port}`, port, publicKey: key.public, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await release();

@@ -1,5 +1,5 @@
 /** The router's options: their meaning, defaults and checks. */
-import { isPrintableWord } from "../printable.js";
+import { isPrintableWord, withoutBrackets } from "../printable.js";
 import { isIP } from "node:net";
 import { ConfigurationError } from "../errors.js";
 import type { KeyPassword } from "../keys/key-password.js";
@@ -198,7 +198,7 @@ function guarded<T>(tell: (what: T) => unknown, failed: (error: unknown) => void
 
 /** Whether only this machine can reach the address. A name other than `localhost` may resolve to anything. */
 export function isLoopback(host: string): boolean {
-  const bare = host.replace(/^\[|\]$/g, "");
+  const bare = withoutBrackets(host);
   if (isIP(bare) === 4) return bare.startsWith("127.");
   return bare === "::1" || bare === "localhost";
 }

@@ -15,7 +15,7 @@ export interface SecureRequestHeaders {
 }
 
 /** A UUID with a commitment has 80 characters; ids of other clients may be longer, but have no reason to be longer than this. */
-const payloadIdForm = /^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$/;
+const maxPayloadIdLength = 128;
 /** An RSA-4096 key's PEM has 800 characters; other line lengths and line ends make it longer. */
 const maxPemLength = 2048;
 /** PROTOCOL: a client key under 2048 bits is refused. */
@@ -33,7 +33,7 @@ export function readRequestHeaders(headers: IncomingHttpHeaders): SecureRequestH
     throw new Refusal(400, "Content-Encoding is not supported: send the package as it is.");
   }
   const payloadId = one(headers["x-payload-id"]);
-  if (payloadId === undefined || !payloadIdForm.test(payloadId)) {
+  if (payloadId === undefined || !isPayloadId(payloadId)) {
     throw new Refusal(
       400,
       "X-Payload-ID must be one identifier, such as a UUID: up to 128 letters, digits and - . _ ~ :",
@@ -72,4 +72,15 @@ function readClientKey(header: string | undefined): PublicKeyHandle {
 function one(value: string | string[] | undefined): string | undefined {
   if (Array.isArray(value)) throw new Refusal(400, "A header of the request was sent more than once.");
   return value;
+}
+
+/** Letters, digits and - . _ ~ : after a letter or digit. */
+function isPayloadId(text: string): boolean {
+  if (text === "" || text.length > maxPayloadIdLength) return false;
+  for (let at = 0; at < text.length; at++) {
+    const char = text.charAt(at);
+    const isAlphanumeric = (char >= "a" && char <= "z") || (char >= "A" && char <= "Z") || (char >= "0" && char <= "9");
+    if (!isAlphanumeric && (at === 0 || !"._~:-".includes(char))) return false;
+  }
+  return true;
 }

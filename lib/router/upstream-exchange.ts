@@ -16,6 +16,7 @@ import tls from "node:tls";
 import { native, type LockPolicy } from "../native.js";
 import { maxHeadBytes, ResponseReader, type ResponseSink } from "../http/http-response.js";
 import { Disconnected, Refusal } from "../http/refusal.js";
+import { withoutBrackets } from "../printable.js";
 
 export interface ExchangeSettings {
   /** `https:` or `http:`. */
@@ -113,7 +114,7 @@ async function overSocket(
 }
 
 function connect(url: URL, onread: net.OnReadOpts): net.Socket {
-  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const host = withoutBrackets(url.hostname);
   if (url.protocol !== "https:") return net.connect({ host, port: Number(url.port || 80), onread });
   return tls.connect({
     host,

@@ -105,9 +105,17 @@ function tooLarge(): Refusal {
 /** Where to POST for a base such as `http://127.0.0.1:11434`, `https://host/v1` or the endpoint itself. */
 export function completionsUrl(base: string): URL {
   const url = new URL(base);
-  const path = url.pathname.replace(/\/+$/, "");
+  let path = url.pathname;
+  while (path.endsWith("/")) path = path.slice(0, -1);
   if (path.endsWith("/chat/completions")) url.pathname = path;
-  else if (/\/v\d+$/.test(path)) url.pathname = `${path}/chat/completions`;
+  else if (endsWithVersion(path)) url.pathname = `${path}/chat/completions`;
   else url.pathname = `${path}/v1/chat/completions`;
   return url;
+}
+
+/** Whether the path ends with `/v` and digits. */
+function endsWithVersion(path: string): boolean {
+  let at = path.length;
+  while (at > 0 && path.charAt(at - 1) >= "0" && path.charAt(at - 1) <= "9") at--;
+  return at < path.length && path.slice(0, at).endsWith("/v");
 }

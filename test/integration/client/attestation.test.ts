@@ -156,6 +156,19 @@ describe("preflight", () => {
     expect(prompts()).toEqual(["ping", "ping", "a confidential prompt"]);
   });
 
+  it("belongs to the engine too: what one has verified is no verdict of another", async () => {
+    attesting();
+    const client = make({ policy, engine: "offline" });
+    await client.create(request);
+    // A TPM that is not there verifies nothing; the other engine's verdict must not stand for it.
+    const elsewhere = { policy, engine: { tcti: `swtpm:path=${tpm.folder}/nobody` } };
+    await expect(client.create(request, { attestation: elsewhere })).rejects.toMatchObject({ sent: "no" });
+    expect(prompts()).toEqual(["ping", "a confidential prompt", "ping"]);
+    // Nor does its failure take the verdict of the first away.
+    await client.create(request);
+    expect(prompts()).toEqual(["ping", "a confidential prompt", "ping", "a confidential prompt"]);
+  });
+
   it("is repeated when its verdict is too old", async () => {
     attesting();
     const client = make({ ...policy, maxAgeMs: 1000 });

@@ -2,7 +2,8 @@
  * Events of the upstream that never come, or come at the wrong moment: each request settles within its deadline, with the right status, and
  * gives its slot and its memory back.
  */
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
@@ -174,6 +175,52 @@ describe("with a deadline that is far away", () => {
     const told = [answer.body.toString("latin1"), JSON.stringify(answer.headers), ...pair.logged].join("\n");
     // eslint-disable-next-line no-control-regex -- control characters are what is looked for
     expect(told).not.toMatch(/QUOKKA|[\0-\x09\x0b-\x1f\x7f-\x9f]|\u202e/);
+  });
+});
+
+describe("a connection that never comes", () => {
+  let full: ChildProcess;
+  let port: number;
+  beforeAll(async () => {
+    // Nobody accepts, and the queue is full: the kernel answers no further SYN, as if the machine were not there.
+    const script = `
+import socket, sys
+listening = socket.socket()
+listening.bind(("127.0.0.1", 0))
+listening.listen(0)
+waiting = [socket.socket() for _ in range(8)]
+for one in waiting:
+    one.setblocking(False)
+    one.connect_ex(listening.getsockname())
+print(listening.getsockname()[1], flush=True)
+sys.stdin.read()
+`;
+    full = spawn("/usr/bin/python3", ["-c", script], { stdio: ["pipe", "pipe", "inherit"] });
+    const [line] = (await once(full.stdout!, "data")) as [Buffer];
+    port = Number(line.toString());
+  });
+  afterAll(() => full.kill());
+
+  test.each([
+    ["for connecting", { connectTimeoutMs: 500 }, /did not accept a connection in time/],
+    ["for the whole answer", { timeoutMs: 500 }, /did not answer in time/],
+  ])("ends with the time %s: 504", async (_what, times, message) => {
+    const options: Pick<RouterOptions, "keyFile" | "maxRequests" | "stopTimeoutMs"> = {
+      keyFile: keyFile.path,
+      maxRequests: 1,
+      stopTimeoutMs: 0,
+    };
+    const router = await startRouter({ ...options, upstream: { url: `http://127.0.0.1:${port}`, ...times } });
+    try {
+      // Twice: the one slot is given back.
+      for (let i = 0; i < 2; i++) {
+        const answer = await postPackage(router, client, nodeSeal(router.publicKey.pem, JSON.stringify(request)));
+        expect([answer.status, detailOf(answer)]).toEqual([504, expect.stringMatching(message)]);
+      }
+    } finally {
+      await router.close();
+    }
+    pair = await Pair.start();
   });
 });
 
