@@ -1,6 +1,7 @@
 /** Verifying the TPM quote of an answer, and looking at one. The checks themselves are in native/core/attestation. */
 import { ConfigurationError, NomyoError } from "../errors.js";
 import { native } from "../native.js";
+import { fromNative, nativeCode } from "../native-error.js";
 import { ownMembers } from "../own-members.js";
 import { checkPolicy, policyId, type AttestationMode, type AttestationPolicy, type CheckedPolicy } from "./policy.js";
 import { qualifyingDataOf } from "./qualifying-data.js";
@@ -95,10 +96,9 @@ async function verdict(block: string, data: Uint8Array, policy: CheckedPolicy, t
   try {
     return JSON.parse(await native.verifyAttestation(block, data, JSON.stringify(policy), tcti)) as Verdict;
   } catch (error) {
-    const { code } = error as { code?: unknown };
     // The core reads the policy again; what only it can find (a certificate's inside) is the caller's to mend.
-    if (code === "INVALID_ARGUMENT") throw new ConfigurationError("policy", (error as Error).message);
-    throw typeof code === "string" ? new NomyoError((error as Error).message, code) : error;
+    if (nativeCode(error) === "INVALID_ARGUMENT") throw new ConfigurationError("policy", (error as Error).message);
+    throw fromNative(error, "opening");
   }
 }
 
@@ -198,8 +198,7 @@ export function parseTpmAttestation(attestation: unknown): ParsedTpmAttestation 
   try {
     return JSON.parse(native.parseAttestation(jsonOf(attestation))) as ParsedTpmAttestation;
   } catch (error) {
-    const { code } = error as { code?: unknown };
-    if (typeof code !== "string") throw error;
-    throw new NomyoError((error as Error).message, code === "INVALID_ARGUMENT" ? "ATTESTATION_MALFORMED" : code);
+    if (nativeCode(error) !== "INVALID_ARGUMENT") throw fromNative(error, "opening");
+    throw new NomyoError((error as Error).message, "ATTESTATION_MALFORMED");
   }
 }

@@ -2,7 +2,7 @@
 import { NotAFile, readSecretFile } from "../keys/secret-file.js";
 import { ConfigurationError } from "../errors.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
-import { withMemoryErrors } from "../memory/memory-error.js";
+import { fromNative } from "../native-error.js";
 import type { LockPolicy } from "../native.js";
 
 /** A file with a thousand API keys is smaller. */
@@ -28,8 +28,6 @@ export function readPrivateFile(option: string, file: string, policy: LockPolicy
     if (error instanceof NotAFile) throw new ConfigurationError(option, error.message);
     const { code, syscall } = error as NodeJS.ErrnoException;
     if (syscall !== undefined) throw wrong(`cannot be read (${code ?? "unknown error"})`);
-    return withMemoryErrors((): never => {
-      throw error;
-    });
+    throw fromNative(error, "opening");
   }
 }

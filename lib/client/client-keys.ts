@@ -284,7 +284,7 @@ export async function generate(policy: LockPolicy, token?: CancelToken, backgrou
   try {
     return { key: await native.generatePrivateKey(KEY_BITS, policy, token, background), writtenAt: Date.now() };
   } catch (error) {
-    throw fromNative(error);
+    throw fromNative(error, "opening");
   }
 }
 

@@ -1,7 +1,7 @@
 import { native } from "../native.js";
 import type { LockPolicy } from "../native.js";
 import { explainUnlocked, explainWeaker } from "../memory/lock-failure.js";
-import { withMemoryErrors } from "../memory/memory-error.js";
+import { withNativeErrors } from "../native-error.js";
 import { memoryChannel } from "./diagnostics.js";
 import type { MemoryTrace } from "./diagnostics.js";
 import type { Logger } from "./logger.js";
@@ -29,7 +29,7 @@ export class MemoryCheck {
     if (policy === "off") return;
     // What other clients of this process have in use is there to be shared: threads and their stacks most of all.
     const missing = LEAST_BYTES - native.memoryInfo().stats.bytesInUse;
-    if (missing > 0) withMemoryErrors(() => native.memoryProbe(missing, policy));
+    if (missing > 0) withNativeErrors("opening", () => native.memoryProbe(missing, policy));
     this.report();
   }
 

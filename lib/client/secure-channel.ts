@@ -568,7 +568,7 @@ function further(a: Sent, b: Sent): Sent {
 
 /** The public error for whatever ended an attempt, with `sent` and the payload id. */
 function complete(failure: unknown, { sent, payloadId }: Pick<AttemptState, "sent" | "payloadId">): unknown {
-  let error = fromNative(failure);
+  let error = fromNative(failure, "opening");
   if (error instanceof ConnectionFailure) {
     error = new APIConnectionError(`${error.message}.`, {
       // A failure to fetch the server's key is one before the request was sent, whatever became of that fetch.

@@ -109,7 +109,7 @@ export class SecureCompletionClient implements AsyncDisposable {
         opened.dispose();
       }
     } catch (error) {
-      throw fromNative(error);
+      throw fromNative(error, "opening");
     } finally {
       lease.release();
     }

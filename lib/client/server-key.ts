@@ -125,7 +125,7 @@ export class ServerKeyCache {
           "KEY_FORMAT",
         );
       }
-      throw fromNative(error);
+      throw fromNative(error, "opening");
     }
     const { fingerprint } = key;
     const { fingerprints, knownServers } = this.#policy;

@@ -1,6 +1,6 @@
 import { native } from "../native.js";
 import type { BufferHandle, LockPolicy, OpenedHandle, PrivateKeyHandle } from "../native.js";
-import { openError } from "./envelope-error.js";
+import { fromNative, nativeCode, withNativeErrors } from "../native-error.js";
 
 export interface OpenOptions {
   readonly policy: LockPolicy;
@@ -21,14 +21,6 @@ const forgotten = new FinalizationRegistry<NonNullable<OpenOptions["logger"]>>((
   logger.debug("An opened answer was not disposed of; its memory was wiped when it was collected.");
 });
 
-function mapErrors<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw openError(error);
-  }
-}
-
 /**
  * An opened package: authenticated JSON in locked memory. Only what is asked for is copied out of it. Dispose of it to wipe it at
  * once; otherwise that happens when it is collected. Using it afterwards throws a `NomyoError` with code `DISPOSED`.
@@ -44,22 +36,22 @@ export class OpenedPackage {
 
   /** Unix seconds at which the sender says it made the package; undefined when it does not. Not authenticated. */
   get processedAt(): number | undefined {
-    return mapErrors(() => native.openedProcessedAt(this.#handle));
+    return withNativeErrors("opening", () => native.openedProcessedAt(this.#handle));
   }
 
   /** The plaintext's length in bytes. */
   get byteLength(): number {
-    return mapErrors(() => native.openedByteLength(this.#handle));
+    return withNativeErrors("opening", () => native.openedByteLength(this.#handle));
   }
 
   /** The whole, exactly as `JSON.parse` would give it. */
   value(): unknown {
-    return mapErrors(() => native.openedValue(this.#handle));
+    return withNativeErrors("opening", () => native.openedValue(this.#handle));
   }
 
   /** The value at a JSON pointer (RFC 6901); throws with code `NOT_FOUND` when there is none. */
   get(pointer: string): unknown {
-    return mapErrors(() => native.openedGet(this.#handle, pointer));
+    return withNativeErrors("opening", () => native.openedGet(this.#handle, pointer));
   }
 
   /** The value at a JSON pointer, or undefined when there is none. */
@@ -67,19 +59,19 @@ export class OpenedPackage {
     try {
       return native.openedGet(this.#handle, pointer);
     } catch (error) {
-      if ((error as { code?: unknown }).code === "NOT_FOUND") return undefined;
-      throw openError(error);
+      if (nativeCode(error) === "NOT_FOUND") return undefined;
+      throw fromNative(error, "opening");
     }
   }
 
   /** The string at a JSON pointer as UTF-8 in locked memory; throws with code `NOT_FOUND` when there is no string. */
   buffer(pointer: string, policy: LockPolicy): BufferHandle {
-    return mapErrors(() => native.openedGetBuffer(this.#handle, pointer, policy));
+    return withNativeErrors("opening", () => native.openedGetBuffer(this.#handle, pointer, policy));
   }
 
   /** The whole plaintext as it was sent. */
   text(): string {
-    return mapErrors(() => native.openedText(this.#handle));
+    return withNativeErrors("opening", () => native.openedText(this.#handle));
   }
 
   dispose(): void {
@@ -120,7 +112,7 @@ export async function openPackage(
     return opened;
   } catch (error) {
     signal?.throwIfAborted();
-    throw openError(error);
+    throw fromNative(error, "opening");
   } finally {
     signal?.removeEventListener("abort", onAbort);
   }

@@ -2,7 +2,7 @@ import { nodeCrypto, nodeV8 } from "../builtins.js";
 import { ConfigurationError, NomyoError } from "../errors.js";
 import { native } from "../native.js";
 import type { BufferHandle, LockPolicy, PublicKeyHandle, SealText } from "../native.js";
-import { sealError } from "./envelope-error.js";
+import { fromNative, withNativeErrors } from "../native-error.js";
 import { skeletonOf } from "./skeleton.js";
 import type { Skeleton } from "./skeleton.js";
 
@@ -108,7 +108,7 @@ export class Snapshot {
       }
     } catch (error) {
       for (const buffer of buffers) native.bufferDispose(buffer);
-      throw sealError(error);
+      throw fromNative(error, "sealing");
     }
     this.#json = sealText(json);
     this.#marker = marker;
@@ -126,17 +126,15 @@ export class Snapshot {
    * `SecureBuffer` that is not UTF-8, `MemoryProtectionError` when memory cannot be locked.
    */
   seal(recipient: PublicKeyHandle, options: SealOptions): Uint8Array<ArrayBuffer> {
-    try {
-      return native.seal(recipient, this.#json, this.#marker, this.#slots, {
+    return withNativeErrors("sealing", () =>
+      native.seal(recipient, this.#json, this.#marker, this.#slots, {
         maxPlaintextBytes: options.maxPlaintextBytes,
         expectedBytes: this.#expectedBytes,
         padding: options.padding ?? "none",
         policy: options.policy,
         ...(options.processedAt === undefined ? {} : { processedAt: options.processedAt }),
-      });
-    } catch (error) {
-      throw sealError(error);
-    }
+      }),
+    );
   }
 
   /** Gives up its share of the `SecureBuffer`s' bytes. Harmless twice. */

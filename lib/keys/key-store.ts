@@ -150,7 +150,7 @@ export async function savePrivateKey(
     try {
       return await native.exportPrivateKey(key, secret?.handle ?? null, policy);
     } catch (error) {
-      throw fromNative(error);
+      throw fromNative(error, "opening");
     }
   });
   const files = keyFiles(folder);
@@ -237,7 +237,7 @@ function readIntoPool(path: string, policy: LockPolicy): { pem: BufferHandle; wr
       throw new ConfigurationError("keyDir", `${error.message} No new key was made in its place.`);
     }
     if ((error as NodeJS.ErrnoException).syscall !== undefined) throw unreadable(path, error);
-    throw fromNative(error);
+    throw fromNative(error, "opening");
   }
 }
 
@@ -290,7 +290,7 @@ function describe(error: unknown, path: string, foreign: boolean, hasPassword: b
       : "is protected by a password, and no password was given (`keyPassword`)",
   };
   const text = code === undefined ? undefined : sentence[code];
-  if (text === undefined) return fromNative(error);
+  if (text === undefined) return fromNative(error, "opening");
   return new SecurityError(`${path} ${text}. No new key was made in its place.`, code);
 }
 

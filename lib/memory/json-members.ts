@@ -3,6 +3,7 @@
  * become JavaScript values; the work is done in native code, on the package's own threads, in one pass whatever the text holds.
  */
 import { native, type BufferHandle, type LockPolicy, type ScannedObject, type ScanOptions } from "../native.js";
+import { nativeCode } from "../native-error.js";
 
 /**
  * The bytes are not the JSON text of one object; or it has too many members, a name twice, or one that others would take for another. The
@@ -25,7 +26,7 @@ export async function scanObject(
   try {
     return await native.scanObject(buffer, byteLength, options, policy, token);
   } catch (error) {
-    if ((error as { code?: unknown }).code === "PLAINTEXT") throw new JsonObjectError((error as Error).message);
+    if (nativeCode(error) === "PLAINTEXT") throw new JsonObjectError((error as Error).message);
     throw error;
   } finally {
     signal?.removeEventListener("abort", cancel);

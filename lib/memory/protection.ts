@@ -1,6 +1,6 @@
 import { native } from "../native.js";
 import type { MemoryInfo } from "../native.js";
-import { withMemoryErrors } from "./memory-error.js";
+import { withNativeErrors } from "../native-error.js";
 
 /** How this process's secrets are protected at the moment, in numbers that are exact. */
 export interface MemoryProtectionInfo extends MemoryInfo {
@@ -29,7 +29,7 @@ export function getMemoryProtectionInfo(): MemoryProtectionInfo {
  * `UNSUPPORTED` where there is no such thing.
  */
 export function hardenProcess(): void {
-  withMemoryErrors(() => {
+  withNativeErrors("opening", () => {
     native.hardenProcess();
   });
 }

@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { ConfigurationError, NomyoError } from "../errors.js";
 import { native } from "../native.js";
 import type { BufferHandle, LockPolicy } from "../native.js";
-import { withMemoryErrors } from "./memory-error.js";
+import { withNativeErrors } from "../native-error.js";
 
 const REDACTED = "[SecureBuffer: redacted]";
 
@@ -58,7 +58,7 @@ export class SecureBuffer {
    *   not locked but is wiped all the same (`"preferred"`), or not to lock at all (`"off"`).
    */
   static alloc(size: number, policy: LockPolicy = "required"): SecureBuffer {
-    return new SecureBuffer(withMemoryErrors(() => native.bufferAlloc(size, policy)));
+    return new SecureBuffer(withNativeErrors("opening", () => native.bufferAlloc(size, policy)));
   }
 
   /**
@@ -66,7 +66,7 @@ export class SecureBuffer {
    * wiped. Throws a `NomyoError` with the code `INVALID_UTF8` for a string with half a surrogate pair.
    */
   static from(source: Uint8Array | string, policy: LockPolicy = "required"): SecureBuffer {
-    return new SecureBuffer(withMemoryErrors(() => native.bufferFrom(source, policy)));
+    return new SecureBuffer(withNativeErrors("opening", () => native.bufferFrom(source, policy)));
   }
 
   /**
@@ -92,12 +92,12 @@ export class SecureBuffer {
 
   /** The number of bytes. */
   get length(): number {
-    return withMemoryErrors(() => native.bufferLength(this.#handle));
+    return withNativeErrors("opening", () => native.bufferLength(this.#handle));
   }
 
   /** Whether these very bytes are locked: always under `"required"`. */
   get locked(): boolean {
-    return withMemoryErrors(() => native.bufferLocked(this.#handle));
+    return withNativeErrors("opening", () => native.bufferLocked(this.#handle));
   }
 
   /** Whether `dispose()` was called. */
@@ -126,7 +126,7 @@ export class SecureBuffer {
     // What `fn` throws is the caller's own, and must not pass for an error of the addon.
     const outcome: { result?: T; thrown?: { readonly error: unknown } } = {};
     try {
-      withMemoryErrors(() => {
+      withNativeErrors("opening", () => {
         native.bufferUse(this.#handle, (view) => {
           try {
             outcome.result = fn(view);
@@ -154,13 +154,13 @@ export class SecureBuffer {
    * heap, where nothing wipes it.
    */
   toString(): string {
-    return withMemoryErrors(() => native.bufferToString(this.#handle));
+    return withNativeErrors("opening", () => native.bufferToString(this.#handle));
   }
 
   /** Whether both hold the same bytes; takes the same time wherever they differ. */
   equals(other: SecureBuffer | Uint8Array): boolean {
     const right = other instanceof SecureBuffer ? other.#handle : other;
-    return withMemoryErrors(() => native.bufferEquals(this.#handle, right));
+    return withNativeErrors("opening", () => native.bufferEquals(this.#handle, right));
   }
 
   /**
@@ -168,7 +168,7 @@ export class SecureBuffer {
    * with them.
    */
   dispose(): void {
-    withMemoryErrors(() => {
+    withNativeErrors("opening", () => {
       native.bufferDispose(this.#handle);
     });
   }

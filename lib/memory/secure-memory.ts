@@ -1,7 +1,8 @@
 /** The option `secureMemory` of clients and of the router, and the mechanism that it may demand. */
-import { ConfigurationError, MemoryProtectionError } from "../errors.js";
+import { ConfigurationError } from "../errors.js";
 import { native } from "../native.js";
 import type { LockPolicy } from "../native.js";
+import { fromNative, nativeCode } from "../native-error.js";
 
 /**
  * The mechanisms that can be demanded. `"memfd_secret"` (Linux): locked, and unreadable from outside the process; where it cannot be had,
@@ -88,11 +89,11 @@ function choose(option: string, mechanism: MemoryMechanism): void {
   try {
     native.setMemoryMechanism(mechanism);
   } catch (error) {
-    // By shape: where code runs in a context of its own (node:vm) it has another class Error than the addon.
-    const { code, message } = error as { code?: string; message: string };
-    if (code === "MEMORY_LOCK") throw new MemoryProtectionError(message);
-    if (code === "INVALID_ARGUMENT" || code === "UNSUPPORTED") throw new ConfigurationError(option, message);
-    throw error;
+    const code = nativeCode(error);
+    if (code === "INVALID_ARGUMENT" || code === "UNSUPPORTED") {
+      throw new ConfigurationError(option, (error as Error).message);
+    }
+    throw fromNative(error, "opening");
   }
 }
 

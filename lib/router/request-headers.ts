@@ -1,6 +1,7 @@
 /** What the headers of a secure completion say, checked before a byte of the body is read. */
 import type { IncomingHttpHeaders } from "node:http";
 import { native, type PublicKeyHandle } from "../native.js";
+import { nativeCode } from "../native-error.js";
 import { Refusal } from "../http/refusal.js";
 import { isSecurityTier, securityTiers, type SecurityTier } from "../chat/security-tier.js";
 
@@ -57,7 +58,7 @@ function readClientKey(header: string | undefined): PublicKeyHandle {
   try {
     return native.importPublicKey(pem, minClientKeyBits, maxClientKeyBits);
   } catch (error) {
-    const unfit = (error as { code?: unknown }).code === "KEY_WEAK";
+    const unfit = nativeCode(error) === "KEY_WEAK";
     throw new Refusal(
       400,
       unfit

@@ -1,6 +1,6 @@
-/** Which of the package's error classes each of the addon's codes becomes, at the client, for envelopes and for memory. */
-import { fromNative } from "../../lib/native-error.js";
-import { openError, sealError } from "../../lib/envelope/envelope-error.js";
+/** Which of the package's error classes each of the addon's codes becomes, for a request that is sealed and for everything else. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import {
   ConfigurationError,
   InvalidRequestError,
@@ -8,11 +8,13 @@ import {
   NomyoError,
   SecurityError,
 } from "../../lib/errors.js";
-import { withMemoryErrors } from "../../lib/memory/memory-error.js";
 import type { NativeErrorCode } from "../../lib/native.js";
+import { fromNative, nativeCode, nativeErrorCodes, withNativeErrors } from "../../lib/native-error.js";
+import type { NativeContext } from "../../lib/native-error.js";
 
 type Class = abstract new (...args: never[]) => NomyoError;
 const ofAddon = (code: NativeErrorCode): Error => Object.assign(new Error(`the addon's sentence on ${code}`), { code });
+const contexts: NativeContext[] = ["sealing", "opening"];
 
 /** The class itself, not one above it: callers tell what to do by the class. */
 function expectError(given: unknown, kind: Class, code: string, message: string | RegExp): void {
@@ -22,104 +24,75 @@ function expectError(given: unknown, kind: Class, code: string, message: string 
 
 const opaque: NativeErrorCode[] = ["DECRYPT", "PACKAGE_FORMAT", "PACKAGE_ALGORITHM", "PLAINTEXT"];
 
-describe("an error of the client", () => {
-  test.each<[NativeErrorCode, Class]>([
-    ["MEMORY_LOCK", MemoryProtectionError],
-    ["OUT_OF_MEMORY", MemoryProtectionError],
-    ["KEY_FORMAT", SecurityError],
-    ["KEY_WEAK", SecurityError],
-    ["KEY_PASSWORD", SecurityError],
-    ["CRYPTO_FAILURE", SecurityError],
-    ["TOO_LARGE", InvalidRequestError],
-    ["INVALID_UTF8", InvalidRequestError],
-    ["QUEUE_FULL", NomyoError],
-    ["CANCELLED", NomyoError],
-    ["DISPOSED", NomyoError],
-  ])("%s keeps its sentence", (code, kind) => {
-    expectError(fromNative(ofAddon(code)), kind, code, `the addon's sentence on ${code}`);
-  });
-
-  test.each(["TOO_LARGE", "INVALID_UTF8"] as const)("%s says that nothing was sent", (code) => {
-    expect(fromNative(ofAddon(code))).toMatchObject({ sent: "no" });
-  });
-
-  test("all failures of decryption read the same", () => {
-    const errors = opaque.map((code) => fromNative(ofAddon(code)) as SecurityError);
-    errors.forEach((error, i) => expectError(error, SecurityError, opaque[i]!, "Nothing of it was used"));
-    expect(new Set(errors.map(({ message }) => message)).size).toBe(1);
-    expect(errors[0]!.message).not.toContain("the addon's sentence");
-  });
-
-  test.each<[string, unknown]>([
-    ["one without a code", new TypeError("wrong argument")],
-    ["one with a code of Node's", Object.assign(new Error("no such file"), { code: "ENOENT" })],
-    ["one of the package's, whatever its code", new NomyoError("already public", "DECRYPT")],
-    ["one of the package's", new ConfigurationError("close", "closed")],
-    ["a text", "DECRYPT"],
-    ["null", null],
-    ["undefined", undefined],
-  ])("%s stays what it is", (_what, error) => {
-    expect(fromNative(error)).toBe(error);
-    expect(sealError(error)).toBe(error);
-    expect(openError(error)).toBe(error);
-  });
+test("every code of the core is in the table, and none that it does not have", () => {
+  const header = readFileSync(join(__dirname, "../../native/core/result.h"), "utf8");
+  const codes = [...header.matchAll(/^ {2}k\w+, +\/\/ ([A-Z0-9_]+) /gm)].map(([, code]) => code);
+  expect(codes.length).toBe(header.match(/^ {2}k\w+,/gm)!.length);
+  expect(codes).toEqual(nativeErrorCodes);
 });
 
-describe("an error of an envelope", () => {
-  const both: [NativeErrorCode, Class][] = [
-    ["MEMORY_LOCK", MemoryProtectionError],
-    ["OUT_OF_MEMORY", MemoryProtectionError],
-    ["CRYPTO_FAILURE", SecurityError],
-    ["DISPOSED", NomyoError],
-    ["QUEUE_FULL", NomyoError],
-    ["CANCELLED", NomyoError],
-    ["NOT_FOUND", NomyoError],
-    ["INVALID_ARGUMENT", NomyoError],
-    ["UNSUPPORTED", NomyoError],
-  ];
-  test.each(both)("%s is the same in both directions", (code, kind) => {
-    for (const convert of [sealError, openError])
-      expectError(convert(ofAddon(code)), kind, code, `the addon's sentence on ${code}`);
-  });
-
-  test("too large: a request that must be smaller, an answer that is refused", () => {
-    expectError(sealError(ofAddon("TOO_LARGE")), InvalidRequestError, "TOO_LARGE", /sentence on TOO_LARGE/);
-    expectError(openError(ofAddon("TOO_LARGE")), SecurityError, "TOO_LARGE", /sentence on TOO_LARGE/);
-  });
-
-  test("a text that is not UTF-8 is the caller's mistake when sealing", () => {
-    expectError(sealError(ofAddon("INVALID_UTF8")), InvalidRequestError, "INVALID_UTF8", /INVALID_UTF8/);
-    expect(sealError(ofAddon("INVALID_UTF8"))).toMatchObject({ sent: "no" });
-    expectError(openError(ofAddon("INVALID_UTF8")), NomyoError, "INVALID_UTF8", /INVALID_UTF8/);
-  });
-
-  test("whatever is wrong with a package reads the same", () => {
-    const errors = opaque.map((code) => openError(ofAddon(code)) as SecurityError);
-    errors.forEach((error, i) => expectError(error, SecurityError, opaque[i]!, "Nothing of it was used"));
-    expect(new Set(errors.map(({ message }) => message)).size).toBe(1);
-  });
+test.each<[NativeErrorCode, Class]>([
+  ["MEMORY_LOCK", MemoryProtectionError],
+  ["OUT_OF_MEMORY", MemoryProtectionError],
+  ["KEY_FORMAT", SecurityError],
+  ["KEY_WEAK", SecurityError],
+  ["KEY_PASSWORD", SecurityError],
+  ["CRYPTO_FAILURE", SecurityError],
+  ["DISPOSED", NomyoError],
+  ["VIEW_TAKEN", NomyoError],
+  ["QUEUE_FULL", NomyoError],
+  ["CANCELLED", NomyoError],
+  ["NOT_FOUND", NomyoError],
+  ["INVALID_ARGUMENT", NomyoError],
+  ["UNSUPPORTED", NomyoError],
+  ["TSS_MISSING", NomyoError],
+  ["TPM_ERROR", NomyoError],
+])("%s is the same in both contexts, and keeps its sentence", (code, kind) => {
+  for (const context of contexts) {
+    expectError(fromNative(ofAddon(code), context), kind, code, `the addon's sentence on ${code}`);
+  }
 });
 
-describe("an error of memory", () => {
-  const outcomeOf = (error: unknown): unknown => {
-    try {
-      return withMemoryErrors(() => {
-        throw error;
-      });
-    } catch (thrown) {
-      return thrown;
-    }
-  };
-  test.each<[NativeErrorCode, Class]>([
-    ["MEMORY_LOCK", MemoryProtectionError],
-    ["OUT_OF_MEMORY", MemoryProtectionError],
-    ["DISPOSED", NomyoError],
-    ["UNSUPPORTED", NomyoError],
-  ])("%s", (code, kind) => expectError(outcomeOf(ofAddon(code)), kind, code, `the addon's sentence on ${code}`));
+test("too large: a request that must be smaller, an answer that is refused", () => {
+  const refused = fromNative(ofAddon("TOO_LARGE"), "sealing");
+  expectError(refused, InvalidRequestError, "TOO_LARGE", /sentence on TOO_LARGE/);
+  expect(refused).toMatchObject({ sent: "no" });
+  expectError(fromNative(ofAddon("TOO_LARGE"), "opening"), SecurityError, "TOO_LARGE", /sentence on TOO_LARGE/);
+});
 
-  test("what is not the addon's stays what it is; what works gives its value", () => {
-    for (const error of [new TypeError("wrong"), new NomyoError("public", "X"), "text"])
-      expect(outcomeOf(error)).toBe(error);
-    expect(withMemoryErrors(() => 7)).toBe(7);
-  });
+test("a text that is not UTF-8 is the request's mistake only where one is sealed", () => {
+  const refused = fromNative(ofAddon("INVALID_UTF8"), "sealing");
+  expectError(refused, InvalidRequestError, "INVALID_UTF8", /INVALID_UTF8/);
+  expect(refused).toMatchObject({ sent: "no" });
+  expectError(fromNative(ofAddon("INVALID_UTF8"), "opening"), NomyoError, "INVALID_UTF8", /INVALID_UTF8/);
+});
+
+test.each(contexts)("whatever is wrong with a package reads the same (%s)", (context) => {
+  const errors = opaque.map((code) => fromNative(ofAddon(code), context) as SecurityError);
+  errors.forEach((error, i) => expectError(error, SecurityError, opaque[i]!, "Nothing of it was used"));
+  expect(new Set(errors.map(({ message }) => message)).size).toBe(1);
+  expect(errors[0]!.message).not.toContain("the addon's sentence");
+});
+
+test.each<[string, unknown]>([
+  ["one without a code", new TypeError("wrong argument")],
+  ["one with a code of Node's", Object.assign(new Error("no such file"), { code: "ENOENT" })],
+  ["one whose code is a name of Object.prototype", Object.assign(new Error("x"), { code: "toString" })],
+  ["one of the package's, whatever its code", new NomyoError("already public", "DECRYPT")],
+  ["one of the package's", new ConfigurationError("close", "closed")],
+  ["a text", "DECRYPT"],
+  ["null", null],
+  ["undefined", undefined],
+])("%s stays what it is", (_what, error) => {
+  expect(nativeCode(error)).toBeUndefined();
+  for (const context of contexts) expect(fromNative(error, context)).toBe(error);
+});
+
+test("withNativeErrors: what works gives its value, what fails the public error", () => {
+  expect(withNativeErrors("opening", () => 7)).toBe(7);
+  expect(() =>
+    withNativeErrors("sealing", () => {
+      throw ofAddon("TOO_LARGE");
+    }),
+  ).toThrow(InvalidRequestError);
 });
