@@ -32,12 +32,12 @@ export default tseslint.config(
     ignores: [
       "lib/attestation/**", // quotes, policies and certificates, which are public
       "lib/native.ts", // the head of the program's file, to tell glibc from musl
-      "lib/client/atomic-file.ts", // names of files
-      "lib/client/fetch-transport.ts", // codes of errors
-      "lib/client/known-servers.ts", // lines of the file of known servers
+      "lib/keys/atomic-file.ts", // names of files
+      "lib/http/fetch-transport.ts", // codes of errors
+      "lib/keys/known-servers.ts", // lines of the file of known servers
       "lib/client/retry.ts", // the header Retry-After
-      "lib/client/transport.ts", // codes of errors
-      "lib/router/error-kind.ts", // names of errors
+      "lib/http/transport.ts", // codes of errors
+      "lib/http/error-kind.ts", // names of errors
       "lib/router/options.ts", // certificates
       "lib/router/payload-binding.ts", // payload ids
       "lib/cli/arguments.ts", // numbers on the command line

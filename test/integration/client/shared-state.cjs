@@ -4,8 +4,8 @@ const { join } = require("node:path");
 
 const dist = join(__dirname, "../../../dist");
 const { native } = require(join(dist, "native.js"));
-const { KnownServersFile } = require(join(dist, "client/known-servers.js"));
-const store = require(join(dist, "client/key-store.js"));
+const { KnownServersFile } = require(join(dist, "keys/known-servers.js"));
+const store = require(join(dist, "keys/key-store.js"));
 
 const [, , role, path, argument] = process.argv;
 const makeKey = () => native.generatePrivateKey(2048, "required");
@@ -57,7 +57,7 @@ const roles = {
   /** Dies by SIGKILL while it holds the lock, with the new private key beside the old one. */
   async die() {
     const { writeFileSync } = require("node:fs");
-    const { withFileLock } = require(join(dist, "client/file-lock.js"));
+    const { withFileLock } = require(join(dist, "keys/file-lock.js"));
     await withFileLock(join(path, ".lock"), "keyDir", () => {
       writeFileSync(join(path, ".private_key.pem.0123456789abcdef"), "half a key", { mode: 0o600 });
       require("node:fs").unlinkSync(store.keyFiles(path).publicKey);
