@@ -355,7 +355,10 @@ function asFile(policy: Baseline["policy"]): string {
 /** Runs `work` while no other process changes the policy `file`. */
 async function whileLocked(file: string, work: () => Promise<void>): Promise<void> {
   // A link's target: that is what is replaced. A file that is not there is for `work` to tell of.
-  if (!existsSync(file)) { await work(); return; }
+  if (!existsSync(file)) {
+    await work();
+    return;
+  }
   const target = realpathSync(file);
   await withFileLock(join(dirname(target), `.${basename(target)}.lock`), "--out", work);
 }

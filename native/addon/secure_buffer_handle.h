@@ -39,8 +39,8 @@ class BufferObject {
   // It is wiped at once, for whoever else holds it too, and never given back to the pool.
   void Forfeit();
 
-  // A view was given out, or came back. They are counted for this owner, who cannot be disposed of meanwhile (another one
-  // can: the secret stays), and for the memory, which must then be neither cut nor given to another thread.
+  // A view was given out, or came back. They are counted for this owner, who cannot be disposed of meanwhile (another
+  // one can: the secret stays), and for the memory, which must then be neither cut nor given to another thread.
   void ViewBegins();
   void ViewEnds();
   std::size_t own_views() const { return own_views_; }
