@@ -29,7 +29,7 @@ export interface ServerKeyOptions {
   readonly fingerprints?: string | readonly string[] | undefined;
   /** How long a fetched key is used, in milliseconds. 3 600 000 (one hour) by default; 0 fetches it for every request. */
   readonly cacheTtl?: number | undefined;
-  /** Smallest modulus in bits: 4096 by default, 2048 at least. */
+  /** Smallest modulus in bits: 4096 by default, 2048 to 8192. */
   readonly minBits?: number | undefined;
   /** A file that remembers the keys of servers across processes, like `known_hosts`. */
   readonly knownServersFile?: string | undefined;
@@ -316,7 +316,7 @@ function checkServerKey(given: ServerKeyOptions): ServerKeyPolicy {
   return {
     fingerprints: pins.map(normaliseFingerprint),
     cacheTtl: integer("serverKey.cacheTtl", options.cacheTtl ?? 3_600_000, 0, Number.MAX_SAFE_INTEGER),
-    minBits: integer("serverKey.minBits", options.minBits ?? 4096, 2048, 16_384),
+    minBits: integer("serverKey.minBits", options.minBits ?? 4096, 2048, 8192),
     knownServers: file === undefined ? undefined : new KnownServersFile(file),
   };
 }

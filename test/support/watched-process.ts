@@ -117,6 +117,28 @@ export class WatchedProcess {
     }
   }
 
+  /** Waits until its event loop waits for its standard output to take more (full-output.py). Rejects when the process ends before. */
+  async waitsForOutput(): Promise<void> {
+    const folder = `/proc/${this.pid}/fdinfo`;
+    // What an epoll instance watches, one line for each descriptor: 4 is EPOLLOUT.
+    const watches = (info: string) =>
+      [...info.matchAll(/^tfd: +(\d+) events: +([0-9a-f]+)/gm)].some(
+        ([, fd, events]) => fd === "1" && (parseInt(events!, 16) & 4) !== 0,
+      );
+    for (;;) {
+      const ended = await Promise.race([this.exit, sleep(10)]);
+      if (ended !== undefined) throw new Error(`the process ended (${ended.code ?? ended.signal}): ${this.#output}`);
+      for (const fd of readdirSync(folder)) {
+        try {
+          if (watches(readFileSync(join(folder, fd), "utf8"))) return;
+        } catch (error) {
+          // Closed since.
+          if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+        }
+      }
+    }
+  }
+
   /**
    * Searches its memory, then a diagnostic report and a heap snapshot, which are made after, since making them copies strings. With
    * `reports: false` its memory alone: for a moment at which its event loop stands still.

@@ -80,6 +80,8 @@ describe("each wrong option is refused by the constructor, which names it", () =
     ["serverKey.fingerprints", { serverKey: { fingerprints: [7] } }],
     ["serverKey.cacheTtl", { serverKey: { cacheTtl: -1 } }],
     ["serverKey.minBits", { serverKey: { minBits: 1024 } }],
+    // No key is larger: none would ever do.
+    ["serverKey.minBits", { serverKey: { minBits: 8193 } }],
     ["serverKey.knownServersFile", { serverKey: { knownServersFile: "" } }],
     ["serverKey.knownServersFile", { serverKey: { fingerprints: "a".repeat(64), knownServersFile: "x" } }],
     ["attestation", { attestation: "maybe" }],
