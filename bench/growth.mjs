@@ -1,5 +1,13 @@
 // How cost grows with size: the exponent b of cost = a · size^b.
-import { fitExponent } from "../dist/bench/statistics.js";
+
+/** By least squares on the logarithms. Points whose cost is not positive (noise has made them so) do not count. */
+export function fitExponent(points) {
+  const usable = points.filter(({ size, cost }) => size > 0 && cost > 0);
+  const logarithms = usable.map(({ size, cost }) => [Math.log(size), Math.log(cost)]);
+  const mean = (of) => logarithms.reduce((sum, pair) => sum + of(pair), 0) / logarithms.length;
+  const meanX = mean(([x]) => x);
+  return mean(([x, y]) => (x - meanX) * y) / mean(([x]) => (x - meanX) ** 2);
+}
 
 /**
  * For each job and contender that was measured over the sizes of growth: the exponent of the whole cost, and the exponent of what
@@ -14,13 +22,10 @@ export function growth(results) {
   return [...series.values()]
     .filter((points) => points.length >= 3)
     .map((points) => ({
-      kind: points[0].kind,
-      contender: points[0].contender,
+      ...{ kind: points[0].kind, contender: points[0].contender },
       exponent: fitExponent(points.map(({ size, median }) => ({ size, cost: median }))),
       exponentOfVariablePart: fitExponent(
-        points
-          .filter(({ size }) => size >= 16 * 1024)
-          .map(({ size, median, fixed }) => ({ size, cost: median - fixed })),
+        points.filter(({ size }) => size >= 16_384).map(({ size, median, fixed }) => ({ size, cost: median - fixed })),
       ),
       points: points.map(({ size, median, fixed }) => ({ size, median, fixed })),
     }));

@@ -1,13 +1,8 @@
 // What the figures were measured on, and with.
-import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { cpus, loadavg, release, totalmem, availableParallelism } from "node:os";
-import { promisify } from "node:util";
+import { availableParallelism, cpus, loadavg, release, totalmem } from "node:os";
 import { native } from "../dist/native.js";
-import { python } from "./line-process.mjs";
-import { openssl } from "./openssl-speed.mjs";
-
-const run = promisify(execFile);
+import { output, python } from "./processes.mjs";
 
 function distribution() {
   if (!existsSync("/etc/os-release")) return process.platform;
@@ -20,18 +15,13 @@ async function pythonVersions() {
     "import platform, cryptography\n" +
     "from cryptography.hazmat.backends.openssl.backend import backend\n" +
     "print(platform.python_version(), cryptography.__version__, backend.openssl_version_text(), sep='|')";
-  try {
-    const { stdout } = await run(python, ["-c", code]);
-    const [version, cryptography, library] = stdout.trim().split("|");
-    return { python: version, cryptography, opensslCryptography: library };
-  } catch {
-    return undefined;
-  }
+  const text = await output(python, ["-c", code]).catch(() => undefined);
+  const [version, cryptography, opensslCryptography] = text?.trim().split("|") ?? [];
+  return { python: version, cryptography, opensslCryptography };
 }
 
 export async function machine() {
   const build = native.getBuildInfo();
-  const command = await openssl(["version"]);
   return {
     machine: {
       cpu: cpus()[0]?.model.trim() ?? "unknown",
@@ -49,7 +39,7 @@ export async function machine() {
       node: process.version,
       v8: process.versions.v8,
       opensslNode: process.versions.openssl,
-      opensslCommand: command?.trim(),
+      opensslCommand: (await output("openssl", ["version"]))?.trim(),
       ...(await pythonVersions()),
     },
   };

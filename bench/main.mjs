@@ -1,6 +1,66 @@
-// `npm run bench`: measures, reports, checks the promised bounds. `--help` tells the options.
+// `npm run bench`: measures, reports, checks the promised bounds.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { help, readOptions, UsageError } from "./options.mjs";
+import { parseArgs } from "node:util";
+
+const help = `Usage: npm run bench -- [options]
+
+Measures sealing, opening, keys, attestation and whole requests on this machine, beside Node's own crypto, Web Crypto, Python's
+\`cryptography\` and \`openssl speed\`, and checks the bounds that this package promises. Needs a build (scripts/build).
+
+  --quick          a first picture in under a minute; the figures are rougher
+  --only PATTERN   only the cases whose name holds PATTERN, e.g. seal, "open ascii", rsa, keygen, variant, router, start; may be repeated
+  --rounds N       rounds for each case (9, quick: 2); contenders take turns in each
+  --soak N         requests of the memory test through the local router (10 000; quick: none; with --docs 100 000)
+  --json FILE      write everything that was measured
+  --from FILE      measure nothing: report what an earlier --json FILE holds
+  --svg FILE       draw it
+  --docs           write docs/benchmarks.md and docs/benchmarks.svg
+  --strict         exit with 3 when a bound is not met (otherwise it is only reported)
+  --list           name the cases and stop
+  --help
+
+Exit codes: 0 measured, 1 a contender gave a wrong result or the measurement failed, 2 wrong arguments, 3 see --strict.
+`;
+
+class UsageError extends Error {}
+
+function readOptions(args) {
+  const flag = { type: "boolean", default: false };
+  const text = { type: "string" };
+  const options = {
+    ...{ quick: flag, docs: flag, strict: flag, list: flag, help: { ...flag, short: "h" } },
+    ...{ only: { ...text, multiple: true, default: [] }, rounds: text, soak: text, json: text, from: text, svg: text },
+  };
+  let values;
+  try {
+    ({ values } = parseArgs({ args, options }));
+  } catch (error) {
+    throw new UsageError(error.message);
+  }
+  const count = (name, otherwise) => {
+    if (values[name] === undefined) return otherwise;
+    if (!/^\d{1,9}$/.test(values[name])) throw new UsageError(`--${name} takes a whole number.`);
+    return Number(values[name]);
+  };
+  const { quick, docs } = values;
+  const rounds = count("rounds", quick ? 2 : 9);
+  if (rounds < 1) throw new UsageError("--rounds takes 1 or more.");
+  // Milliseconds of one contender's turn, and of its warm-up.
+  const times = quick ? { turnMs: 50, warmUpMs: 60 } : { turnMs: 200, warmUpMs: 300 };
+  return { ...values, ...times, rounds, soak: count("soak", docs ? 100_000 : quick ? 0 : 10_000) };
+}
+
+/** A report as `--json` wrote it. */
+function readReport(file) {
+  let report;
+  try {
+    report = JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw new UsageError(`--from takes a file that --json has written: ${error.message}.`);
+  }
+  if (report?.schema === 1 && Array.isArray(report.results)) return report;
+  throw new UsageError(`--from takes a file that --json has written; ${file} is none.`);
+}
 
 async function main(args) {
   const options = readOptions(args);
@@ -11,48 +71,33 @@ async function main(args) {
   if (!existsSync(new URL("../dist/native.js", import.meta.url))) {
     throw new UsageError("There is no build to measure: run scripts/build first.");
   }
-  const { chosen } = await import("./plan.mjs");
+  const { chosen } = await import("./cases.mjs");
   const cases = chosen(options);
   if (options.list) {
     process.stdout.write(cases.map(({ name, contenders }) => `${name}: ${contenders.join(", ")}\n`).join(""));
     return 0;
   }
   if (cases.length === 0) throw new UsageError("No case matches --only; --list names them.");
-  const { tables } = await import("./report/tables.mjs");
-  const report = options.from === undefined ? await measured(cases, options) : await reread(options.from);
+  const progress = (line) => process.stderr.write(`${line}\n`);
+  const measured =
+    options.from === undefined
+      ? await (await import("./measure.mjs")).measure(cases, options, progress)
+      : readReport(options.from);
+  // Of an old report too: its verdicts are not believed.
+  const { judged } = await import("./bounds.mjs");
+  const report = { ...measured, bounds: judged(measured) };
+  const { document, tables } = await import("./report/pages.mjs");
   process.stdout.write(tables(report));
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, null, 1)}\n`);
   if (options.svg !== undefined || options.docs) {
     const { picture } = await import("./report/picture.mjs");
     const svg = picture(report);
+    const docs = (name) => new URL(`../docs/${name}`, import.meta.url);
     if (options.svg !== undefined) writeFileSync(options.svg, svg);
-    if (options.docs) {
-      const { document } = await import("./report/document.mjs");
-      writeFileSync(new URL("../docs/benchmarks.svg", import.meta.url), svg);
-      writeFileSync(new URL("../docs/benchmarks.md", import.meta.url), await document(report));
-    }
+    if (options.docs) writeFileSync(docs("benchmarks.svg"), svg);
+    if (options.docs) writeFileSync(docs("benchmarks.md"), await document(report));
   }
   return options.strict && report.bounds.some(({ met }) => met === false) ? 3 : 0;
-}
-
-async function measured(cases, options) {
-  const { measure } = await import("./measure.mjs");
-  return measure(cases, options, (line) => process.stderr.write(`${line}\n`));
-}
-
-/** A report as `--json` wrote it, judged anew. */
-async function reread(file) {
-  const { bounds } = await import("./bounds.mjs");
-  let report;
-  try {
-    report = JSON.parse(readFileSync(file, "utf8"));
-  } catch (error) {
-    throw new UsageError(`--from takes a file that --json has written: ${error.message}.`);
-  }
-  if (report?.schema !== 1 || !Array.isArray(report.results)) {
-    throw new UsageError(`--from takes a file that --json has written; ${file} is none.`);
-  }
-  return { ...report, bounds: bounds(report) };
 }
 
 try {

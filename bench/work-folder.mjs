@@ -1,30 +1,40 @@
 // The files that all contenders read: keys, requests, packages, quotes. One temporary folder for a run.
-import { createPublicKey } from "node:crypto";
+import { createPublicKey, generateKeyPairSync, sign } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { chatRequest } from "../dist/bench/payload.js";
 import { sealPieces } from "../dist/bench/node-envelope.js";
-import { quoteSignature } from "./quote-signature.mjs";
+import { chatRequest } from "../dist/bench/payload.js";
 
 const vectors = new URL("../test/vectors/", import.meta.url);
-const quotes = { "ecc-p256": "ecc-p256-ecdsa-sha256.json", rsa2048: "rsa2048-rsassa-sha256.json" };
+/** A quote of each kind of AIK, and how to make such a key. */
+const quotes = {
+  "ecc-p256": { file: "ecc-p256-ecdsa-sha256.json", key: ["ec", { namedCurve: "P-256" }] },
+  rsa2048: { file: "rsa2048-rsassa-sha256.json", key: ["rsa", { modulusLength: 2048 }] },
+};
+
+/** What the bare signature check is measured on: the same bytes, signed by another key of the same kind. */
+function signatureLike({ quote_b64: message }, kind) {
+  const { privateKey, publicKey } = generateKeyPairSync(...kind);
+  const signature = sign("sha256", Buffer.from(message, "base64"), privateKey).toString("base64");
+  return { pem: publicKey.export({ type: "spki", format: "pem" }), message, signature };
+}
 
 export class WorkFolder {
   path = mkdtempSync(join(tmpdir(), "nomyo-bench-"));
   /** The key that everything is sealed to: one of the test vectors, RSA-4096. */
-  privatePem = readFileSync(new URL("keys/client_private.pem", vectors));
-  publicKey = createPublicKey(this.privatePem);
+  #privatePem = readFileSync(new URL("keys/client_private.pem", vectors));
+  #publicKey = createPublicKey(this.#privatePem);
   #made = new Set();
 
   constructor() {
-    this.#write("private.pem", this.privatePem);
-    this.#write("public.pem", this.publicKey.export({ type: "spki", format: "pem" }));
-    this.#write("package-smallest.json", sealPieces(this.publicKey, {}));
-    for (const [label, file] of Object.entries(quotes)) {
+    this.#write("private.pem", this.#privatePem);
+    this.#write("public.pem", this.#publicKey.export({ type: "spki", format: "pem" }));
+    this.#write("package-smallest.json", sealPieces(this.#publicKey, {}));
+    for (const [label, { file, key }] of Object.entries(quotes)) {
       const vector = JSON.parse(readFileSync(new URL(`attestation/${file}`, vectors)));
       this.#write(`attestation-${label}.json`, JSON.stringify(vector));
-      this.#write(`signature-${label}.json`, JSON.stringify(quoteSignature(vector.tpm_attestation)));
+      this.#write(`signature-${label}.json`, JSON.stringify(signatureLike(vector.tpm_attestation, key)));
     }
   }
 
@@ -38,7 +48,7 @@ export class WorkFolder {
     this.#made.add(`${content}-${size}`);
     const request = chatRequest(content, size);
     this.#write(`request-${content}-${size}.json`, JSON.stringify(request));
-    this.#write(`package-${content}-${size}.json`, sealPieces(this.publicKey, request));
+    this.#write(`package-${content}-${size}.json`, sealPieces(this.#publicKey, request));
   }
 
   remove() {

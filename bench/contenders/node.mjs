@@ -1,6 +1,8 @@
-// Node's own crypto, as fast as it gets (lib/bench/node-envelope.ts), and JavaScript's own escaping (escaped-json.mjs).
+// Node's own crypto, as fast as it gets (lib/bench/node-envelope.ts), and other ways to do the same, so that the choice can be checked.
 import {
+  constants,
   createCipheriv,
+  createDecipheriv,
   createPrivateKey,
   createPublicKey,
   generateKeyPair,
@@ -8,114 +10,85 @@ import {
   randomBytes,
   verify,
 } from "node:crypto";
-import { createHash, constants } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
-import { openVariants, sealVariants } from "../../dist/bench/node-envelope.js";
-import { chatRequest } from "../../dist/bench/payload.js";
+import { openPieces, packageText, parseBytes, sealPieces, unwrapKey, wrapKey } from "../../dist/bench/node-envelope.js";
 import { sealEscaped } from "./escaped-json.mjs";
-import { stall } from "./stall.mjs";
 
-const sealers = { ...sealVariants, escaped: sealEscaped };
-const oaep = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" };
-const publicKey = (folder) => createPublicKey(readFileSync(`${folder}/public.pem`));
-const privateKey = (folder) => createPrivateKey(readFileSync(`${folder}/private.pem`));
-const sha256 = (text) => createHash("sha256").update(text).digest("hex");
+/** As most programs would write it: strings all the way. */
+function sealStrings(recipient, value) {
+  const [key, nonce] = [randomBytes(32), randomBytes(12)];
+  const gcm = createCipheriv("aes-256-gcm", key, nonce, { authTagLength: 16 });
+  const ciphertext = Buffer.concat([gcm.update(JSON.stringify(value), "utf8"), gcm.final()]);
+  const [text, iv, tag] = [ciphertext, nonce, gcm.getAuthTag()].map((bytes) => bytes.toString("base64"));
+  return Buffer.from(packageText(text, iv, tag, wrapKey(recipient, key)), "latin1");
+}
 
-export const kinds = {
-  seal({ content, size, variant = "pieces", folder }) {
-    const seal = sealers[variant];
-    const key = publicKey(folder);
-    const request = chatRequest(content, size);
-    return {
-      operation: () => seal(key, request),
-      baseline: () => seal(key, {}),
-      evidence: () => {
-        const file = `${folder}/sealed-node-${variant}.json`;
-        writeFileSync(file, seal(key, request));
-        return { file };
-      },
-    };
-  },
-  open({ content, size, variant = "pieces", folder }) {
-    const open = openVariants[variant];
-    const key = privateKey(folder);
-    const body = readFileSync(`${folder}/package-${content}-${size}.json`);
-    const smallest = readFileSync(`${folder}/package-smallest.json`);
-    return {
-      operation: () => open(key, body),
-      baseline: () => open(key, smallest),
-      evidence: () => ({ sha256: sha256(JSON.stringify(open(key, body))) }),
-    };
-  },
-  rsa({ folder }) {
-    const key = privateKey(folder);
-    const { encrypted_aes_key: wrapped } = JSON.parse(readFileSync(`${folder}/package-smallest.json`));
-    const ciphertext = Buffer.from(wrapped, "base64");
-    const operation = () => privateDecrypt({ key, ...oaep }, ciphertext);
-    return { operation, evidence: () => ({ key: operation().toString("hex") }) };
-  },
-  keygen() {
-    const generate = promisify(generateKeyPair);
-    const operation = () => generate("rsa", { modulusLength: 4096, publicExponent: 65537 });
-    return {
-      operation,
-      evidence: async () => {
-        const pair = await operation();
-        return {
-          pem: pair.publicKey.export({ type: "spki", format: "pem" }),
-          opens: sha256(
-            JSON.stringify(openVariants.pieces(pair.privateKey, sealVariants.pieces(pair.publicKey, { text: "x" }))),
-          ),
-        };
-      },
-    };
-  },
-  aes({ size }) {
-    const key = randomBytes(32);
-    const nonce = randomBytes(12);
-    const plain = randomBytes(size);
-    const run = () => {
-      const cipher = createCipheriv("aes-256-gcm", key, nonce);
-      const ciphertext = cipher.update(plain);
-      cipher.final();
-      return [ciphertext, cipher.getAuthTag()];
-    };
-    return {
-      operation: run,
-      evidence: () => ({
-        key: key.toString("hex"),
-        nonce: nonce.toString("hex"),
-        plain: sha256(plain),
-        sealed: Buffer.concat(run()).toString("base64"),
-      }),
-    };
-  },
-  base64({ size }) {
-    const bytes = Buffer.alloc(size, "nomyo");
-    const out = Buffer.alloc(Math.ceil(size / 3) * 4);
-    const run = () => out.write(bytes.toString("base64"), 0, "latin1");
-    return {
-      operation: run,
-      evidence: () => {
-        run();
-        return { sha256: sha256(out) };
-      },
-    };
-  },
-  /** The signature check alone. */
-  attestation({ label, folder }) {
-    const { pem, message, signature } = JSON.parse(readFileSync(`${folder}/signature-${label}.json`));
-    const key = createPublicKey(pem);
-    const signed = Buffer.from(message, "base64");
-    const check = (bytes) => verify("sha256", bytes, key, Buffer.from(signature, "base64"));
-    return {
-      operation: () => check(signed),
-      evidence: () => ({ valid: check(signed), forged: check(Buffer.concat([signed, Buffer.of(0)])) }),
-    };
-  },
-  stall({ folder }) {
-    const { operation, evidence } = kinds.rsa({ folder });
-    return { evidence, measure: stall(async () => operation()) };
-  },
+/** As most programs would write it: `JSON.parse` of the package, then of the plaintext. */
+function openParsed(key, body) {
+  const { encrypted_payload: payload, encrypted_aes_key: wrapped } = JSON.parse(body.toString("latin1"));
+  const nonce = Buffer.from(payload.nonce, "base64");
+  const gcm = createDecipheriv("aes-256-gcm", unwrapKey(key, wrapped), nonce, { authTagLength: 16 });
+  gcm.setAuthTag(Buffer.from(payload.tag, "base64"));
+  return parseBytes(Buffer.concat([gcm.update(payload.ciphertext, "base64"), gcm.final()]));
+}
+
+export const seal = (key, request) => sealPieces(key, request);
+export const open = (key, body) => openPieces(key, body);
+/** `whole`: the text is one piece. */
+const sealers = {
+  ...{ pieces: seal, strings: sealStrings, escaped: sealEscaped },
+  whole: (key, request) => sealPieces(key, request, Number.POSITIVE_INFINITY),
 };
+const openers = {
+  ...{ pieces: open, parsed: openParsed },
+  whole: (key, body) => openPieces(key, body, Number.POSITIVE_INFINITY),
+};
+export const sealer = (way = "pieces") => sealers[way];
+export const opener = (way = "pieces") => openers[way];
+
+export const publicKey = createPublicKey;
+export const privateKey = createPrivateKey;
+
+export function privateOperation(key, _body, wrapped) {
+  const oaep = { key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" };
+  return () => privateDecrypt(oaep, wrapped);
+}
+
+export const generate = () => promisify(generateKeyPair)("rsa", { modulusLength: 4096, publicExponent: 65537 });
+
+export async function generated() {
+  const pair = await generate();
+  return {
+    pem: pair.publicKey.export({ type: "spki", format: "pem" }),
+    open: (body) => openPieces(pair.privateKey, body),
+  };
+}
+
+export function encryption(key, nonce, plain) {
+  return () => {
+    const cipher = createCipheriv("aes-256-gcm", key, nonce);
+    const ciphertext = cipher.update(plain);
+    cipher.final();
+    return [ciphertext, cipher.getAuthTag()];
+  };
+}
+
+export function encoding(bytes) {
+  const out = Buffer.alloc(Math.ceil(bytes.length / 3) * 4);
+  return () => {
+    out.write(bytes.toString("base64"), 0, "latin1");
+    return out;
+  };
+}
+
+/** The signature check alone. */
+export function attestation(read) {
+  const { pem, message, signature } = read("signature");
+  const key = createPublicKey(pem);
+  const statement = Buffer.from(message, "base64");
+  return {
+    holds: (bytes) => verify("sha256", bytes, key, Buffer.from(signature, "base64")),
+    statement,
+    forged: Buffer.concat([statement, Buffer.of(0)]),
+  };
+}

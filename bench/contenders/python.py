@@ -27,20 +27,18 @@ def sha256(data):
     return hashlib.sha256(data).hexdigest()
 
 
-def read(folder, name):
-    with open(f"{folder}/{name}", "rb") as file:
-        return file.read()
+def encrypt(key, nonce, plain):
+    encryptor = Cipher(algorithms.AES(key), modes.GCM(nonce)).encryptor()
+    return encryptor.update(plain) + encryptor.finalize(), encryptor.tag
 
 
 def seal(public_key, value):
-    key = os.urandom(32)
-    nonce = os.urandom(12)
-    encryptor = Cipher(algorithms.AES(key), modes.GCM(nonce)).encryptor()
-    ciphertext = encryptor.update(text(value).encode("utf-8")) + encryptor.finalize()
+    key, nonce = os.urandom(32), os.urandom(12)
+    ciphertext, tag = encrypt(key, nonce, text(value).encode("utf-8"))
     package = {
         "version": "1.0",
         "algorithm": "hybrid-aes256-rsa4096",
-        "encrypted_payload": {"ciphertext": b64(ciphertext), "nonce": b64(nonce), "tag": b64(encryptor.tag)},
+        "encrypted_payload": {"ciphertext": b64(ciphertext), "nonce": b64(nonce), "tag": b64(tag)},
         "encrypted_aes_key": b64(public_key.encrypt(key, OAEP)),
         "key_algorithm": "RSA-OAEP-SHA256",
         "payload_algorithm": "AES-256-GCM",
@@ -54,152 +52,92 @@ def open_package(private_key, body):
     key = private_key.decrypt(base64.b64decode(package["encrypted_aes_key"]), OAEP)
     mode = modes.GCM(base64.b64decode(payload["nonce"]), base64.b64decode(payload["tag"]))
     decryptor = Cipher(algorithms.AES(key), mode).decryptor()
-    plain = decryptor.update(base64.b64decode(payload["ciphertext"])) + decryptor.finalize()
-    return json.loads(plain)
+    return json.loads(decryptor.update(base64.b64decode(payload["ciphertext"])) + decryptor.finalize())
 
 
-class Seal:
-    def __init__(self, job):
-        self.key = serialization.load_pem_public_key(read(job["folder"], "public.pem"))
-        self.value = json.loads(read(job["folder"], f"request-{job['content']}-{job['size']}.json"))
-        self.file = f"{job['folder']}/sealed-python.json"
-
-    def operation(self):
-        return seal(self.key, self.value)
-
-    def baseline(self):
-        return seal(self.key, {})
-
-    def evidence(self):
-        with open(self.file, "wb") as file:
-            file.write(self.operation())
-        return {"file": self.file}
-
-
-class Open:
-    def __init__(self, job):
-        self.key = serialization.load_pem_private_key(read(job["folder"], "private.pem"), None)
-        self.body = read(job["folder"], f"package-{job['content']}-{job['size']}.json")
-        self.smallest = read(job["folder"], "package-smallest.json")
-
-    def operation(self):
-        return open_package(self.key, self.body)
-
-    def baseline(self):
-        return open_package(self.key, self.smallest)
-
-    def evidence(self):
-        return {"sha256": sha256(text(self.operation()).encode("utf-8"))}
-
-
-class Rsa:
-    baseline = None
+class Kinds:
+    """Each kind gives what is timed, what is timed beside it (or None), and a function that gives the evidence."""
 
     def __init__(self, job):
-        self.key = serialization.load_pem_private_key(read(job["folder"], "private.pem"), None)
-        package = json.loads(read(job["folder"], "package-smallest.json"))
-        self.ciphertext = base64.b64decode(package["encrypted_aes_key"])
+        self.job = job
 
-    def operation(self):
-        return self.key.decrypt(self.ciphertext, OAEP)
+    def read(self, name):
+        with open(f"{self.job['folder']}/{name}", "rb") as file:
+            return file.read()
 
-    def evidence(self):
-        return {"key": self.operation().hex()}
+    def private_key(self):
+        return serialization.load_pem_private_key(self.read("private.pem"), None)
 
+    def cell(self):
+        return f"{self.job['content']}-{self.job['size']}.json"
 
-class KeyGeneration:
-    baseline = None
+    def seal(self):
+        key = serialization.load_pem_public_key(self.read("public.pem"))
+        value = json.loads(self.read("request-" + self.cell()))
 
-    def __init__(self, job):
-        pass
+        def evidence():
+            name = f"{self.job['folder']}/sealed-python.json"
+            with open(name, "wb") as file:
+                file.write(seal(key, value))
+            return {"file": name}
 
-    def operation(self):
-        return rsa.generate_private_key(public_exponent=65537, key_size=4096)
+        return lambda: seal(key, value), lambda: seal(key, {}), evidence
 
-    def evidence(self):
-        key = self.operation()
-        pem = key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        opened = text(open_package(key, seal(key.public_key(), {"text": "x"}))).encode("utf-8")
-        return {"pem": pem.decode("ascii"), "opens": sha256(opened)}
+    def open(self):
+        key = self.private_key()
+        body, smallest = self.read("package-" + self.cell()), self.read("package-smallest.json")
+        opened = lambda: {"sha256": sha256(text(open_package(key, body)).encode("utf-8"))}
+        return lambda: open_package(key, body), lambda: open_package(key, smallest), opened
 
+    def rsa(self):
+        key = self.private_key()
+        wrapped = base64.b64decode(json.loads(self.read("package-smallest.json"))["encrypted_aes_key"])
+        decrypt = lambda: key.decrypt(wrapped, OAEP)
+        return decrypt, None, lambda: {"key": decrypt().hex()}
 
-class Aes:
-    baseline = None
+    def keygen(self):
+        generate = lambda: rsa.generate_private_key(public_exponent=65537, key_size=4096)
 
-    def __init__(self, job):
-        self.key = os.urandom(32)
-        self.nonce = os.urandom(12)
-        self.plain = bytes(job["size"])
+        def evidence():
+            key = generate()
+            form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            opened = open_package(key, seal(key.public_key(), {"text": "x"}))
+            return {
+                "pem": key.public_key().public_bytes(*form).decode("ascii"),
+                "opens": sha256(text(opened).encode("utf-8")),
+            }
 
-    def operation(self):
-        encryptor = Cipher(algorithms.AES(self.key), modes.GCM(self.nonce)).encryptor()
-        return encryptor.update(self.plain) + encryptor.finalize(), encryptor.tag
+        return generate, None, evidence
 
-    def evidence(self):
-        ciphertext, tag = self.operation()
-        return {
-            "key": self.key.hex(),
-            "nonce": self.nonce.hex(),
-            "plain": sha256(self.plain),
-            "sealed": b64(ciphertext + tag),
-        }
+    def aes(self):
+        key, nonce, plain = os.urandom(32), os.urandom(12), bytes(self.job["size"])
+        run = lambda: encrypt(key, nonce, plain)
+        given = {"key": key.hex(), "nonce": nonce.hex(), "plain": sha256(plain)}
+        return run, None, lambda: {**given, "sealed": b64(b"".join(run()))}
 
+    def base64(self):
+        size = self.job["size"]
+        data = (b"nomyo" * (size // 5 + 1))[:size]
+        return lambda: base64.b64encode(data), None, lambda: {"sha256": sha256(base64.b64encode(data))}
 
-class Base64:
-    baseline = None
+    def attestation(self):
+        """The signature check alone."""
+        parts = json.loads(self.read(f"signature-{self.job['label']}.json"))
+        key = serialization.load_pem_public_key(parts["pem"].encode("ascii"))
+        signature, signed = base64.b64decode(parts["signature"]), base64.b64decode(parts["message"])
+        is_rsa = isinstance(key, rsa.RSAPublicKey)
+        scheme = [padding.PKCS1v15(), hashes.SHA256()] if is_rsa else [ec.ECDSA(hashes.SHA256())]
 
-    def __init__(self, job):
-        self.data = (b"nomyo" * (job["size"] // 5 + 1))[: job["size"]]
+        def holds(message):
+            try:
+                key.verify(signature, message, *scheme)
+                return True
+            except InvalidSignature:
+                return False
 
-    def operation(self):
-        return base64.b64encode(self.data)
+        evidence = lambda: {"valid": holds(signed), "forged": holds(signed + b"\0")}
+        return lambda: key.verify(signature, signed, *scheme), None, evidence
 
-    def evidence(self):
-        return {"sha256": sha256(self.operation())}
-
-
-class Attestation:
-    """The signature check alone."""
-
-    baseline = None
-
-    def __init__(self, job):
-        self.parts = json.loads(read(job["folder"], f"signature-{job['label']}.json"))
-        self.key = serialization.load_pem_public_key(self.parts["pem"].encode("ascii"))
-        self.message = base64.b64decode(self.parts["message"])
-        self.signature = base64.b64decode(self.parts["signature"])
-
-    def check(self, message):
-        if isinstance(self.key, rsa.RSAPublicKey):
-            self.key.verify(self.signature, message, padding.PKCS1v15(), hashes.SHA256())
-        else:
-            self.key.verify(self.signature, message, ec.ECDSA(hashes.SHA256()))
-
-    def operation(self):
-        self.check(self.message)
-
-    def holds(self, message):
-        try:
-            self.check(message)
-            return True
-        except InvalidSignature:
-            return False
-
-    def evidence(self):
-        return {"valid": self.holds(self.message), "forged": self.holds(self.message + b"\0")}
-
-
-KINDS = {
-    "seal": Seal,
-    "open": Open,
-    "rsa": Rsa,
-    "keygen": KeyGeneration,
-    "aes": Aes,
-    "base64": Base64,
-    "attestation": Attestation,
-}
 
 SHORTEST_SAMPLE_MS = 0.05
 
@@ -217,52 +155,40 @@ class Sampler:
             self.operation()
         return (time.perf_counter() - begin) * 1000
 
-    def warm_up(self, milliseconds):
-        self.operation()
-        times = []
-        end = time.perf_counter() + milliseconds / 1000
-        while time.perf_counter() < end:
-            times.append(self.time(1))
-        typical = sorted(times)[len(times) // 2] if times else max(milliseconds, SHORTEST_SAMPLE_MS)
-        self.batch = max(1, -int(-SHORTEST_SAMPLE_MS // max(typical, 1e-6)))
-
-    def round(self, milliseconds, maximum):
+    def samples(self, milliseconds, maximum=float("inf")):
         samples = []
         end = time.perf_counter() + milliseconds / 1000
         while not samples or (len(samples) < maximum and time.perf_counter() < end):
             samples.append(self.time(self.batch) / self.batch)
         return samples
 
+    def warm_up(self, milliseconds):
+        times = sorted(self.samples(milliseconds))
+        self.batch = max(1, -int(-SHORTEST_SAMPLE_MS // max(times[len(times) // 2], 1e-6)))
+
 
 class Contender:
     def prepare(self, command):
-        job = KINDS[command["kind"]](command)
-        self.main = Sampler(job.operation)
-        self.fixed = Sampler(job.baseline) if job.baseline else None
-        return {"evidence": job.evidence()}
+        operation, baseline, evidence = getattr(Kinds(command), command["kind"])()
+        self.main = Sampler(operation)
+        self.fixed = baseline and Sampler(baseline)
+        return {"evidence": evidence()}
 
     def warm(self, command):
-        for sampler in (self.main, self.fixed):
-            if sampler:
-                sampler.warm_up(command["milliseconds"])
+        for sampler in filter(None, (self.main, self.fixed)):
+            sampler.warm_up(command["milliseconds"])
         return {}
 
     def round(self, command):
-        samples = self.main.round(command["milliseconds"], command.get("samples") or float("inf"))
-        fixed = self.fixed.round(command["milliseconds"] / 4, float("inf")) if self.fixed else []
-        return {"samples": samples, "baseline": fixed}
+        samples = self.main.samples(command["milliseconds"], command.get("samples") or float("inf"))
+        return {"samples": samples, "baseline": self.fixed.samples(command["milliseconds"] / 4) if self.fixed else []}
 
 
-def serve():
-    contender = Contender()
-    for line in sys.stdin:
-        command = json.loads(line)
-        try:
-            answer = getattr(contender, command["do"])(command)
-        except Exception as error:  # the measuring side reports it and stops
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), flush=True)
-
-
-if __name__ == "__main__":
-    serve()
+contender = Contender()
+for line in sys.stdin:
+    command = json.loads(line)
+    try:
+        answer = getattr(contender, command["do"])(command)
+    except Exception as error:  # the measuring side reports it and stops
+        answer = {"error": f"{type(error).__name__}: {error}"}
+    print(json.dumps(answer), flush=True)

@@ -23,30 +23,9 @@ export function quantile(sorted: ArrayLike<number>, q: number): number {
 
 export function summarise(samples: readonly number[]): Summary {
   const sorted = Float64Array.from(samples).sort();
+  const at = (q: number): number => quantile(sorted, q);
   return {
     count: sorted.length,
-    median: quantile(sorted, 0.5),
-    p10: quantile(sorted, 0.1),
-    p90: quantile(sorted, 0.9),
-    p99: quantile(sorted, 0.99),
-    min: quantile(sorted, 0),
-    max: quantile(sorted, 1),
+    ...{ median: at(0.5), p10: at(0.1), p90: at(0.9), p99: at(0.99), min: at(0), max: at(1) },
   };
-}
-
-/** The exponent b of cost = a · size^b, by least squares on the logarithms. Points whose size or cost is not positive do not count. */
-export function fitExponent(points: readonly { readonly size: number; readonly cost: number }[]): number {
-  const usable = points.filter(({ size, cost }) => size > 0 && cost > 0);
-  const x = usable.map(({ size }) => Math.log(size));
-  const y = usable.map(({ cost }) => Math.log(cost));
-  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const meanX = mean(x);
-  const meanY = mean(y);
-  let covariance = 0;
-  let variance = 0;
-  x.forEach((value, index) => {
-    covariance += (value - meanX) * ((y[index] ?? meanY) - meanY);
-    variance += (value - meanX) ** 2;
-  });
-  return covariance / variance;
 }

@@ -4,9 +4,9 @@
  */
 const crypto = require("node:crypto");
 const { readFileSync } = require("node:fs");
+const { packageText, unwrapKey, wrapKey } = require("../../dist/bench/node-envelope.js");
 const answerCalls = require("../support/answer-calls.cjs");
 
-const oaep = { padding: crypto.constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" };
 let server, serverKey, privateKey, answering;
 
 answerCalls({
@@ -26,6 +26,7 @@ answerCalls({
     const nonce = crypto.randomBytes(12);
     const cipher = crypto.createCipheriv("aes-256-gcm", key, nonce);
     const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()]);
+    const parts = [ciphertext, nonce, cipher.getAuthTag()].map((bytes) => bytes.toString("base64"));
     const publicKey = crypto.createPublicKey(privateKey).export({ type: "spki", format: "pem" });
     answering = fetch(`${server}/v1/chat/secure_completion`, {
       method: "POST",
@@ -34,18 +35,7 @@ answerCalls({
         "x-payload-id": crypto.randomUUID(),
         "x-public-key": encodeURIComponent(publicKey),
       },
-      body: JSON.stringify({
-        version: "1.0",
-        algorithm: "hybrid-aes256-rsa4096",
-        encrypted_payload: {
-          ciphertext: ciphertext.toString("base64"),
-          nonce: nonce.toString("base64"),
-          tag: cipher.getAuthTag().toString("base64"),
-        },
-        encrypted_aes_key: crypto.publicEncrypt({ key: serverKey, ...oaep }, key).toString("base64"),
-        key_algorithm: "RSA-OAEP-SHA256",
-        payload_algorithm: "AES-256-GCM",
-      }),
+      body: packageText(...parts, wrapKey(serverKey, key)),
     });
     // What a client has that is about to send its request again. A cipher forgets its key schedule only when it is finished.
     const again = crypto.createCipheriv("aes-256-gcm", key, nonce);
@@ -55,7 +45,7 @@ answerCalls({
   async receive() {
     const sealed = await (await answering).json();
     const field = (name) => Buffer.from(sealed.encrypted_payload[name], "base64");
-    const key = crypto.privateDecrypt({ key: privateKey, ...oaep }, Buffer.from(sealed.encrypted_aes_key, "base64"));
+    const key = unwrapKey(privateKey, sealed.encrypted_aes_key);
     const decipher = crypto.createDecipheriv("aes-256-gcm", key, field("nonce"), { authTagLength: 16 });
     decipher.setAuthTag(field("tag"));
     const plaintext = decipher.update(field("ciphertext"));

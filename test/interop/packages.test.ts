@@ -7,8 +7,8 @@ import { openPackage } from "../../lib/envelope/open.js";
 import { sealJson } from "../../lib/envelope/seal.js";
 import { clientKey } from "../support/client-key.js";
 import type { TestKey } from "../support/client-key.js";
-import { nodeBody, nodeOpen } from "../support/node-envelope.js";
-import type { NodePackage } from "../support/node-envelope.js";
+import { nodeOpen, nodeSeal } from "../support/node-package.js";
+import type { NodePackage } from "../support/node-package.js";
 import { python } from "../support/python-envelope.js";
 
 const values: readonly object[] = [
@@ -39,8 +39,8 @@ describe("Node's crypto", () => {
     "opens what we sealed, and the other way round: %i",
     async (_i, value) => {
       const text = JSON.stringify(value);
-      expect(nodeOpen(key.privatePem, seal(value)).toString()).toBe(text);
-      expect(await open(nodeBody(key.publicPem, text))).toBe(text);
+      expect(nodeOpen(key.privatePem, seal(value)).plaintext).toBe(text);
+      expect(await open(nodeSeal(key.publicPem, text))).toBe(text);
     },
   );
 });

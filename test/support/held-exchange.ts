@@ -3,11 +3,12 @@
  *
  * Recorder and model run in the test's own process, the router in one of its own, so none of their memory is the client's.
  */
-import { constants, generateKeyPairSync, privateDecrypt } from "node:crypto";
+import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { unwrapKey } from "../../lib/bench/node-envelope.js";
 import { startLocalRouter, type LocalRouter } from "./local-router.js";
 import { bytesOf, startModel, startServer, type TestServer } from "./model-server.js";
 
@@ -72,8 +73,7 @@ export class HeldExchange {
 
   /** The AES key of the request, unwrapped here with the router's own key: no part of the package has a way to tell it. */
   requestAesKey(): Buffer {
-    const oaep = { key: this.#routerKey, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" };
-    return privateDecrypt(oaep, Buffer.from(this.#request!.encrypted_aes_key, "base64"));
+    return unwrapKey(this.#routerKey, this.#request!.encrypted_aes_key);
   }
 
   /** The packages that went by. */

@@ -1,15 +1,9 @@
-/** The package format by Node's own crypto, written from the protocol and independent of the addon: a second opinion in both directions. */
-import {
-  constants,
-  createCipheriv,
-  createDecipheriv,
-  generateKeyPairSync,
-  privateDecrypt,
-  publicEncrypt,
-  randomBytes,
-} from "node:crypto";
+/** Packages by Node's own crypto (lib/bench/node-envelope.ts), in the forms that tests want: a second opinion in both directions. */
+import { generateKeyPairSync } from "node:crypto";
+import { openBytes, sealBytes } from "../../lib/bench/node-envelope.js";
+import type { NodePackage } from "../../lib/bench/node-envelope.js";
 
-const oaep = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" } as const;
+export type { NodePackage } from "../../lib/bench/node-envelope.js";
 
 export interface NodeKeyPair {
   /** PKCS#8 PEM. */
@@ -27,43 +21,18 @@ export function nodeKeyPair(modulusLength: number): NodeKeyPair {
   return { privatePem: pair.privateKey, publicPem: pair.publicKey };
 }
 
+/** The body as it goes over HTTP. */
 export function nodeSeal(publicPem: string, plaintext: string | Uint8Array): Buffer {
-  const key = randomBytes(32);
-  const nonce = randomBytes(12);
-  const cipher = createCipheriv("aes-256-gcm", key, nonce);
-  const ciphertext = Buffer.concat([cipher.update(Buffer.from(plaintext as string, "utf8")), cipher.final()]);
-  return Buffer.from(
-    JSON.stringify({
-      version: "1.0",
-      algorithm: "hybrid-aes256-rsa4096",
-      encrypted_payload: {
-        ciphertext: ciphertext.toString("base64"),
-        nonce: nonce.toString("base64"),
-        tag: cipher.getAuthTag().toString("base64"),
-      },
-      encrypted_aes_key: publicEncrypt({ key: publicPem, ...oaep }, key).toString("base64"),
-      key_algorithm: "RSA-OAEP-SHA256",
-      payload_algorithm: "AES-256-GCM",
-    }),
-  );
+  return sealBytes(publicPem, Buffer.from(plaintext as string, "utf8"));
 }
 
-export interface NodePackage {
-  readonly version: string;
-  readonly algorithm: string;
-  readonly encrypted_payload: { readonly ciphertext: string; readonly nonce: string; readonly tag: string };
-  readonly encrypted_aes_key: string;
-  readonly key_algorithm: string;
-  readonly payload_algorithm: string;
-  readonly processed_at?: number;
-}
-
-export function nodeOpen(privatePem: string, body: Uint8Array): { package: NodePackage; plaintext: string } {
-  const parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body)) as NodePackage;
-  const key = privateDecrypt({ key: privatePem, ...oaep }, Buffer.from(parsed.encrypted_aes_key, "base64"));
-  const { ciphertext, nonce, tag } = parsed.encrypted_payload;
-  const decipher = createDecipheriv("aes-256-gcm", key, Buffer.from(nonce, "base64"), { authTagLength: 16 });
-  decipher.setAuthTag(Buffer.from(tag, "base64"));
-  const plaintext = Buffer.concat([decipher.update(Buffer.from(ciphertext, "base64")), decipher.final()]);
-  return { package: parsed, plaintext: new TextDecoder("utf-8", { fatal: true }).decode(plaintext) };
+/** The package, and its plaintext as text and as bytes. Both must be UTF-8, of which Node's own decoding would not complain. */
+export function nodeOpen(
+  privatePem: string,
+  body: Uint8Array,
+): { package: NodePackage; plaintext: string; bytes: Buffer } {
+  const text = (utf8: Uint8Array): string => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(utf8);
+  // A copy: the next call overwrites what `openBytes` gives.
+  const bytes = Buffer.from(openBytes(privatePem, Buffer.from(body)));
+  return { package: JSON.parse(text(body)) as NodePackage, plaintext: text(bytes), bytes };
 }

@@ -2,21 +2,12 @@
  * A server of the protocol, written from the specification with Node's own crypto, independent of the package's core: the client must
  * get along with it. Each test may replace a step.
  */
-import {
-  constants,
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  createPublicKey,
-  generateKeyPairSync,
-  privateDecrypt,
-  publicEncrypt,
-  randomBytes,
-} from "node:crypto";
+import { createHash, createPublicKey, generateKeyPairSync } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import http from "node:http";
 import https from "node:https";
 import type { AddressInfo, Socket } from "node:net";
+import { openBytes, sealBytes, unwrapKey } from "../../lib/bench/node-envelope.js";
 
 export interface KeyPair {
   readonly privateKey: KeyObject;
@@ -45,8 +36,6 @@ function describeKey(privateKey: KeyObject, publicKey: KeyObject): KeyPair {
 let shared: KeyPair | undefined;
 export const sharedKeyPair = (): KeyPair => (shared ??= makeKeyPair());
 
-const oaep = (key: KeyObject) => ({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" });
-
 /** Opens a package as PROTOCOL section 2 describes it. */
 export function openWithNode(
   body: Buffer,
@@ -56,38 +45,17 @@ export function openWithNode(
   if (sealed.version !== "1.0" || sealed.algorithm !== "hybrid-aes256-rsa4096") throw new Error("algorithm");
   if (sealed.key_algorithm !== "RSA-OAEP-SHA256" || sealed.payload_algorithm !== "AES-256-GCM")
     throw new Error("names");
-  const aesKey = privateDecrypt(oaep(privateKey), Buffer.from(sealed.encrypted_aes_key, "base64"));
-  const nonce = Buffer.from(sealed.encrypted_payload.nonce, "base64");
-  const tag = Buffer.from(sealed.encrypted_payload.tag, "base64");
-  if (aesKey.length !== 32 || nonce.length !== 12 || tag.length !== 16) throw new Error("lengths");
-  const decipher = createDecipheriv("aes-256-gcm", aesKey, nonce, { authTagLength: 16 });
-  decipher.setAuthTag(tag);
-  const plaintext = Buffer.concat([
-    decipher.update(Buffer.from(sealed.encrypted_payload.ciphertext, "base64")),
-    decipher.final(),
-  ]);
-  return { plaintext, aesKey, nonce };
+  const aesKey = unwrapKey(privateKey, sealed.encrypted_aes_key);
+  const [nonce, tag] = ["nonce", "tag"].map((name) => Buffer.from(sealed.encrypted_payload[name], "base64"));
+  if (aesKey.length !== 32 || nonce!.length !== 12 || tag!.length !== 16) throw new Error("lengths");
+  // A copy: the next call overwrites what `openBytes` gives.
+  return { plaintext: Buffer.from(openBytes(privateKey, body)), aesKey, nonce: nonce! };
 }
 
 /** Seals a plaintext as PROTOCOL section 2 describes it. */
 export function sealWithNode(plaintext: Buffer, publicKey: KeyObject, processedAt?: number): Record<string, unknown> {
-  const aesKey = randomBytes(32);
-  const nonce = randomBytes(12);
-  const cipher = createCipheriv("aes-256-gcm", aesKey, nonce, { authTagLength: 16 });
-  const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()]);
-  return {
-    version: "1.0",
-    algorithm: "hybrid-aes256-rsa4096",
-    encrypted_payload: {
-      ciphertext: ciphertext.toString("base64"),
-      nonce: nonce.toString("base64"),
-      tag: cipher.getAuthTag().toString("base64"),
-    },
-    encrypted_aes_key: publicEncrypt(oaep(publicKey), aesKey).toString("base64"),
-    key_algorithm: "RSA-OAEP-SHA256",
-    payload_algorithm: "AES-256-GCM",
-    ...(processedAt === undefined ? {} : { processed_at: processedAt }),
-  };
+  const sealed = JSON.parse(sealBytes(publicKey, plaintext).toString()) as Record<string, unknown>;
+  return processedAt === undefined ? sealed : { ...sealed, processed_at: processedAt };
 }
 
 /** A request as the server saw it. */

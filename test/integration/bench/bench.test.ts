@@ -132,6 +132,44 @@ test.each([
   60_000,
 );
 
+/** What a script of the folder's modules prints, as JSON. */
+const evaluated = async (script: string): Promise<unknown> => {
+  const { stdout, stderr } = await node("--input-type=module", "--eval", script);
+  expect(stderr).toBe("");
+  return JSON.parse(stdout);
+};
+
+test("every way to seal with Node's crypto is opened by every way to open", async () => {
+  const opened = await evaluated(`
+    import { readFileSync } from "node:fs";
+    import { isDeepStrictEqual } from "node:util";
+    import { opener, privateKey, publicKey, sealer } from "./bench/contenders/node.mjs";
+    import { chatRequest } from "./dist/bench/payload.js";
+    const pem = readFileSync("test/vectors/keys/client_private.pem");
+    const right = [];
+    for (const way of ["whole", "pieces", "strings", "escaped"]) {
+      for (const content of ["ascii", "cjk", "tools"]) {
+        const request = { ...chatRequest(content, 100_001), controls: String.fromCharCode(0, 31, 34, 92).repeat(100) };
+        const body = sealer(way)(publicKey(pem), request);
+        for (const other of ["whole", "pieces", "parsed"]) {
+          right.push(isDeepStrictEqual(opener(other)(privateKey(pem), body), request));
+        }
+      }
+    }
+    console.log(JSON.stringify(right));`);
+  expect(opened).toEqual(Array.from({ length: 4 * 3 * 3 }, () => true));
+}, 60_000);
+
+test("the exponent of cost = 3 · size^b is found, and costs that noise has made negative do not count", async () => {
+  const exponents = [0.5, 1, 1.05, 2];
+  const found = await evaluated(`
+    import { fitExponent } from "./bench/growth.mjs";
+    const sizes = [1024, 65_536, 1_048_576, 9_437_184];
+    const fit = (b) => fitExponent([...sizes.map((size) => ({ size, cost: 3 * size ** b })), { size: 5, cost: -1 }]);
+    console.log(JSON.stringify(${JSON.stringify(exponents)}.map(fit)));`);
+  expect(found).toEqual(exponents.map((exponent) => expect.closeTo(exponent, 10)));
+}, 60_000);
+
 test("wrong arguments are told apart from failures", async () => {
   expect(await bench("--only", "no such case")).toMatchObject({ code: 2, stderr: expect.stringContaining("--list") });
   expect(await bench("--rounds", "many")).toMatchObject({ code: 2 });

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { quickKey } from "../../support/client-key.js";
 import { scanProcess, whyNotReadable } from "../../support/memory-scan.js";
-import { nodeBody } from "../../support/node-envelope.js";
+import { nodeSeal } from "../../support/node-package.js";
 import { textPatterns } from "../../support/secret-patterns.js";
 import { Subject } from "../../support/subject.js";
 
@@ -44,7 +44,7 @@ describe("a long string of an answer", () => {
       length: content.length,
       files: {
         keyFile: file("key.pem", key.privatePem),
-        bodyFile: file("body.json", nodeBody(key.publicPem, JSON.stringify({ content }))),
+        bodyFile: file("body.json", nodeSeal(key.publicPem, JSON.stringify({ content }))),
       },
     };
   };

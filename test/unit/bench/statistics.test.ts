@@ -1,4 +1,4 @@
-import { fitExponent, quantile, summarise } from "../../../lib/bench/statistics.js";
+import { quantile, summarise } from "../../../lib/bench/statistics.js";
 
 // Expected values: Python's numpy.quantile with its default method (linear).
 test("quantiles are interpolated between neighbours", () => {
@@ -22,14 +22,4 @@ test("a summary sorts by number and leaves the samples alone", () => {
     max: 100,
   });
   expect(samples).toEqual([10, 9, 100, 1]);
-});
-
-test.each([0.5, 1, 1.05, 2])("the exponent of cost = 3 · size^%p is found", (exponent) => {
-  const points = [1024, 65_536, 1_048_576, 9_437_184].map((size) => ({ size, cost: 3 * size ** exponent }));
-  expect(fitExponent(points)).toBeCloseTo(exponent, 10);
-});
-
-test("costs that noise has made negative do not count", () => {
-  const points = [10, 100, 1000].map((size) => ({ size, cost: size }));
-  expect(fitExponent([...points, { size: 5, cost: -1 }])).toBeCloseTo(1, 10);
 });

@@ -7,7 +7,7 @@ import { openPackage } from "../../../lib/envelope/open.js";
 import { sealJson } from "../../../lib/envelope/seal.js";
 import { quickKey } from "../../support/client-key.js";
 import type { TestKey } from "../../support/client-key.js";
-import { nodeBody, nodeOpen } from "../../support/node-envelope.js";
+import { nodeOpen, nodeSeal } from "../../support/node-package.js";
 import { expectSameValue } from "../../support/same-value.js";
 
 const runs = Number(process.env["NOMYO_PROPERTY_RUNS"] ?? 5000);
@@ -54,7 +54,7 @@ test(
         const got = nodeOpen(
           key.privatePem,
           sealJson(key.publicKey, { values }, { maxPlaintextBytes: 1 << 26, policy: "required" }),
-        );
+        ).bytes;
         expect(got.equals(Buffer.from(JSON.stringify({ values })))).toBe(true);
       }),
     );
@@ -116,7 +116,7 @@ test(
     await check(
       fc.asyncProperty(fc.array(json, { minLength: perPackage, maxLength: perPackage }), async (texts) => {
         const plaintext = `{"values":[${texts.join(",")}]}`;
-        const opened = await openPackage(key.privateKey, nodeBody(key.publicPem, plaintext), { policy: "required" });
+        const opened = await openPackage(key.privateKey, nodeSeal(key.publicPem, plaintext), { policy: "required" });
         expectSameValue(opened.value(), JSON.parse(plaintext));
         opened.dispose();
       }),
@@ -148,7 +148,7 @@ test(
         } catch {
           wanted = undefined;
         }
-        const outcome: unknown = await openPackage(key.privateKey, nodeBody(key.publicPem, plaintext), {
+        const outcome: unknown = await openPackage(key.privateKey, nodeSeal(key.publicPem, plaintext), {
           policy: "required",
         }).then(
           (opened) => opened.value(),

@@ -5,7 +5,7 @@ import { native } from "../../../lib/native.js";
 import type { OpenedHandle, PrivateKeyHandle } from "../../../lib/native.js";
 import { quickKey } from "../../support/client-key.js";
 import type { TestKey } from "../../support/client-key.js";
-import { nodeBody } from "../../support/node-envelope.js";
+import { nodeSeal } from "../../support/node-package.js";
 
 let key: TestKey;
 beforeAll(async () => {
@@ -16,7 +16,7 @@ const limits = { maxPlaintextBytes: 1 << 20, maxDepth: 64 };
 const text = JSON.stringify({ a: "the answer" });
 const open = (body: Uint8Array) => openPackage(key.privateKey, body, { policy: "required" });
 /** The package in an ArrayBuffer of its own. */
-const ownBody = (): Uint8Array<ArrayBuffer> => Uint8Array.from(nodeBody(key.publicPem, text));
+const ownBody = (): Uint8Array<ArrayBuffer> => Uint8Array.from(nodeSeal(key.publicPem, text));
 
 describe("the body is copied before the call returns, so that afterwards it may be", () => {
   test.each<[string, (body: Uint8Array<ArrayBuffer>) => void]>([

@@ -8,7 +8,8 @@ import { sealJson } from "../../../lib/envelope/seal.js";
 import { native } from "../../../lib/native.js";
 import { clientKey, quickKey, vectors } from "../../support/client-key.js";
 import type { TestKey } from "../../support/client-key.js";
-import { nodeBody, nodeSeal } from "../../support/node-envelope.js";
+import { nodeSeal } from "../../support/node-package.js";
+import type { NodePackage } from "../../support/node-package.js";
 import { expectSameValue } from "../../support/same-value.js";
 
 let key: TestKey;
@@ -17,7 +18,7 @@ beforeAll(async () => {
 });
 
 const open = (body: Uint8Array): Promise<OpenedPackage> => openPackage(key.privateKey, body, { policy: "required" });
-const openText = (text: string | Buffer): Promise<OpenedPackage> => open(nodeBody(key.publicPem, text));
+const openText = (text: string | Buffer): Promise<OpenedPackage> => open(nodeSeal(key.publicPem, text));
 
 async function refusal(body: Uint8Array): Promise<SecurityError> {
   const outcome = await open(body).catch((error: unknown) => error);
@@ -151,8 +152,8 @@ describe("the value of an opened package is what JSON.parse gives", () => {
   test("the deepest nesting that is allowed, and not one more", async () => {
     const nested = (depth: number): string => '{"a":' + "[".repeat(depth - 1) + "]".repeat(depth - 1) + "}";
     expectSameValue((await openText(nested(1024))).value(), JSON.parse(nested(1024)));
-    expect((await refusal(nodeBody(key.publicPem, nested(1025)))).code).toBe("PLAINTEXT");
-    expect((await refusal(nodeBody(key.publicPem, "[".repeat(1_000_000)))).code).toBe("PLAINTEXT");
+    expect((await refusal(nodeSeal(key.publicPem, nested(1025)))).code).toBe("PLAINTEXT");
+    expect((await refusal(nodeSeal(key.publicPem, "[".repeat(1_000_000)))).code).toBe("PLAINTEXT");
   });
 });
 
@@ -215,7 +216,7 @@ describe("bad input", () => {
 
   test("every byte of a package flipped, dropped or doubled: never opened, one message, nothing of the answer", async () => {
     const secret = "the answer that must not show";
-    const body = nodeBody(key.publicPem, JSON.stringify({ a: secret }));
+    const body = nodeSeal(key.publicPem, JSON.stringify({ a: secret }));
     const labels = body.indexOf('"key_algorithm"');
     const messages = new Set<string>();
     for (let at = 0; at < body.byteLength; ++at) {
@@ -241,14 +242,14 @@ describe("bad input", () => {
 
   test("plaintext that is not the JSON of an object", async () => {
     for (const text of ["", "null", "[]", "1", '"a"', "{", "{}x", "\ufeff{}", "{'a':1}", '{"a":01}', "{\"a\":'\n'}"]) {
-      expect((await refusal(nodeBody(key.publicPem, text))).code).toBe("PLAINTEXT");
+      expect((await refusal(nodeSeal(key.publicPem, text))).code).toBe("PLAINTEXT");
     }
     for (const bytes of [
       [0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d],
       [0x7b, 0x7d, 0x80],
       [0x7b, 0x7d, 0x00],
     ]) {
-      expect((await refusal(nodeBody(key.publicPem, Buffer.from(bytes)))).code).toBe("PLAINTEXT");
+      expect((await refusal(nodeSeal(key.publicPem, Buffer.from(bytes)))).code).toBe("PLAINTEXT");
     }
   });
 
@@ -260,7 +261,7 @@ describe("bad input", () => {
   });
 
   test("a plaintext over the limit", async () => {
-    const body = nodeBody(key.publicPem, JSON.stringify({ a: "x".repeat(1000) }));
+    const body = nodeSeal(key.publicPem, JSON.stringify({ a: "x".repeat(1000) }));
     const outcome: unknown = await openPackage(key.privateKey, body, {
       policy: "required",
       maxPlaintextBytes: 1007,
@@ -271,7 +272,7 @@ describe("bad input", () => {
 
   test("a GCM tag cut to the lengths that Node's own decipher would take", async () => {
     for (const length of [4, 8, 12, 13, 14, 15]) {
-      const sealed = nodeSeal(key.publicPem, "{}");
+      const sealed = JSON.parse(nodeSeal(key.publicPem, "{}").toString()) as NodePackage;
       const tag = Buffer.from(sealed.encrypted_payload.tag, "base64").subarray(0, length).toString("base64");
       const body = Buffer.from(JSON.stringify({ ...sealed, encrypted_payload: { ...sealed.encrypted_payload, tag } }));
       expect((await refusal(body)).code).toBe("PACKAGE_FORMAT");
@@ -316,13 +317,13 @@ describe("the life of an opened package", () => {
   test("a disposed private key opens nothing more", async () => {
     const { privateKey, publicPem } = await quickKey();
     native.privateKeyDispose(privateKey);
-    await expect(openPackage(privateKey, nodeBody(publicPem, "{}"), { policy: "required" })).rejects.toMatchObject({
+    await expect(openPackage(privateKey, nodeSeal(publicPem, "{}"), { policy: "required" })).rejects.toMatchObject({
       code: "DISPOSED",
     });
   });
 
   test("a signal rejects with its reason, before and while it is queued", async () => {
-    const body = nodeBody(key.publicPem, "{}");
+    const body = nodeSeal(key.publicPem, "{}");
     const early = AbortSignal.abort(new Error("early"));
     await expect(openPackage(key.privateKey, body, { policy: "required", signal: early })).rejects.toThrow("early");
     const controller = new AbortController();
@@ -339,7 +340,7 @@ describe("the life of an opened package", () => {
   test("an answer that was forgotten is told to the logger", async () => {
     const messages: string[] = [];
     const forget = async (): Promise<void> => {
-      const body = nodeBody(key.publicPem, "{}");
+      const body = nodeSeal(key.publicPem, "{}");
       await openPackage(key.privateKey, body, { policy: "required", logger: { debug: (text) => messages.push(text) } });
     };
     await forget();

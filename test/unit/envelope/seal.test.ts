@@ -8,7 +8,7 @@ import { native } from "../../../lib/native.js";
 import { buildPackage, root } from "../../support/built-package.js";
 import { clientKey } from "../../support/client-key.js";
 import type { TestKey } from "../../support/client-key.js";
-import { nodeOpen } from "../../support/node-envelope.js";
+import { nodeOpen } from "../../support/node-package.js";
 
 const options: SealOptions = { maxPlaintextBytes: 10 * 1024 * 1024, policy: "required" };
 
@@ -19,7 +19,7 @@ beforeAll(async () => {
 
 /** The plaintext that reaches the other side. */
 function sealed(value: unknown, more: Partial<SealOptions> = {}): Buffer {
-  return nodeOpen(key.privatePem, sealJson(key.publicKey, value, { ...options, ...more }));
+  return nodeOpen(key.privatePem, sealJson(key.publicKey, value, { ...options, ...more })).bytes;
 }
 
 const long = (text: string): string => text.repeat(Math.ceil(100 / text.length));
@@ -154,7 +154,7 @@ describe("a SecureBuffer in a request", () => {
 
 describe("a snapshot", () => {
   const open = (snapshot: Snapshot): string =>
-    nodeOpen(key.privatePem, snapshot.seal(key.publicKey, options)).toString();
+    nodeOpen(key.privatePem, snapshot.seal(key.publicKey, options)).plaintext;
 
   test("is the request as it was, however often it is sealed and whatever is done with the request", () => {
     const secret = SecureBuffer.from("secret");

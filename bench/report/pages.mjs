@@ -1,7 +1,27 @@
-// docs/benchmarks.md: written here, never by hand.
+// The report as text for a terminal, and as docs/benchmarks.md, which is written here and never by hand.
 import { fileURLToPath } from "node:url";
 import { format, resolveConfig } from "prettier";
-import { sections, surroundings } from "./sections.mjs";
+import { filled, surroundings } from "./sections.mjs";
+
+export function tables(report) {
+  const machine = surroundings(report).map(([name, value]) => `${name.padEnd(14)}${value}`);
+  const sections = filled(report).map(
+    ({ title, text, columns, rows }) => `${title}\n${wrap(text, 110)}\n\n${grid([columns, ...rows])}`,
+  );
+  return `${[machine.join("\n"), ...sections].join("\n\n")}\n`;
+}
+
+function grid([head, ...rows]) {
+  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column].length)));
+  const isNumeric = head.map((_, column) => rows.every((row) => /^(|[−+]?[\d.,].*)$/.test(row[column])));
+  const pad = (cell, column) => (isNumeric[column] ? cell.padStart(widths[column]) : cell.padEnd(widths[column]));
+  const lines = [head, widths.map((width) => "─".repeat(width)), ...rows];
+  return lines.map((row) => `  ${row.map(pad).join("  ")}`.trimEnd()).join("\n");
+}
+
+function wrap(text, width) {
+  return text.replace(new RegExp(`(.{1,${width}})(?: |$)`, "g"), "$1\n").trimEnd();
+}
 
 export async function document(report) {
   const parts = [
@@ -10,12 +30,17 @@ export async function document(report) {
       "less than a minute; `--help` tells the rest.",
     table(["measured", "on and with"], surroundings(report)),
     "![Time by size, and rates at 9 MB, beside Node's crypto, Web Crypto and Python](benchmarks.svg)",
-    ...sections(report).flatMap(({ title, text, columns, rows }) => [`## ${title}`, text, table(columns, rows)]),
+    ...filled(report).flatMap(({ title, text, columns, rows }) => [`## ${title}`, text, table(columns, rows)]),
     "## Method",
     method,
   ];
   const style = await resolveConfig(fileURLToPath(import.meta.url));
   return format(parts.join("\n\n"), { ...style, parser: "markdown" });
+}
+
+function table(columns, rows) {
+  const line = (cells) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [line(columns), line(columns.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
 const method = `- Each contender of a case runs in a process of its own. Before it is timed, what it makes is opened by another one, or compared with what it
@@ -32,8 +57,3 @@ const method = `- Each contender of a case runs in a process of its own. Before 
 - The private operation is judged by the medians, from JavaScript to the package's thread and back. Beside it stand the median of the
   rounds' ratios, and what the thread itself does (\`RsaOaepDecrypt4096\` of the C++ core), where that was measured.
 - A bound that is "not shown" was not measured in this run, or the run was too short to show it.`;
-
-function table(columns, rows) {
-  const line = (cells) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-  return [line(columns), line(columns.map(() => "---")), ...rows.map(line)].join("\n");
-}
