@@ -12,6 +12,8 @@ export const flags: Readonly<Record<string, string>> = {
   "tpm.certificateChain": "--aik-cert-chain",
   "tpm.queueLimit": "--tpm-queue",
   "tpm.tcti": "--tcti",
+  "rateLimit.perSecond": "--rate-limit",
+  "rateLimit.burst": "--rate-limit",
   secureInference: "--no-secure-inference",
   stopTimeoutMs: "--stop-timeout",
   secureMemory: "--secure-memory",

@@ -1,21 +1,22 @@
-import { isHex, isPrintableWord } from "../printable.js";
-import { ConfigurationError, SecurityError } from "../errors.js";
+/** The options of a client and of one request: what they are, their defaults and checks. */
 import { enforcementOf } from "../attestation/enforcement.js";
 import type { AttestationOption, Enforcement } from "../attestation/enforcement.js";
 import { securityTiers } from "../chat/security-tier.js";
 import type { SecurityTier } from "../chat/security-tier.js";
-import type { LockPolicy } from "../native.js";
-import { SecureBuffer } from "../memory/secure-buffer.js";
-import { resolveSecureMemory } from "../memory/secure-memory.js";
-import type { MemoryMechanism, SecureMemory } from "../memory/secure-memory.js";
-import { boolean, callable, checkNames, integer, oneOf, text } from "../option-checks.js";
+import { ConfigurationError, SecurityError } from "../errors.js";
 import type { DispatcherLike, FetchLike } from "../http/fetch-transport.js";
-import { KnownServersFile } from "../keys/known-servers.js";
+import type { Rate } from "../http/rate-limiter.js";
+import { checkKeyPassword } from "../keys/key-password.js";
 import type { KeyPassword } from "../keys/key-password.js";
+import { KnownServersFile } from "../keys/known-servers.js";
+import { resolveSecureMemory } from "../memory/secure-memory.js";
+import type { SecureMemory } from "../memory/secure-memory.js";
+import { boolean, callable, integer, number, oneOf, resolveByTable, text } from "../option-checks.js";
+import type { OptionTable, ResolvedBy } from "../option-checks.js";
+import { isHex, isPrintableWord } from "../printable.js";
 import { guardedLogger, isLogger } from "./logger.js";
 import type { Logger } from "./logger.js";
-import type { RateLimitOptions } from "./rate-limit.js";
-import type { ServerKeyPolicy } from "./server-key.js";
+import type { ServerKeyTrust } from "./server-key.js";
 
 /** A key, or a function that gives one; it is called for every attempt, so that short-lived keys work. */
 export type ApiKey = string | (() => string | Promise<string>);
@@ -33,6 +34,17 @@ export interface ServerKeyOptions {
   readonly minBits?: number | undefined;
   /** A file that remembers the keys of servers across processes, like `known_hosts`. */
   readonly knownServersFile?: string | undefined;
+}
+
+/**
+ * A token bucket on this side. The hosted service documents one to two requests a second for each API key, and short bursts of
+ * twice that: `{ requestsPerSecond: 1, burst: 2 }` keeps below it always, `{ requestsPerSecond: 2, burst: 4 }` uses it fully.
+ */
+export interface RateLimitOptions {
+  /** Tokens that come back each second; above 0. */
+  readonly requestsPerSecond: number;
+  /** The most tokens that gather, so the size of a burst; at least 1. Twice `requestsPerSecond` by default. */
+  readonly burst?: number | undefined;
 }
 
 /** Options of a client. All are optional; every wrong or unknown one is refused with a `ConfigurationError` that names it. */
@@ -88,27 +100,79 @@ export interface RequestOptions {
   readonly security_tier?: SecurityTier | undefined;
 }
 
+/** The longest delay of a Node timer; a longer `timeout` would end at once. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** Every option of a client. A later one may ask for an earlier one. */
+export const clientOptions = {
+  apiKey: {
+    get otherwise() {
+      return emptyAsUnset(process.env["NOMYO_API_KEY"]);
+    },
+    nullable: true,
+    parse: checkApiKey,
+  },
+  allowHttp: { otherwise: false, parse: boolean },
+  baseUrl: {
+    otherwise: "https://api.nomyo.ai",
+    parse: (value, _name, { allowHttp }) => checkBaseUrl(value, allowHttp === true),
+  },
+  timeout: { otherwise: 600_000, parse: integer(1, MAX_TIMEOUT_MS) },
+  maxRetries: { otherwise: 2, parse: integer(0, 10) },
+  keyDir: { parse: text },
+  keyPassword: {
+    parse(value, name, { keyDir }) {
+      if (keyDir !== undefined) return checkKeyPassword(value, name);
+      throw new ConfigurationError(name, "`keyPassword` protects files in `keyDir`, which is not given.");
+    },
+  },
+  keyRotationInterval: { otherwise: 86_400_000, parse: integer(0, Number.MAX_SAFE_INTEGER) },
+  padding: { otherwise: "none", parse: oneOf<"none" | "bucket">(["none", "bucket"]) },
+  secureMemory: { otherwise: "required", parse: (value) => resolveSecureMemory(value) },
+  serverKey: { otherwise: {}, parse: checkServerKey },
+  attestation: { otherwise: "report", parse: enforcementOf },
+  rateLimit: { parse: checkRateLimit },
+  maxResponseBytes: { otherwise: 67_108_864, parse: integer(1024, 2 ** 31 - 1) },
+  fetch: { parse: (value, name) => callable(value, name) },
+  dispatcher: { parse: checkDispatcher },
+  logger: { parse: checkLogger },
+} satisfies OptionTable<ClientOptions>;
+
+/** Every option of `serverKey`. */
+export const serverKeyOptions = {
+  fingerprints: { parse: checkFingerprints },
+  cacheTtl: { otherwise: 3_600_000, parse: integer(0, Number.MAX_SAFE_INTEGER) },
+  minBits: { otherwise: 4096, parse: integer(2048, 8192) },
+  knownServersFile: {
+    parse(value, name, { fingerprints }) {
+      if (fingerprints === undefined) return new KnownServersFile(text(value, name));
+      throw new ConfigurationError(
+        name,
+        "`serverKey.fingerprints` and `serverKey.knownServersFile` contradict each other: a pinned key is not learned from a file.",
+      );
+    },
+  },
+} satisfies OptionTable<ServerKeyOptions>;
+
+const rateLimitOptions = {
+  requestsPerSecond: { required: true, parse: number(0, true) },
+  burst: { parse: number(1) },
+} satisfies OptionTable<RateLimitOptions>;
+
+/** Every option of one request. What is left out is the client's. */
+const requestOptions = (client: ResolvedOptions) =>
+  ({
+    signal: { nullable: true, parse: checkSignal },
+    timeout: { parse: clientOptions.timeout.parse },
+    maxRetries: { parse: clientOptions.maxRetries.parse },
+    apiKey: { nullable: true, parse: checkApiKey },
+    baseUrl: { parse: (value) => checkBaseUrl(value, client.allowHttp) },
+    attestation: { parse: enforcementOf },
+    security_tier: { parse: oneOf(securityTiers) },
+  }) satisfies OptionTable<RequestOptions>;
+
 /** A client's options, checked and complete. */
-export interface ResolvedOptions {
-  readonly apiKey: ApiKey | undefined;
-  readonly baseUrl: string;
-  readonly allowHttp: boolean;
-  readonly timeout: number;
-  readonly maxRetries: number;
-  readonly keyDir: string | undefined;
-  readonly keyPassword: KeyPassword | undefined;
-  readonly keyRotationInterval: number;
-  readonly padding: "none" | "bucket";
-  readonly policy: LockPolicy;
-  readonly mechanism: MemoryMechanism | undefined;
-  readonly serverKey: ServerKeyPolicy;
-  readonly attestation: Enforcement;
-  readonly rateLimit: RateLimitOptions | undefined;
-  readonly maxResponseBytes: number;
-  readonly fetch: FetchLike | undefined;
-  readonly dispatcher: DispatcherLike | undefined;
-  readonly logger: Logger;
-}
+export type ResolvedOptions = Omit<ResolvedBy<typeof clientOptions>, "logger"> & { readonly logger: Logger };
 
 /** One request's options, checked and complete. */
 export interface ResolvedRequestOptions {
@@ -121,68 +185,10 @@ export interface ResolvedRequestOptions {
   readonly securityTier: SecurityTier | undefined;
 }
 
-const DEFAULT_BASE_URL = "https://api.nomyo.ai";
-/** The longest delay of a Node timer; a longer `timeout` would end at once. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
-
-const clientOptionNames: ReadonlySet<string> = new Set<keyof ClientOptions>([
-  "apiKey",
-  "baseUrl",
-  "allowHttp",
-  "timeout",
-  "maxRetries",
-  "keyDir",
-  "keyPassword",
-  "keyRotationInterval",
-  "padding",
-  "secureMemory",
-  "serverKey",
-  "attestation",
-  "rateLimit",
-  "maxResponseBytes",
-  "fetch",
-  "dispatcher",
-  "logger",
-]);
-const requestOptionNames: ReadonlySet<string> = new Set<keyof RequestOptions>([
-  "signal",
-  "timeout",
-  "maxRetries",
-  "apiKey",
-  "baseUrl",
-  "attestation",
-  "security_tier",
-]);
-
 /** Checks the constructor's options and fills in the defaults. Nothing is sent, opened or generated here. */
 export function resolveClientOptions(given: ClientOptions): ResolvedOptions {
-  const options = checkNames(given, clientOptionNames, "");
-  const allowHttp = boolean("allowHttp", options.allowHttp, false);
-  const keyDir = options.keyDir === undefined ? undefined : text("keyDir", options.keyDir);
-  return {
-    apiKey: checkApiKey(options.apiKey === undefined ? emptyAsUnset(process.env["NOMYO_API_KEY"]) : options.apiKey),
-    baseUrl: checkBaseUrl(options.baseUrl ?? DEFAULT_BASE_URL, allowHttp),
-    allowHttp,
-    timeout: integer("timeout", options.timeout ?? 600_000, 1, MAX_TIMEOUT_MS),
-    maxRetries: integer("maxRetries", options.maxRetries ?? 2, 0, 10),
-    keyDir,
-    keyPassword: checkKeyPassword(options.keyPassword, keyDir),
-    keyRotationInterval: integer(
-      "keyRotationInterval",
-      options.keyRotationInterval ?? 86_400_000,
-      0,
-      Number.MAX_SAFE_INTEGER,
-    ),
-    padding: oneOf("padding", options.padding ?? "none", ["none", "bucket"]),
-    ...resolveSecureMemory(options.secureMemory),
-    serverKey: checkServerKey(options.serverKey ?? {}),
-    attestation: enforcementOf(options.attestation ?? "report"),
-    rateLimit: checkRateLimit(options.rateLimit),
-    maxResponseBytes: integer("maxResponseBytes", options.maxResponseBytes ?? 67_108_864, 1024, 2 ** 31 - 1),
-    fetch: options.fetch === undefined ? undefined : callable("fetch", options.fetch),
-    dispatcher: checkDispatcher(options.dispatcher),
-    logger: guardedLogger(checkLogger(options.logger)),
-  };
+  const options = resolveByTable(given, clientOptions);
+  return { ...options, logger: guardedLogger(options.logger) };
 }
 
 /**
@@ -195,9 +201,9 @@ export function resolveRequestOptions(
   given: RequestOptions,
   bodyTier: unknown,
 ): ResolvedRequestOptions {
-  const options = checkNames(given, requestOptionNames, "");
+  const options = resolveByTable(given, requestOptions(client));
   const securityTier = checkTier(bodyTier ?? undefined, options.security_tier);
-  const attestation = options.attestation === undefined ? client.attestation : enforcementOf(options.attestation);
+  const attestation = options.attestation ?? client.attestation;
   if (securityTier === "maximum" && options.attestation === undefined && attestation.mode === "off") {
     throw new ConfigurationError(
       "attestation",
@@ -206,11 +212,11 @@ export function resolveRequestOptions(
     );
   }
   return {
-    signal: checkSignal(options.signal),
-    timeout: options.timeout === undefined ? client.timeout : integer("timeout", options.timeout, 1, MAX_TIMEOUT_MS),
-    maxRetries: options.maxRetries === undefined ? client.maxRetries : integer("maxRetries", options.maxRetries, 0, 10),
-    apiKey: options.apiKey === undefined ? client.apiKey : checkApiKey(options.apiKey),
-    baseUrl: options.baseUrl === undefined ? client.baseUrl : checkBaseUrl(options.baseUrl, client.allowHttp),
+    signal: options.signal,
+    timeout: options.timeout ?? client.timeout,
+    maxRetries: options.maxRetries ?? client.maxRetries,
+    apiKey: (options.apiKey === undefined ? client.apiKey : options.apiKey) ?? undefined,
+    baseUrl: options.baseUrl ?? client.baseUrl,
     attestation,
     securityTier,
   };
@@ -231,9 +237,9 @@ export async function authorization(apiKey: ApiKey | undefined): Promise<string 
   return `Bearer ${checkApiKeyText(key)}`;
 }
 
-function checkApiKey(apiKey: ApiKey | null | undefined): ApiKey | undefined {
-  if (apiKey === undefined || apiKey === null) return undefined;
-  return typeof apiKey === "function" ? apiKey : checkApiKeyText(apiKey);
+/** `null` stays: it says that none is to be sent, whatever the client or the environment has. */
+function checkApiKey(apiKey: ApiKey | null): ApiKey | null {
+  return apiKey === null || typeof apiKey === "function" ? apiKey : checkApiKeyText(apiKey);
 }
 
 /** The value is never quoted. Without this check a fetch's `Headers` would do so: its error for a bad value contains the value. */
@@ -289,83 +295,39 @@ export function normaliseFingerprint(value: unknown): string {
   );
 }
 
-function checkServerKey(given: ServerKeyOptions): ServerKeyPolicy {
-  if (typeof given !== "object") throw new ConfigurationError("serverKey", "`serverKey` must be an object.");
-  const options = checkNames(given, new Set(["fingerprints", "cacheTtl", "minBits", "knownServersFile"]), "serverKey.");
-  const { fingerprints, knownServersFile } = options;
-  const pins = fingerprints === undefined ? [] : typeof fingerprints === "string" ? [fingerprints] : fingerprints;
+function checkServerKey(given: ServerKeyOptions, option: string): ServerKeyTrust {
+  const { fingerprints, cacheTtl, minBits, knownServersFile } = resolveByTable(given, serverKeyOptions, option);
+  return { fingerprints: fingerprints ?? [], cacheTtl, minBits, knownServers: knownServersFile };
+}
+
+function checkFingerprints(given: string | readonly string[], option: string): readonly string[] {
+  const pins = typeof given === "string" ? [given] : given;
   if (!Array.isArray(pins)) {
-    throw new ConfigurationError(
-      "serverKey.fingerprints",
-      "`serverKey.fingerprints` must be a fingerprint, or a list of fingerprints.",
-    );
+    throw new ConfigurationError(option, `\`${option}\` must be a fingerprint, or a list of fingerprints.`);
   }
-  if (fingerprints !== undefined && pins.length === 0) {
-    throw new ConfigurationError(
-      "serverKey.fingerprints",
-      "`serverKey.fingerprints` is an empty list: leave it out, or pin a key.",
-    );
+  if (pins.length === 0) {
+    throw new ConfigurationError(option, `\`${option}\` is an empty list: leave it out, or pin a key.`);
   }
-  if (fingerprints !== undefined && knownServersFile !== undefined) {
-    throw new ConfigurationError(
-      "serverKey.knownServersFile",
-      "`serverKey.fingerprints` and `serverKey.knownServersFile` contradict each other: a pinned key is not learned from a file.",
-    );
-  }
-  const file = knownServersFile === undefined ? undefined : text("serverKey.knownServersFile", knownServersFile);
-  return {
-    fingerprints: pins.map(normaliseFingerprint),
-    cacheTtl: integer("serverKey.cacheTtl", options.cacheTtl ?? 3_600_000, 0, Number.MAX_SAFE_INTEGER),
-    minBits: integer("serverKey.minBits", options.minBits ?? 4096, 2048, 8192),
-    knownServers: file === undefined ? undefined : new KnownServersFile(file),
-  };
+  return pins.map(normaliseFingerprint);
 }
 
-function checkRateLimit(given: RateLimitOptions | undefined): RateLimitOptions | undefined {
-  if (given === undefined) return undefined;
-  if (typeof given !== "object") throw new ConfigurationError("rateLimit", "`rateLimit` must be an object.");
-  const options = checkNames(given, new Set(["requestsPerSecond", "burst"]), "rateLimit.");
-  const { requestsPerSecond, burst } = options;
-  if (!(Number.isFinite(requestsPerSecond) && requestsPerSecond > 0)) {
-    throw new ConfigurationError(
-      "rateLimit.requestsPerSecond",
-      "`rateLimit.requestsPerSecond` must be a number above 0.",
-    );
-  }
-  if (burst !== undefined && !(Number.isFinite(burst) && burst >= 1)) {
-    throw new ConfigurationError("rateLimit.burst", "`rateLimit.burst` must be a number of at least 1.");
-  }
-  return { requestsPerSecond, burst };
+function checkRateLimit(given: RateLimitOptions, option: string): Rate {
+  const { requestsPerSecond, burst } = resolveByTable(given, rateLimitOptions, option);
+  return { perSecond: requestsPerSecond, burst: burst ?? Math.max(1, 2 * requestsPerSecond) };
 }
 
-function checkKeyPassword(password: KeyPassword | undefined, keyDir: string | undefined): KeyPassword | undefined {
-  if (password === undefined) return undefined;
-  if (keyDir === undefined) {
-    throw new ConfigurationError("keyPassword", "`keyPassword` protects files in `keyDir`, which is not given.");
-  }
-  if (password === "") throw new ConfigurationError("keyPassword", "`keyPassword` must not be empty.");
-  if (typeof password !== "string" && typeof password !== "function" && !(password instanceof SecureBuffer)) {
-    throw new ConfigurationError(
-      "keyPassword",
-      "`keyPassword` must be a string, a SecureBuffer, or a function that gives one.",
-    );
-  }
-  return password;
-}
-
-function checkTier(inBody: unknown, inOptions: unknown): SecurityTier | undefined {
+function checkTier(inBody: unknown, inOptions: SecurityTier | undefined): SecurityTier | undefined {
   if (inBody !== undefined && inOptions !== undefined && inBody !== inOptions) {
     throw new ConfigurationError(
       "security_tier",
       "`security_tier` differs between the request's body and its options.",
     );
   }
-  const tier = inBody ?? inOptions;
-  return tier === undefined ? undefined : oneOf("security_tier", tier, securityTiers);
+  return inBody === undefined ? inOptions : oneOf(securityTiers)(inBody, "security_tier");
 }
 
-function checkSignal(signal: AbortSignal | null | undefined): AbortSignal | undefined {
-  if (signal === undefined || signal === null) return undefined;
+function checkSignal(signal: AbortSignal | null, option: string): AbortSignal | undefined {
+  if (signal === null) return undefined;
   // By shape, not by class: polyfills and other realms have their own.
   if (
     typeof signal === "object" &&
@@ -374,19 +336,15 @@ function checkSignal(signal: AbortSignal | null | undefined): AbortSignal | unde
   ) {
     return signal;
   }
-  throw new ConfigurationError("signal", "`signal` must be an AbortSignal.");
+  throw new ConfigurationError(option, `\`${option}\` must be an AbortSignal.`);
 }
 
-function checkDispatcher(dispatcher: DispatcherLike | undefined): DispatcherLike | undefined {
-  if (dispatcher === undefined) return undefined;
-  if (typeof (dispatcher as Partial<DispatcherLike> | null)?.dispatch === "function") return dispatcher;
-  throw new ConfigurationError(
-    "dispatcher",
-    "`dispatcher` must be an undici Dispatcher, e.g. an Agent or a ProxyAgent.",
-  );
+function checkDispatcher(dispatcher: DispatcherLike, option: string): DispatcherLike {
+  if (typeof (dispatcher as Partial<DispatcherLike>).dispatch === "function") return dispatcher;
+  throw new ConfigurationError(option, `\`${option}\` must be an undici Dispatcher, e.g. an Agent or a ProxyAgent.`);
 }
 
-function checkLogger(logger: Logger | undefined): Logger | undefined {
-  if (logger === undefined || isLogger(logger)) return logger;
-  throw new ConfigurationError("logger", "`logger` must have the methods debug, info, warn and error.");
+function checkLogger(logger: Logger, option: string): Logger {
+  if (isLogger(logger)) return logger;
+  throw new ConfigurationError(option, `\`${option}\` must have the methods debug, info, warn and error.`);
 }

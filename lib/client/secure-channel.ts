@@ -35,7 +35,7 @@ import { fromNative } from "../native-error.js";
 import { NodeTransport } from "../http/node-transport.js";
 import { authorization } from "./options.js";
 import type { ResolvedOptions, ResolvedRequestOptions } from "./options.js";
-import { RateLimiter } from "./rate-limit.js";
+import { RateLimiter } from "../http/rate-limiter.js";
 import { readBody } from "../http/response-body.js";
 import { RecentMap } from "./recent-map.js";
 import { retryDelay } from "./retry.js";
@@ -106,9 +106,9 @@ export class SecureChannel {
   constructor(options: ResolvedOptions) {
     this.options = options;
     // Before anything of the pool is used.
-    applyMechanism(options);
-    this.#memory = new MemoryCheck(options.policy, options.logger);
-    this.keys = new ClientKeys(options, options.logger);
+    applyMechanism(options.secureMemory);
+    this.#memory = new MemoryCheck(options.secureMemory.locking, options.logger);
+    this.keys = new ClientKeys({ ...options, policy: options.secureMemory.locking }, options.logger);
     this.#transport =
       options.fetch === undefined && options.dispatcher === undefined
         ? new NodeTransport()
@@ -438,7 +438,7 @@ export class SecureChannel {
     onLastByte();
 
     const opening = openPackage(lease.key, bytes, {
-      policy: this.options.policy,
+      policy: this.options.secureMemory.locking,
       signal: deadline.signal,
       maxPlaintextBytes: this.options.maxResponseBytes,
       logger: this.options.logger,
@@ -491,7 +491,7 @@ export class SecureChannel {
     return payload.seal(key.handle, {
       maxPlaintextBytes: MAX_PLAINTEXT_BYTES,
       padding: this.options.padding,
-      policy: this.options.policy,
+      policy: this.options.secureMemory.locking,
     });
   }
 

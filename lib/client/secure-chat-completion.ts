@@ -105,7 +105,7 @@ export class SecureChatCompletion implements AsyncDisposable {
       this.#send(
         body,
         options,
-        ({ opened, metadata }) => new SecureResponse(opened, metadata, this.#channel.options.policy),
+        ({ opened, metadata }) => new SecureResponse(opened, metadata, this.#channel.options.secureMemory.locking),
       ),
     );
   }

@@ -5,11 +5,13 @@ import type { ChatCompletion } from "../chat/chat-types.js";
 import { asCompletion } from "../chat/completion.js";
 import { checkServerMetadata, completeMetadata } from "../chat/answer-metadata.js";
 import { generate } from "./client-keys.js";
+import { checkKeyPassword } from "../keys/key-password.js";
 import type { KeyPassword } from "../keys/key-password.js";
 import { loadPrivateKey, savePrivateKey } from "../keys/key-store.js";
 import { native } from "../native.js";
 import { fromNative } from "../native-error.js";
-import { checkNames } from "../option-checks.js";
+import { boolean, resolveByTable, text } from "../option-checks.js";
+import type { OptionTable } from "../option-checks.js";
 import { resolveClientOptions, resolveRequestOptions } from "./options.js";
 import type { ClientOptions, RequestOptions } from "./options.js";
 import { takeApart } from "../chat/request-parts.js";
@@ -26,6 +28,12 @@ export interface GenerateKeysOptions {
   readonly password?: KeyPassword | undefined;
 }
 
+const generateKeysOptions = {
+  saveToFile: { otherwise: false, parse: boolean },
+  keyDir: { otherwise: "client_keys", parse: text },
+  password: { parse: checkKeyPassword },
+} satisfies OptionTable<GenerateKeysOptions>;
+
 /**
  * The steps of the protocol one by one, for those who need more than {@link SecureChatCompletion}: the methods of the Python client's
  * class of the same name, in camelCase. Options, errors and security are the same; without {@link generateKeys} or {@link loadKeys} a
@@ -40,12 +48,11 @@ export class SecureCompletionClient implements AsyncDisposable {
 
   /** Makes a new RSA-4096 key pair, off the JavaScript thread, and uses it from now on. */
   async generateKeys(options: GenerateKeysOptions = {}): Promise<void> {
-    const known = new Set(["saveToFile", "keyDir", "password"]);
-    const { saveToFile = false, keyDir = "client_keys", password } = checkNames(options, known, "");
+    const { saveToFile, keyDir, password } = resolveByTable(options, generateKeysOptions);
     if (!saveToFile && password !== undefined) {
       throw new ConfigurationError("password", "`password` protects a file: set `saveToFile: true`, or leave it out.");
     }
-    const { policy } = this.#channel.options;
+    const policy = this.#channel.options.secureMemory.locking;
     const made = await generate(policy);
     try {
       if (saveToFile) await savePrivateKey(keyDir, made.key, password, policy);
@@ -69,7 +76,9 @@ export class SecureCompletionClient implements AsyncDisposable {
    * @param publicKeyPath - When it is given, the file must belong to the private key.
    */
   async loadKeys(privateKeyPath: string, publicKeyPath?: string, password?: KeyPassword): Promise<void> {
-    this.#channel.keys.use(await loadPrivateKey(privateKeyPath, publicKeyPath, password, this.#channel.options.policy));
+    this.#channel.keys.use(
+      await loadPrivateKey(privateKeyPath, publicKeyPath, password, this.#channel.options.secureMemory.locking),
+    );
   }
 
   /** The server's public key as PEM: cached, and checked against the pins. */
@@ -97,10 +106,14 @@ export class SecureCompletionClient implements AsyncDisposable {
    * @param payloadId - The id that the request was sent with.
    */
   async decryptResponse(body: Uint8Array, payloadId: string): Promise<ChatCompletion> {
-    const { policy, maxResponseBytes, logger } = this.#channel.options;
+    const { secureMemory, maxResponseBytes, logger } = this.#channel.options;
     const lease = await this.#channel.keys.lease((promise) => promise);
     try {
-      const opened = await openPackage(lease.key, body, { policy, maxPlaintextBytes: maxResponseBytes, logger });
+      const opened = await openPackage(lease.key, body, {
+        policy: secureMemory.locking,
+        maxPlaintextBytes: maxResponseBytes,
+        logger,
+      });
       try {
         const server = checkServerMetadata(opened.find("/_metadata"), payloadId);
         const metadata = completeMetadata(server, payloadId, opened.processedAt, undefined);

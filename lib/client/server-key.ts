@@ -17,7 +17,7 @@ export interface ServerKey {
 }
 
 /** What {@link ServerKeyCache} needs to know of the client's options. */
-export interface ServerKeyPolicy {
+export interface ServerKeyTrust {
   /** Pinned fingerprints, lower-case hex; empty for none. */
   readonly fingerprints: readonly string[];
   /** Milliseconds. */
@@ -41,7 +41,7 @@ export type FetchPem = (signal: AbortSignal) => Promise<string>;
  */
 export class ServerKeyCache {
   readonly #base: string;
-  readonly #policy: ServerKeyPolicy;
+  readonly #trust: ServerKeyTrust;
   readonly #fetchPem: FetchPem;
   readonly #logger: Logger;
   #cached: { key: ServerKey; until: number } | undefined;
@@ -49,9 +49,9 @@ export class ServerKeyCache {
   #remembered: string | undefined;
   #fetching: Flight | undefined;
 
-  constructor(base: string, policy: ServerKeyPolicy, fetchPem: FetchPem, logger: Logger) {
+  constructor(base: string, trust: ServerKeyTrust, fetchPem: FetchPem, logger: Logger) {
     this.#base = base;
-    this.#policy = policy;
+    this.#trust = trust;
     this.#fetchPem = fetchPem;
     this.#logger = logger;
   }
@@ -103,7 +103,7 @@ export class ServerKeyCache {
     const promise = this.#fetchPem(controller.signal).then(async (pem) => {
       const key = await this.#accept(pem);
       this.close();
-      this.#cached = { key, until: performance.now() + this.#policy.cacheTtl };
+      this.#cached = { key, until: performance.now() + this.#trust.cacheTtl };
       return key;
     });
     // Those who wait get the failure; when all have left, it concerns nobody.
@@ -115,7 +115,7 @@ export class ServerKeyCache {
   async #accept(pem: string): Promise<ServerKey> {
     let key: ServerKey;
     try {
-      const handle = native.importPublicKey(pem, this.#policy.minBits);
+      const handle = native.importPublicKey(pem, this.#trust.minBits);
       const info = native.publicKeyInfo(handle);
       key = { handle, pem: info.pem, fingerprint: info.spkiSha256, bits: info.bits };
     } catch (error) {
@@ -128,7 +128,7 @@ export class ServerKeyCache {
       throw fromNative(error, "opening");
     }
     const { fingerprint } = key;
-    const { fingerprints, knownServers } = this.#policy;
+    const { fingerprints, knownServers } = this.#trust;
     if (fingerprints.length > 0) {
       if (!fingerprints.includes(fingerprint)) {
         this.#publish("pin-mismatch", fingerprint);

@@ -12,6 +12,13 @@ export const MIN_PASSWORD_BYTES = 8;
  */
 export type KeyPassword = string | SecureBuffer | (() => string | SecureBuffer | Promise<string | SecureBuffer>);
 
+/** Checks the option; what a function gives is checked when it is called. */
+export function checkKeyPassword(value: KeyPassword, option: string): KeyPassword {
+  if (value === "") throw new ConfigurationError(option, `\`${option}\` must not be empty.`);
+  if (typeof value === "string" || typeof value === "function" || value instanceof SecureBuffer) return value;
+  throw new ConfigurationError(option, `\`${option}\` must be a string, a SecureBuffer, or a function that gives one.`);
+}
+
 /**
  * Calls `use` with the password in locked memory, or with null when there is none. A copy made of a string is wiped afterwards.
  */

@@ -3,6 +3,8 @@ import { ConfigurationError } from "../errors.js";
 import { native } from "../native.js";
 import type { LockPolicy } from "../native.js";
 import { fromNative, nativeCode } from "../native-error.js";
+import { oneOf, resolveByTable } from "../option-checks.js";
+import type { OptionTable } from "../option-checks.js";
 
 /**
  * The mechanisms that can be demanded. `"memfd_secret"` (Linux): locked, and unreadable from outside the process; where it cannot be had,
@@ -28,38 +30,32 @@ export type SecureMemory = LockPolicy | boolean | SecureMemoryOptions;
 
 /** The option, checked. */
 export interface ResolvedSecureMemory {
-  readonly policy: LockPolicy;
+  /** What happens when memory cannot be locked. */
+  readonly locking: LockPolicy;
   readonly mechanism: MemoryMechanism | undefined;
 }
 
-const policies: readonly unknown[] = ["required", "preferred", "off"];
-const mechanisms: readonly unknown[] = ["memfd_secret", "mlock"];
+const policies = ["required", "preferred", "off"] as const satisfies readonly LockPolicy[];
+const mechanisms = ["memfd_secret", "mlock"] as const satisfies readonly MemoryMechanism[];
+
+const options = {
+  policy: { otherwise: "required", parse: oneOf(policies) },
+  mechanism: { parse: oneOf(mechanisms) },
+} satisfies OptionTable<SecureMemoryOptions>;
 
 /** Checks the option. Nothing is locked or chosen here. */
-export function resolveSecureMemory(value: SecureMemory | undefined): ResolvedSecureMemory {
-  if (value === undefined || value === true) return { policy: "required", mechanism: undefined };
-  if (value === false) return { policy: "off", mechanism: undefined };
-  if (typeof value !== "object" || (value as unknown) === null) {
-    return { policy: checkPolicy("secureMemory", value), mechanism: undefined };
-  }
-  for (const name of Object.keys(value)) {
-    if (name !== "policy" && name !== "mechanism") {
-      throw new ConfigurationError(
-        `secureMemory.${name}`,
-        `There is no option \`secureMemory.${name}\`. Known: policy, mechanism.`,
-      );
-    }
-  }
-  const policy = value.policy === undefined ? "required" : checkPolicy("secureMemory.policy", value.policy);
-  const mechanism =
-    value.mechanism === undefined ? undefined : checkMechanism("secureMemory.mechanism", value.mechanism);
-  if (mechanism === "memfd_secret" && policy !== "required") {
+export function resolveSecureMemory(value: SecureMemory): ResolvedSecureMemory {
+  if (value === true) return { locking: "required", mechanism: undefined };
+  if (value === false) return { locking: "off", mechanism: undefined };
+  if (typeof value !== "object") return { locking: oneOf(policies)(value, "secureMemory"), mechanism: undefined };
+  const { policy: locking, mechanism } = resolveByTable(value, options, "secureMemory");
+  if (mechanism === "memfd_secret" && locking !== "required") {
     throw new ConfigurationError(
       "secureMemory.mechanism",
-      `A demand for memfd_secret cannot be met by memory that is not locked: it goes with the policy "required", not "${policy}".`,
+      `A demand for memfd_secret cannot be met by memory that is not locked: it goes with the policy "required", not "${locking}".`,
     );
   }
-  return { policy, mechanism };
+  return { locking, mechanism };
 }
 
 /**
@@ -70,7 +66,7 @@ export function resolveSecureMemory(value: SecureMemory | undefined): ResolvedSe
  * is in use is locked by another.
  */
 export function setMemoryMechanism(mechanism: MemoryMechanism): void {
-  choose("mechanism", checkMechanism("mechanism", mechanism));
+  choose("mechanism", oneOf(mechanisms)(mechanism, "mechanism"));
 }
 
 /** The same for the option of a client or the router, if it says anything. */
@@ -80,7 +76,7 @@ export function applyMechanism({ mechanism }: { readonly mechanism: MemoryMechan
 
 /** The same for the environment variable of the command line. The library itself never reads it. */
 export function applyMechanismVariable(value: string): void {
-  choose(MECHANISM_VARIABLE, checkMechanism(MECHANISM_VARIABLE, value));
+  choose(MECHANISM_VARIABLE, oneOf(mechanisms)(value, MECHANISM_VARIABLE));
 }
 /** What the command line reads. */
 export const MECHANISM_VARIABLE = "NOMYO_MEMORY_MECHANISM";
@@ -95,14 +91,4 @@ function choose(option: string, mechanism: MemoryMechanism): void {
     }
     throw fromNative(error, "opening");
   }
-}
-
-function checkPolicy(option: string, value: unknown): LockPolicy {
-  if (policies.includes(value)) return value as LockPolicy;
-  throw new ConfigurationError(option, `\`${option}\` must be one of: ${policies.join(", ")}.`);
-}
-
-function checkMechanism(option: string, value: unknown): MemoryMechanism {
-  if (mechanisms.includes(value)) return value as MemoryMechanism;
-  throw new ConfigurationError(option, `\`${option}\` must be one of: ${mechanisms.join(", ")}.`);
 }

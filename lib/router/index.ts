@@ -43,8 +43,9 @@ const bodyIdleMs = 30_000;
  */
 export async function startRouter(options: RouterOptions = {}): Promise<Router> {
   const settings = resolveOptions(options);
-  const { attestor, policy } = settings;
-  applyMechanism(settings);
+  const { attestor, secureMemory } = settings;
+  const policy = secureMemory.locking;
+  applyMechanism(secureMemory);
   probeMemory(settings);
   let key: ServerKey | undefined;
   const release = async (): Promise<void> => {
@@ -75,7 +76,8 @@ export async function startRouter(options: RouterOptions = {}): Promise<Router> 
 }
 
 function makeServer(settings: RouterSettings, key: ServerKey): RouterServer {
-  const { attestor, policy, upstream } = settings;
+  const { attestor, upstream } = settings;
+  const policy = settings.secureMemory.locking;
   const model =
     upstream === undefined
       ? new EchoModel(policy, settings.echoDelayMs)
@@ -109,7 +111,8 @@ function makeServer(settings: RouterSettings, key: ServerKey): RouterServer {
 }
 
 /** Under `required` the largest request must fit into lockable memory, or it will be refused: better said at start than found out later. */
-function probeMemory({ policy, maxPlaintextBytes, log }: RouterSettings): void {
+function probeMemory({ secureMemory, maxPlaintextBytes, log }: RouterSettings): void {
+  const policy = secureMemory.locking;
   native.memoryProbe(leastMemory, policy);
   const { weakerBecause } = native.memorySetbacks();
   if (weakerBecause !== null) log(explainWeaker(weakerBecause));

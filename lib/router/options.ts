@@ -1,17 +1,21 @@
 /** The router's options: their meaning, defaults and checks. */
-import { isPrintableWord, withoutBrackets } from "../printable.js";
 import { isIP } from "node:net";
+import { isSecurityTier, securityTiers } from "../chat/security-tier.js";
 import { ConfigurationError } from "../errors.js";
+import { ApiKeys } from "../http/api-keys.js";
+import { errorKind } from "../http/error-kind.js";
+import { checkKeyPassword } from "../keys/key-password.js";
 import type { KeyPassword } from "../keys/key-password.js";
 import { resolveSecureMemory } from "../memory/secure-memory.js";
-import type { MemoryMechanism, SecureMemory } from "../memory/secure-memory.js";
-import type { LockPolicy, QuoteOptions } from "../native.js";
+import type { SecureMemory } from "../memory/secure-memory.js";
+import type { QuoteOptions } from "../native.js";
+import { boolean, callable, integer, number, oneOf, resolveByTable, text } from "../option-checks.js";
+import type { OptionTable, ResolvedBy } from "../option-checks.js";
 import { ownMembers } from "../own-members.js";
-import { ApiKeys } from "../http/api-keys.js";
+import { isPrintableWord, withoutBrackets } from "../printable.js";
 import { Attestor } from "./attestor.js";
-import { errorKind } from "../http/error-kind.js";
+import type { AttestorSettings } from "./attestor.js";
 import type { RateLimit } from "./rate-limit.js";
-import { isSecurityTier, securityTiers } from "../chat/security-tier.js";
 import type { TierModels } from "./tier-models.js";
 import { completionsUrl } from "./upstream.js";
 
@@ -100,85 +104,118 @@ export interface AccessEntry {
   readonly milliseconds: number;
 }
 
+type TlsOptions = NonNullable<RouterOptions["tls"]>;
+type UpstreamOptions = NonNullable<RouterOptions["upstream"]>;
+type TpmOptions = NonNullable<RouterOptions["tpm"]>;
+
+const mostRequests = 1_000_000;
+const dayMs = 86_400_000;
+
+const tlsOptions = {
+  cert: { required: true, parse: pem },
+  key: { required: true, parse: pem },
+} satisfies OptionTable<TlsOptions>;
+
+const upstreamOptions = {
+  allowHttp: { otherwise: false, parse: boolean },
+  url: { required: true, parse: (value, name, { allowHttp }) => checkUpstreamUrl(value, name, allowHttp === true) },
+  apiKey: { parse: checkUpstreamKey },
+  timeoutMs: { otherwise: 600_000, parse: integer(1, dayMs) },
+  connectTimeoutMs: { otherwise: 10_000, parse: integer(1, dayMs) },
+} satisfies OptionTable<UpstreamOptions>;
+
+const aiks = ["ecc-p256", "rsa2048-rsassa", "rsa2048-rsapss"] as const satisfies readonly TpmOptions["aik"][];
+
+const tpmOptions = {
+  tcti: { required: true, parse: text },
+  aik: { parse: oneOf(aiks) },
+  pcrs: { parse: text },
+  persistentHandle: { parse: checkPersistentHandle },
+  certificateChain: { parse: certificates },
+  queueLimit: { otherwise: 64, parse: integer(1, 100_000) },
+  timeoutMs: { otherwise: 10_000, parse: integer(1, 600_000) },
+  reopenMs: { otherwise: 1_000, parse: integer(0, 600_000) },
+} satisfies OptionTable<TpmOptions>;
+
+const rateLimitOptions = {
+  perSecond: { required: true, parse: number(0, true) },
+  burst: { required: true, parse: number(1) },
+} satisfies OptionTable<RateLimit>;
+
+/** Every option of the router. */
+const routerOptions = {
+  host: { otherwise: "127.0.0.1", parse: text },
+  port: { otherwise: 0, parse: integer(0, 65_535) },
+  apiKeys: { otherwise: [], parse: checkApiKeys },
+  tls: { parse: (value, name) => resolveByTable(value, tlsOptions, name) },
+  allowOpen: { otherwise: false, parse: boolean },
+  allowHttp: { otherwise: false, parse: boolean },
+  keyFile: { parse: text },
+  keyPassword: { parse: checkKeyPassword },
+  upstream: { parse: (value, name) => resolveByTable(value, upstreamOptions, name) },
+  tpm: { parse: checkTpm },
+  tierModels: { otherwise: {}, parse: checkTierModels },
+  rateLimit: { parse: (value, name) => resolveByTable(value, rateLimitOptions, name) },
+  maxBodyBytes: { otherwise: 64 * 1024 * 1024, parse: integer(1024, 1024 * 1024 * 1024) },
+  maxPlaintextBytes: { otherwise: 10 * 1024 * 1024, parse: integer(2, 1024 * 1024 * 1024) },
+  maxRequests: { otherwise: 256, parse: integer(1, mostRequests) },
+  maxRequestsPerKey: { parse: integer(1, mostRequests) },
+  secureMemory: { otherwise: "required", parse: (value) => resolveSecureMemory(value) },
+  secureInference: { otherwise: true, parse: boolean },
+  echoDelayMs: { otherwise: 0, parse: integer(0, 3_600_000) },
+  stopTimeoutMs: { otherwise: 30_000, parse: integer(0, 3_600_000) },
+  log: { parse: (value, name) => callable(value, name) },
+  accessLog: { parse: (value, name) => callable(value, name) },
+} satisfies OptionTable<RouterOptions>;
+
+type Resolved = ResolvedBy<typeof routerOptions>;
+
 /** {@link RouterOptions} with defaults, checked. */
-export interface RouterSettings {
-  readonly host: string;
-  readonly port: number;
-  readonly tls: RouterOptions["tls"];
-  readonly apiKeys: ApiKeys;
-  readonly keyFile: string | undefined;
-  readonly keyPassword: KeyPassword | undefined;
-  readonly upstream:
-    | {
-        readonly url: URL;
-        readonly apiKey: string | undefined;
-        readonly timeoutMs: number;
-        readonly connectTimeoutMs: number;
-      }
-    | undefined;
+export interface RouterSettings extends Omit<Resolved, "tpm" | "maxRequestsPerKey" | "log" | "accessLog"> {
   readonly attestor: Attestor | undefined;
-  readonly tierModels: TierModels;
-  readonly rateLimit: RateLimit | undefined;
-  readonly maxBodyBytes: number;
-  readonly maxPlaintextBytes: number;
-  readonly maxRequests: number;
   readonly maxRequestsPerKey: number;
-  readonly policy: LockPolicy;
-  readonly mechanism: MemoryMechanism | undefined;
-  readonly secureInference: boolean;
-  readonly echoDelayMs: number;
-  readonly stopTimeoutMs: number;
   readonly log: (message: string) => void;
   readonly accessLog: ((entry: AccessEntry) => void) | undefined;
 }
 
 /** Throws a {@link ConfigurationError} that names the option. */
 export function resolveOptions(given: RouterOptions): RouterSettings {
-  // Own members only, and all the way down: what a polluted `Object.prototype` says is no option.
-  const options = ownMembers(given);
-  const host = options.host ?? "127.0.0.1";
-  const apiKeys = new ApiKeys(options.apiKeys ?? []);
-  if (!isLoopback(host)) {
-    if (apiKeys.open && options.allowOpen !== true) {
-      throw new ConfigurationError(
-        "apiKeys",
-        `Without API keys everyone who can reach ${host} could use the model. Give API keys, or set allowOpen if that is wanted.`,
-      );
-    }
-    if (options.tls === undefined && options.allowHttp !== true) {
-      throw new ConfigurationError(
-        "tls",
-        `On ${host} API keys and the server's public key would travel over plain HTTP. Give a TLS certificate and key, or set allowHttp ` +
-          "if a proxy in front ends TLS.",
-      );
-    }
-  }
-  const log = guarded(options.log ?? (() => undefined), () => undefined);
-  const maxRequests = integer("maxRequests", options.maxRequests, 256, 1, 1_000_000);
+  const { tpm, log: tell, accessLog, ...options } = resolveByTable(given, routerOptions);
+  checkExposure(options);
+  const { apiKeys, maxRequests } = options;
   const share = apiKeys.count > 1 ? Math.ceil(maxRequests / 2) : maxRequests;
+  const log = guarded(tell ?? (() => undefined), () => undefined);
   return {
-    host,
-    port: integer("port", options.port, 0, 0, 65_535),
-    tls: options.tls === undefined ? undefined : ownMembers(options.tls),
-    apiKeys,
-    keyFile: options.keyFile,
-    keyPassword: options.keyPassword,
-    upstream: options.upstream === undefined ? undefined : resolveUpstream(ownMembers(options.upstream)),
-    attestor: options.tpm === undefined ? undefined : resolveTpm(ownMembers(options.tpm), log),
-    tierModels: checkTierModels(ownMembers(options.tierModels ?? {})),
-    rateLimit: options.rateLimit === undefined ? undefined : checkRateLimit(ownMembers(options.rateLimit)),
-    maxBodyBytes: integer("maxBodyBytes", options.maxBodyBytes, 64 * 1024 * 1024, 1024, 1024 * 1024 * 1024),
-    maxPlaintextBytes: integer("maxPlaintextBytes", options.maxPlaintextBytes, 10 * 1024 * 1024, 2, 1024 * 1024 * 1024),
-    maxRequests,
-    maxRequestsPerKey: integer("maxRequestsPerKey", options.maxRequestsPerKey, share, 1, maxRequests),
-    ...resolveSecureMemory(options.secureMemory),
-    secureInference: options.secureInference ?? true,
-    echoDelayMs: integer("echoDelayMs", options.echoDelayMs, 0, 0, 3_600_000),
-    stopTimeoutMs: integer("stopTimeoutMs", options.stopTimeoutMs, 30_000, 0, 3_600_000),
+    ...options,
+    attestor: tpm && new Attestor({ ...tpm, log }),
+    maxRequestsPerKey: integer(1, maxRequests)(options.maxRequestsPerKey ?? share, "maxRequestsPerKey"),
     log,
-    accessLog:
-      options.accessLog && guarded(options.accessLog, (error) => log(`the access log failed (${errorKind(error)})`)),
+    accessLog: accessLog && guarded(accessLog, (error) => log(`the access log failed (${errorKind(error)})`)),
   };
+}
+
+/** On an address that others can reach, what protects the model and the traffic is there, or was forgone on purpose. */
+function checkExposure({
+  host,
+  apiKeys,
+  allowOpen,
+  tls,
+  allowHttp,
+}: Omit<Resolved, "tpm" | "log" | "accessLog">): void {
+  if (isLoopback(host)) return;
+  if (apiKeys.open && !allowOpen) {
+    throw new ConfigurationError(
+      "apiKeys",
+      `Without API keys everyone who can reach ${host} could use the model. Give API keys, or set allowOpen if that is wanted.`,
+    );
+  }
+  if (tls === undefined && !allowHttp) {
+    throw new ConfigurationError(
+      "tls",
+      `On ${host} API keys and the server's public key would travel over plain HTTP. Give a TLS certificate and key, or set allowHttp ` +
+        "if a proxy in front ends TLS.",
+    );
+  }
 }
 
 /**
@@ -203,95 +240,89 @@ export function isLoopback(host: string): boolean {
   return bare === "::1" || bare === "localhost";
 }
 
-function resolveUpstream(upstream: NonNullable<RouterOptions["upstream"]>): RouterSettings["upstream"] {
-  if (!URL.canParse(upstream.url)) throw new ConfigurationError("upstream.url", "The upstream's URL is not a URL.");
-  const url = completionsUrl(upstream.url);
+function pem(value: unknown, option: string): string | Uint8Array {
+  if ((typeof value === "string" && value !== "") || value instanceof Uint8Array) return value;
+  throw new ConfigurationError(option, `\`${option}\` must be a PEM text.`);
+}
+
+function checkApiKeys(value: readonly string[], option: string): ApiKeys {
+  if (Array.isArray(value) && value.every((key) => typeof key === "string")) return new ApiKeys(value);
+  throw new ConfigurationError(option, `\`${option}\` must be a list of strings.`);
+}
+
+function checkUpstreamUrl(value: unknown, option: string, allowHttp: boolean): URL {
+  if (typeof value !== "string" || !URL.canParse(value)) {
+    throw new ConfigurationError(option, "The upstream's URL is not a URL.");
+  }
+  const url = completionsUrl(value);
   if (url.protocol !== "https:" && url.protocol !== "http:") {
-    throw new ConfigurationError("upstream.url", "The upstream's URL must begin with https:// or http://.");
+    throw new ConfigurationError(option, "The upstream's URL must begin with https:// or http://.");
   }
   if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
-    throw new ConfigurationError(
-      "upstream.url",
-      "The upstream's URL must have no user name, password, query or fragment.",
-    );
+    throw new ConfigurationError(option, "The upstream's URL must have no user name, password, query or fragment.");
   }
-  if (url.protocol === "http:" && !isLoopback(url.hostname) && upstream.allowHttp !== true) {
+  if (url.protocol === "http:" && !isLoopback(url.hostname) && !allowHttp) {
     throw new ConfigurationError(
       "upstream.allowHttp",
       `Opened prompts would travel to ${url.host} over plain HTTP. Use https, or set upstream.allowHttp for a network that you trust.`,
     );
   }
-  if (upstream.apiKey !== undefined && !isPrintableWord(upstream.apiKey)) {
-    throw new ConfigurationError("upstream.apiKey", "The upstream's API key must be visible ASCII characters.");
-  }
-  return {
-    url,
-    apiKey: upstream.apiKey,
-    timeoutMs: integer("upstream.timeoutMs", upstream.timeoutMs, 600_000, 1, 86_400_000),
-    connectTimeoutMs: integer("upstream.connectTimeoutMs", upstream.connectTimeoutMs, 10_000, 1, 86_400_000),
-  };
+  return url;
 }
 
-function resolveTpm(tpm: NonNullable<RouterOptions["tpm"]>, log: (message: string) => void): Attestor {
-  const chain = certificates(tpm.certificateChain ?? "");
-  if (tpm.certificateChain !== undefined && chain.length === 0) {
-    throw new ConfigurationError("tpm.certificateChain", "The AIK's certificate chain holds no PEM certificate.");
-  }
-  if (chain.length > 0 && tpm.persistentHandle === undefined) {
+function checkUpstreamKey(value: unknown, option: string): string {
+  if (typeof value === "string" && isPrintableWord(value)) return value;
+  throw new ConfigurationError(option, "The upstream's API key must be visible ASCII characters.");
+}
+
+function checkPersistentHandle(value: unknown, option: string): number {
+  if (Number.isInteger(value) && (value as number) >>> 24 === 0x81) return value as number;
+  throw new ConfigurationError(option, "A persistent handle lies between 0x81000000 and 0x81ffffff.");
+}
+
+function checkTpm(given: TpmOptions, option: string): Omit<AttestorSettings, "log"> {
+  const { tcti, aik, pcrs, persistentHandle, certificateChain, ...limits } = resolveByTable(given, tpmOptions, option);
+  if (certificateChain !== undefined && persistentHandle === undefined) {
     throw new ConfigurationError(
       "tpm.certificateChain",
       "A certificate chain needs a persistent AIK (tpm.persistentHandle): a key made for each quote has no certificate.",
     );
   }
-  if (tpm.persistentHandle !== undefined && tpm.persistentHandle >>> 24 !== 0x81) {
-    throw new ConfigurationError("tpm.persistentHandle", "A persistent handle lies between 0x81000000 and 0x81ffffff.");
-  }
-  return new Attestor({
-    tcti: tpm.tcti,
+  return {
+    tcti,
     quote: {
-      ...(tpm.aik === undefined ? {} : { aik: tpm.aik }),
-      ...(tpm.pcrs === undefined ? {} : { pcrs: tpm.pcrs }),
-      ...(tpm.persistentHandle === undefined ? {} : { persistentHandle: tpm.persistentHandle }),
+      ...(aik === undefined ? {} : { aik }),
+      ...(pcrs === undefined ? {} : { pcrs }),
+      ...(persistentHandle === undefined ? {} : { persistentHandle }),
     },
-    certificateChain: chain,
-    queueLimit: integer("tpm.queueLimit", tpm.queueLimit, 64, 1, 100_000),
-    timeoutMs: integer("tpm.timeoutMs", tpm.timeoutMs, 10_000, 1, 600_000),
-    reopenMs: integer("tpm.reopenMs", tpm.reopenMs, 1_000, 0, 600_000),
-    log,
-  });
+    certificateChain: certificateChain ?? [],
+    ...limits,
+  };
 }
 
 /** Base64 of DER, one for each certificate of a PEM text. */
-function certificates(pem: string): string[] {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g) ?? [];
+function certificates(value: unknown, option: string): string[] {
+  const form = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
+  const blocks = typeof value === "string" ? (value.match(form) ?? []) : [];
+  if (blocks.length === 0) {
+    throw new ConfigurationError(option, "The AIK's certificate chain holds no PEM certificate.");
+  }
   return blocks.map((block) => block.replace(/-----[A-Z ]+-----|\s/g, ""));
 }
 
-function checkTierModels(models: TierModels): TierModels {
-  for (const [tier, list] of Object.entries(models)) {
+function checkTierModels(given: TierModels, option: string): TierModels {
+  if (typeof given !== "object" || Array.isArray(given)) {
+    throw new ConfigurationError(option, `\`${option}\` must be an object of lists, by tier.`);
+  }
+  const models = ownMembers(given);
+  for (const [tier, list] of Object.entries(models) as [string, unknown][]) {
     if (!isSecurityTier(tier)) {
-      throw new ConfigurationError("tierModels", `"${tier}" is not a security tier: use ${securityTiers.join(", ")}.`);
+      throw new ConfigurationError(option, `"${tier}" is not a security tier: use ${securityTiers.join(", ")}.`);
     }
-    if (list.some((model) => model === ""))
-      throw new ConfigurationError("tierModels", "A model's name must not be empty.");
+    if (list === undefined) continue;
+    if (!Array.isArray(list) || list.some((model) => typeof model !== "string" || model === "")) {
+      throw new ConfigurationError(option, `The models of "${tier}" must be a list of names, none of them empty.`);
+    }
   }
   return models;
-}
-
-function checkRateLimit(limit: RateLimit): RateLimit {
-  if (!(limit.perSecond > 0 && Number.isFinite(limit.perSecond) && limit.burst >= 1 && Number.isFinite(limit.burst))) {
-    throw new ConfigurationError(
-      "rateLimit",
-      "The rate limit needs a positive number of requests a second, and a burst of at least 1.",
-    );
-  }
-  return limit;
-}
-
-function integer(option: string, value: number | undefined, fallback: number, least: number, most: number): number {
-  if (value === undefined) return fallback;
-  if (!Number.isInteger(value) || value < least || value > most) {
-    throw new ConfigurationError(option, `${option} must be a whole number from ${least} to ${most}.`);
-  }
-  return value;
 }

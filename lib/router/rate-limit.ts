@@ -1,4 +1,5 @@
-/** A token bucket for each API key. */
+/** A rate limit for each API key. */
+import { RateLimiter } from "../http/rate-limiter.js";
 import { Refusal } from "../http/refusal.js";
 
 export interface RateLimit {
@@ -8,17 +9,11 @@ export interface RateLimit {
   readonly burst: number;
 }
 
-interface Bucket {
-  tokens: number;
-  /** Milliseconds of the clock below. */
-  updated: number;
-}
-
-export class RateLimiter {
+export class RateLimits {
   readonly #limit: RateLimit;
   readonly #now: () => number;
   /** At most one for each configured key, so it cannot grow without bound. */
-  readonly #buckets = new Map<number, Bucket>();
+  readonly #limiters = new Map<number, RateLimiter>();
 
   /** `now`: a monotonic clock in milliseconds. */
   constructor(limit: RateLimit, now: () => number = () => performance.now()) {
@@ -29,21 +24,13 @@ export class RateLimiter {
   /** Takes one request of key number `key`; throws a 429 with `Retry-After` when there is none left. */
   take(key: number): void {
     const { perSecond, burst } = this.#limit;
-    const now = this.#now();
-    const bucket = this.#buckets.get(key) ?? { tokens: burst, updated: now };
-    bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.updated) / 1000) * perSecond);
-    bucket.updated = now;
-    this.#buckets.set(key, bucket);
-    if (bucket.tokens < 1) {
-      const seconds = Math.max(1, Math.ceil((1 - bucket.tokens) / perSecond));
-      throw new Refusal(
-        429,
-        `Too many requests: ${perSecond} a second are allowed for each API key, ${burst} at once.`,
-        {
-          "retry-after": String(seconds),
-        },
-      );
-    }
-    bucket.tokens -= 1;
+    let limiter = this.#limiters.get(key);
+    if (limiter === undefined) this.#limiters.set(key, (limiter = new RateLimiter(this.#limit, this.#now)));
+    const wait = limiter.takeNow();
+    if (wait === 0) return;
+    const seconds = Math.max(1, Math.ceil(wait / 1000));
+    throw new Refusal(429, `Too many requests: ${perSecond} a second are allowed for each API key, ${burst} at once.`, {
+      "retry-after": String(seconds),
+    });
   }
 }

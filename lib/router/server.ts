@@ -6,7 +6,7 @@ import { Admission, type Ticket } from "../http/admission.js";
 import { complete, type CompletionSettings } from "./completion.js";
 import { errorKind } from "../http/error-kind.js";
 import type { AccessEntry, RouterSettings } from "./options.js";
-import { RateLimiter } from "./rate-limit.js";
+import { RateLimits } from "./rate-limit.js";
 import { Disconnected, Refusal, unavailable } from "../http/refusal.js";
 
 /** Milliseconds for a request's headers, and for the whole of it. */
@@ -27,7 +27,7 @@ export class RouterServer {
   readonly #settings: RouterSettings;
   readonly #completion: CompletionSettings;
   readonly #health: () => Record<string, unknown>;
-  readonly #limiter: RateLimiter | undefined;
+  readonly #limiter: RateLimits | undefined;
   readonly #server: http.Server;
   readonly #running = new Set<AbortController>();
   readonly #admission: Admission;
@@ -40,7 +40,7 @@ export class RouterServer {
     this.#completion = completion;
     this.#health = health;
     this.#admission = new Admission(settings);
-    this.#limiter = settings.rateLimit === undefined ? undefined : new RateLimiter(settings.rateLimit);
+    this.#limiter = settings.rateLimit === undefined ? undefined : new RateLimits(settings.rateLimit);
     const options = {
       maxHeaderSize: maxHeaderBytes,
       headersTimeout: headersTimeoutMs,

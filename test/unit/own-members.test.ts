@@ -46,6 +46,10 @@ const evil = {
   host: "0.0.0.0",
   allowOpen: true,
   upstream: { url: "https://evil.example" },
+  // What the tables of options are made of.
+  otherwise: "evil",
+  nullable: true,
+  required: true,
 };
 
 describe("a polluted Object.prototype", () => {
@@ -65,7 +69,10 @@ describe("a polluted Object.prototype", () => {
     }
     expect(seen.serverKey).toEqual(clean.serverKey);
     const given = { apiKey: null, serverKey: {}, rateLimit: { requestsPerSecond: 1 } };
-    expect(polluted({ burst: 100 }, () => resolveClientOptions(given)).rateLimit).toEqual({ requestsPerSecond: 1 });
+    expect(polluted({ burst: 100 }, () => resolveClientOptions(given)).rateLimit).toEqual({
+      perSecond: 1,
+      burst: 2,
+    });
   });
 
   it("sets no option of a request", () => {

@@ -26,12 +26,19 @@ describe("defaults", () => {
       maxRetries: 2,
       keyRotationInterval: 86_400_000,
       padding: "none",
-      policy: "required",
+      secureMemory: { locking: "required", mechanism: undefined },
       serverKey: { fingerprints: [], cacheTtl: 3_600_000, minBits: 4096 },
       attestation: { mode: "report" },
       rateLimit: undefined,
       maxResponseBytes: 67_108_864,
     });
+  });
+
+  it("a burst is twice the rate, and one at least", () => {
+    const rateLimit = (requestsPerSecond: number) =>
+      resolveClientOptions({ rateLimit: { requestsPerSecond } }).rateLimit;
+    expect(rateLimit(2)).toEqual({ perSecond: 2, burst: 4 });
+    expect(rateLimit(0.1)).toEqual({ perSecond: 0.1, burst: 1 });
   });
 
   it("the base URL never comes from the environment", () => {
@@ -157,8 +164,10 @@ describe("secureMemory", () => {
     ["required", "required"],
     ["preferred", "preferred"],
     ["off", "off"],
-  ] as const)("%j means %s", (given, policy) => {
-    expect(resolveClientOptions({ secureMemory: given })).toMatchObject({ policy, mechanism: undefined });
+  ] as const)("%j means %s", (given, locking) => {
+    expect(resolveClientOptions({ secureMemory: given })).toMatchObject({
+      secureMemory: { locking, mechanism: undefined },
+    });
   });
 
   it.each([
@@ -166,8 +175,8 @@ describe("secureMemory", () => {
     [{ policy: "off" }, "off", undefined],
     [{ mechanism: "memfd_secret" }, "required", "memfd_secret"],
     [{ policy: "preferred", mechanism: "mlock" }, "preferred", "mlock"],
-  ] as const)("%j means %s by %s", (given, policy, mechanism) => {
-    expect(resolveClientOptions({ secureMemory: given })).toMatchObject({ policy, mechanism });
+  ] as const)("%j means %s by %s", (given, locking, mechanism) => {
+    expect(resolveClientOptions({ secureMemory: given })).toMatchObject({ secureMemory: { locking, mechanism } });
   });
 
   it.each<[unknown, string]>([

@@ -93,10 +93,46 @@ test.each<[string, RouterOptions]>([
   ["port", { port: 65_536 }],
   ["port", { port: 1.5 }],
   ["maxRequests", { maxRequests: 0 }],
-  ["rateLimit", { rateLimit: { perSecond: 0, burst: 1 } }],
-  ["rateLimit", { rateLimit: { perSecond: 1, burst: 0 } }],
+  ["rateLimit.perSecond", { rateLimit: { perSecond: 0, burst: 1 } }],
+  ["rateLimit.burst", { rateLimit: { perSecond: 1, burst: 0 } }],
+  ["rateLimit.burst", { rateLimit: { perSecond: 1 } as never }],
+  ["maxRequestsPerKey", { maxRequests: 4, maxRequestsPerKey: 5 }],
+  ["tls.key", { tls: { cert: "c" } as never }],
+  ["tpm.tcti", { tpm: {} as never }],
+  ["upstream.url", { upstream: {} as never }],
+  ["apiKeys", { apiKeys: "a-key-of-some-length-0123" as never }],
+  ["tierModels", { tierModels: { high: "one-model" } as never }],
+  ["allowOpen", { allowOpen: "yes" as never }],
+  ["log", { log: "console" as never }],
+  ["keyPassword", { keyPassword: 7 as never }],
+  // Misspelt, each would silently not protect.
+  ["apiKey", { apiKey: "a-key-of-some-length-0123" } as never],
+  ["tls.ca", { tls: { cert: "c", key: "k", ca: "x" } } as never],
+  ["tpm.handle", { tpm: { tcti: "swtpm:", handle: 0x81010002 } } as never],
+  ["upstream.timeout", { upstream: { url: "https://host", timeout: 5 } } as never],
+  ["rateLimit.requestsPerSecond", { rateLimit: { requestsPerSecond: 1, burst: 1 } } as never],
+  ["upstream", { upstream: null as never }],
   ["tierModels", { tierModels: { ultra: [] } as object }],
   ["secureMemory", { secureMemory: "maybe" as "off" }],
 ])("a wrong %s is refused by its name", (option, options) => {
   expect(refusedOption(options)).toBe(option);
+});
+
+test("what is left out is what the documentation of the options says", () => {
+  expect(resolveOptions({})).toMatchObject({
+    host: "127.0.0.1",
+    port: 0,
+    tls: undefined,
+    upstream: undefined,
+    attestor: undefined,
+    rateLimit: undefined,
+    maxBodyBytes: 64 * 1024 * 1024,
+    maxPlaintextBytes: 10 * 1024 * 1024,
+    maxRequests: 256,
+    maxRequestsPerKey: 256,
+    secureMemory: { locking: "required", mechanism: undefined },
+    secureInference: true,
+    echoDelayMs: 0,
+    stopTimeoutMs: 30_000,
+  });
 });

@@ -1,7 +1,7 @@
-import { RateLimiter } from "../../../lib/router/rate-limit.js";
+import { RateLimits } from "../../../lib/router/rate-limit.js";
 import type { Refusal } from "../../../lib/http/refusal.js";
 
-function refusal(limiter: RateLimiter, key: number): Refusal {
+function refusal(limiter: RateLimits, key: number): Refusal {
   try {
     limiter.take(key);
   } catch (error) {
@@ -10,9 +10,9 @@ function refusal(limiter: RateLimiter, key: number): Refusal {
   throw new Error("was not refused");
 }
 
-describe("RateLimiter", () => {
+describe("RateLimits", () => {
   let now = 0;
-  const limiter = () => new RateLimiter({ perSecond: 2, burst: 4 }, () => now);
+  const limiter = () => new RateLimits({ perSecond: 2, burst: 4 }, () => now);
   beforeEach(() => {
     now = 1000;
   });
@@ -43,7 +43,7 @@ describe("RateLimiter", () => {
   });
 
   test("a slow limit gives a long Retry-After", () => {
-    const it = new RateLimiter({ perSecond: 0.1, burst: 1 }, () => now);
+    const it = new RateLimits({ perSecond: 0.1, burst: 1 }, () => now);
     it.take(0);
     expect(refusal(it, 0).headers).toEqual({ "retry-after": "10" });
   });

@@ -1,33 +1,36 @@
 import { Deadline } from "../../../lib/http/deadline.js";
-import { RateLimiter } from "../../../lib/client/rate-limit.js";
+import { RateLimiter } from "../../../lib/http/rate-limiter.js";
 import { APIConnectionTimeoutError, APIUserAbortError } from "../../../lib/errors.js";
 
 describe("RateLimiter", () => {
   it("lets a burst through and then one each interval, in the order of asking", () => {
-    const limiter = new RateLimiter({ requestsPerSecond: 2, burst: 3 }, () => 0);
+    const limiter = new RateLimiter({ perSecond: 2, burst: 3 }, () => 0);
     expect(Array.from({ length: 6 }, () => limiter.reserve())).toEqual([0, 0, 0, 500, 1000, 1500]);
   });
 
   it("gathers no more than the burst while nothing happens", () => {
     let now = 0;
-    const limiter = new RateLimiter({ requestsPerSecond: 1, burst: 2 }, () => now);
+    const limiter = new RateLimiter({ perSecond: 1, burst: 2 }, () => now);
     limiter.reserve();
     limiter.reserve();
     now = 3_600_000;
     expect([limiter.reserve(), limiter.reserve(), limiter.reserve()]).toEqual([0, 0, 1000]);
   });
 
-  it("has a burst of twice the rate, and of at least one, by default", () => {
-    const fast = new RateLimiter({ requestsPerSecond: 2 }, () => 0);
-    expect(Array.from({ length: 5 }, () => fast.reserve())).toEqual([0, 0, 0, 0, 500]);
-    const slow = new RateLimiter({ requestsPerSecond: 0.1 }, () => 0);
-    expect([slow.reserve(), slow.reserve()]).toEqual([0, 10_000]);
+  it("takes nothing where there is nothing now, and says how long until there is", () => {
+    let now = 0;
+    const limiter = new RateLimiter({ perSecond: 2, burst: 2 }, () => now);
+    expect([limiter.takeNow(), limiter.takeNow(), limiter.takeNow(), limiter.takeNow()]).toEqual([0, 0, 500, 500]);
+    now = 499;
+    expect(limiter.takeNow()).toBeCloseTo(1);
+    now = 500;
+    expect([limiter.takeNow(), limiter.takeNow()]).toEqual([0, 500]);
   });
 
   it("waits for its turn", async () => {
     jest.useFakeTimers();
     try {
-      const limiter = new RateLimiter({ requestsPerSecond: 20, burst: 1 });
+      const limiter = new RateLimiter({ perSecond: 20, burst: 1 });
       const deadline = new Deadline(10_000, []);
       deadline.startClock();
       const started = performance.now();
@@ -42,7 +45,7 @@ describe("RateLimiter", () => {
   });
 
   it("fails at once with the time-out error when its turn comes after the deadline, and gives the token back", async () => {
-    const limiter = new RateLimiter({ requestsPerSecond: 0.001, burst: 1 }, () => 0);
+    const limiter = new RateLimiter({ perSecond: 0.001, burst: 1 }, () => 0);
     const deadline = new Deadline(1000, []);
     deadline.startClock();
     await limiter.take(deadline);
@@ -54,7 +57,7 @@ describe("RateLimiter", () => {
 
   it("stops waiting when the caller's signal is aborted, and gives the token back", async () => {
     const controller = new AbortController();
-    const limiter = new RateLimiter({ requestsPerSecond: 1, burst: 1 }, () => 0);
+    const limiter = new RateLimiter({ perSecond: 1, burst: 1 }, () => 0);
     const deadline = new Deadline(60_000, [controller.signal]);
     deadline.startClock();
     await limiter.take(deadline);
