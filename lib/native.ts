@@ -300,7 +300,7 @@ export interface NativeAddon {
   /** Frees the key now instead of when the handle is collected; using the handle afterwards throws `DISPOSED`. */
   publicKeyDispose(key: PublicKeyHandle): void;
 
-  // -- packages (native/addon/envelope.cc)
+  // -- packages (native/addon/seal.cc, native/addon/open.cc)
   /**
    * Seals JSON to `recipient` and returns the whole package, ready to be sent.
    *

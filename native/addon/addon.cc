@@ -5,12 +5,13 @@
 #include "addon/build_info.h"
 #include "addon/crypto.h"
 #include "addon/descriptor.h"
-#include "addon/envelope.h"
 #include "addon/environment.h"
 #include "addon/file_lock.h"
 #include "addon/job.h"
 #include "addon/json_members.h"
 #include "addon/memory.h"
+#include "addon/open.h"
+#include "addon/seal.h"
 
 namespace nomyo::addon {
 
@@ -27,7 +28,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitFileLock(env, exports);
   InitDescriptor(env, exports);
   InitJsonMembers(env, exports);
-  InitEnvelope(env, exports);
+  InitSeal(env, exports);
+  InitOpen(env, exports);
   if (env.IsExceptionPending()) return exports;
   InitAttestation(env, exports);
   return exports;

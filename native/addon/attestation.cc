@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "addon/argument.h"
 #include "addon/error.h"
 #include "addon/function.h"
 #include "addon/job.h"
@@ -15,11 +16,6 @@
 
 namespace nomyo::addon {
 namespace {
-
-Napi::Value ThrowTypeError(Napi::Env env, const char* message) {
-  Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
-  return env.Undefined();
-}
 
 struct Verification {
   std::string block;
@@ -79,7 +75,7 @@ Napi::Value VerifyAttestationBlock(const Napi::CallbackInfo& info) {
     return StartOnTpm(env, std::move(device).value(), std::make_shared<TpmVerifyJob>(std::move(verification)));
   }
   // A quote holds no secret, so nothing of this job needs to be locked.
-  return Start(env, std::make_unique<OfflineJob>(std::move(verification)), LockPolicy::kPublic);
+  return Start(env, std::make_shared<OfflineJob>(std::move(verification)), LockPolicy::kPublic);
 }
 
 Napi::Value ParseAttestation(const Napi::CallbackInfo& info) {

@@ -1,32 +1,14 @@
 #include "addon/build_info.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/opensslv.h>
-
-#if !defined(_WIN32)
-#include <dlfcn.h>
-#endif
 
 #include "addon/error.h"
 #include "addon/function.h"
+#include "addon/openssl_origin.h"
 
 namespace nomyo::addon {
 namespace {
-
-// Node exports its own OpenSSL. If the linker flags were lost, our calls would bind to it: secrets would go through an
-// allocator that locks nothing. dladdr says which file the function that we call is in; our own code's file is the
-// only right answer. On Windows symbols are bound per library at link time, so there is nothing to check.
-bool OpenSslIsOurOwn() {
-#if defined(_WIN32)
-  return true;
-#else
-  Dl_info ours{};
-  Dl_info openssl{};
-  return dladdr(reinterpret_cast<void*>(&OpenSslIsOurOwn), &ours) != 0 &&
-         dladdr(reinterpret_cast<void*>(&EVP_EncryptInit_ex), &openssl) != 0 && ours.dli_fbase == openssl.dli_fbase;
-#endif
-}
 
 Napi::Value GetBuildInfo(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();

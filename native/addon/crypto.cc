@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "addon/argument.h"
 #include "addon/error.h"
 #include "addon/function.h"
 #include "addon/job.h"
@@ -102,12 +103,11 @@ class ExportJob final : public PromiseJob {
 Napi::Value GeneratePrivateKey(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (!info[0].IsNumber()) {
-    Napi::TypeError::New(env, "expected the number of bits").ThrowAsJavaScriptException();
-    return env.Undefined();
+    return ThrowTypeError(env, "expected the number of bits");
   }
   const auto policy = GetLockPolicy(env, info[1]);
   if (!policy) return env.Undefined();
-  return Start(env, std::make_unique<GenerateJob>(info[0].As<Napi::Number>().Int32Value(), info[3].ToBoolean()),
+  return Start(env, std::make_shared<GenerateJob>(info[0].As<Napi::Number>().Int32Value(), info[3].ToBoolean()),
                *policy, info[2]);
 }
 
@@ -119,7 +119,7 @@ Napi::Value ImportPrivateKey(const Napi::CallbackInfo& info) {
   auto pem = CopyBuffer(env, info[0]);
   std::optional<SecureBuffer> password;
   if (!pem || !GetPassword(env, info[1], password)) return env.Undefined();
-  return Start(env, std::make_unique<ImportJob>(std::move(*pem), std::move(password)), *policy, info[3]);
+  return Start(env, std::make_shared<ImportJob>(std::move(*pem), std::move(password)), *policy, info[3]);
 }
 
 Napi::Value ExportPrivateKey(const Napi::CallbackInfo& info) {
@@ -130,7 +130,7 @@ Napi::Value ExportPrivateKey(const Napi::CallbackInfo& info) {
   auto key = GetPrivateKey(env, info[0]);
   std::optional<SecureBuffer> password;
   if (!key || !GetPassword(env, info[1], password)) return env.Undefined();
-  return Start(env, std::make_unique<ExportJob>(std::move(key), std::move(password)), *policy);
+  return Start(env, std::make_shared<ExportJob>(std::move(key), std::move(password)), *policy);
 }
 
 Napi::Value PrivateKeyPublic(const Napi::CallbackInfo& info) {
@@ -150,8 +150,7 @@ Napi::Value PrivateKeyDispose(const Napi::CallbackInfo& info) {
 Napi::Value ImportPublicKey(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (!info[0].IsString() || !info[1].IsNumber() || !(info[2].IsUndefined() || info[2].IsNumber())) {
-    Napi::TypeError::New(env, "expected a PEM string and the least and the most bits").ThrowAsJavaScriptException();
-    return env.Undefined();
+    return ThrowTypeError(env, "expected a PEM string and the least and the most bits");
   }
   const int most_bits = info[2].IsNumber() ? info[2].As<Napi::Number>().Int32Value() : kRsaMostPublicBits;
   LockPolicyScope scope(LockPolicy::kPublic);
@@ -202,9 +201,9 @@ std::shared_ptr<const RsaPrivateKey> GetPrivateKey(Napi::Env env, napi_value val
 
 void InitCrypto(Napi::Env env, Napi::Object exports) {
   Export<GeneratePrivateKey>(env, exports, "generatePrivateKey");
-  Export<ImportPrivateKey>(env, exports, "importPrivateKey");
-  Export<ExportPrivateKey>(env, exports, "exportPrivateKey");
-  Export<Prepared<PrivateKeyPublic>>(env, exports, "privateKeyPublic");
+  ExportSecret<ImportPrivateKey>(env, exports, "importPrivateKey");
+  ExportSecret<ExportPrivateKey>(env, exports, "exportPrivateKey");
+  ExportSecret<Prepared<PrivateKeyPublic>>(env, exports, "privateKeyPublic");
   Export<PrivateKeyDispose>(env, exports, "privateKeyDispose");
   Export<Prepared<ImportPublicKey>>(env, exports, "importPublicKey");
   Export<PublicKeyInfo>(env, exports, "publicKeyInfo");

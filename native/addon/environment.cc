@@ -1,6 +1,5 @@
 #include "addon/environment.h"
 
-#include <deque>
 #include <mutex>
 #include <utility>
 
@@ -32,11 +31,13 @@ class Environment::Channel final : public Mailbox, public std::enable_shared_fro
     napi_unref_threadsafe_function(env, bell_);
   }
 
-  void Post(std::unique_ptr<Completion> completion) override {
+  void Post(std::shared_ptr<Completion> completion) noexcept override {
     std::lock_guard lock(mutex_);
     if (bell_ == nullptr) return;  // the environment has ended: the completion is destroyed
-    queue_.push_back(std::move(completion));
-    if (queue_.size() == 1) napi_call_threadsafe_function(bell_, nullptr, napi_tsfn_nonblocking);
+    queue_.Push(std::move(completion));
+    if (rung_) return;
+    // Should Node have no memory for the bell, the next one to come rings it for both.
+    rung_ = napi_call_threadsafe_function(bell_, nullptr, napi_tsfn_nonblocking) == napi_ok;
   }
 
   void Hold(Napi::Env env, bool hold) {
@@ -52,31 +53,31 @@ class Environment::Channel final : public Mailbox, public std::enable_shared_fro
   // jobs are cancelled. It does not wait for those that run: they end by themselves, soon, and find the box closed.
   void Close() {
     cancellation->Cancel();
-    std::deque<std::unique_ptr<Completion>> left;  // destroyed without the lock
+    CompletionQueue left;  // destroyed without the lock
     {
       std::lock_guard lock(mutex_);
-      left.swap(queue_);
+      left.Swap(queue_);
       if (bell_ != nullptr) napi_release_threadsafe_function(bell_, napi_tsfn_abort);
       bell_ = nullptr;
     }
     Executor::Instance().CancelOwner(static_cast<Mailbox*>(this));
   }
 
-  void Drain(Napi::Env env) {
+  // Drain settles all that is there. Each leaves the queue before it is settled: nothing that happens meanwhile finds
+  // it half gone. While this goes on nobody need ring.
+  void Drain(Napi::Env env) noexcept {
     for (;;) {
-      std::unique_ptr<Completion> next;
+      std::shared_ptr<Completion> next;
       {
         std::lock_guard lock(mutex_);
-        if (queue_.empty()) return;
-        next = std::move(queue_.front());
+        next = queue_.Pop();
+        if (next == nullptr) {
+          rung_ = false;
+          return;
+        }
       }
-      {
-        Napi::HandleScope scope(env);
-        next->Settle(env);
-      }
-      std::lock_guard lock(mutex_);
-      if (queue_.empty()) return;  // closed meanwhile
-      queue_.pop_front();
+      Napi::HandleScope scope(env);
+      next->Settle(env);
     }
   }
 
@@ -85,9 +86,35 @@ class Environment::Channel final : public Mailbox, public std::enable_shared_fro
 
  private:
   std::mutex mutex_;
-  std::deque<std::unique_ptr<Completion>> queue_;
+  CompletionQueue queue_;
+  bool rung_ = false;  // Drain will come, or is at it
   napi_threadsafe_function bell_ = nullptr;
 };
+
+CompletionQueue::~CompletionQueue() {
+  // One after the other: a chain that destroys itself would take stack for each.
+  while (Pop() != nullptr) {
+  }
+}
+
+void CompletionQueue::Push(std::shared_ptr<Completion> completion) noexcept {
+  Completion* const last = completion.get();
+  (last_ == nullptr ? first_ : last_->next_) = std::move(completion);
+  last_ = last;
+}
+
+std::shared_ptr<Completion> CompletionQueue::Pop() noexcept {
+  std::shared_ptr<Completion> first = std::move(first_);
+  if (first == nullptr) return nullptr;
+  first_ = std::move(first->next_);
+  if (first_ == nullptr) last_ = nullptr;
+  return first;
+}
+
+void CompletionQueue::Swap(CompletionQueue& other) noexcept {
+  std::swap(first_, other.first_);
+  std::swap(last_, other.last_);
+}
 
 void Environment::Attach(Napi::Env env) {
   auto* environment = new Environment;

@@ -1,6 +1,7 @@
 // Environment: what one JavaScript environment (the main thread, or one worker) owns, and the way back to its thread.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 
 #include <napi.h>
@@ -14,7 +15,30 @@ namespace nomyo::addon {
 class Completion {
  public:
   virtual ~Completion() = default;
-  virtual void Settle(Napi::Env env) = 0;
+  // Settle must not throw: Node calls it from C.
+  virtual void Settle(Napi::Env env) noexcept = 0;
+
+ private:
+  friend class CompletionQueue;
+  std::shared_ptr<Completion> next_;
+};
+
+// CompletionQueue: completions in their order, linked through themselves, so that none is ever lost for want of memory.
+class CompletionQueue {
+ public:
+  CompletionQueue() = default;
+  ~CompletionQueue();
+  CompletionQueue(const CompletionQueue&) = delete;
+  CompletionQueue& operator=(const CompletionQueue&) = delete;
+
+  void Push(std::shared_ptr<Completion> completion) noexcept;
+  // Pop returns the first, or null.
+  std::shared_ptr<Completion> Pop() noexcept;
+  void Swap(CompletionQueue& other) noexcept;
+
+ private:
+  std::shared_ptr<Completion> first_;
+  Completion* last_ = nullptr;
 };
 
 // Mailbox takes completions from any thread to one environment's JavaScript thread. It outlives the environment, so
@@ -22,8 +46,9 @@ class Completion {
 class Mailbox {
  public:
   virtual ~Mailbox() = default;
-  // Post hands a completion over. Any thread.
-  virtual void Post(std::unique_ptr<Completion> completion) = 0;
+  // Post hands a completion over, once; after the environment's end it does nothing. Any thread. Allocates nothing of
+  // its own.
+  virtual void Post(std::shared_ptr<Completion> completion) noexcept = 0;
 };
 
 class Environment {

@@ -1,5 +1,5 @@
-// Export: defines a native function on the addon's object, and stops C++ exceptions at the binding. Prepared: OpenSSL
-// is ready before the function runs. ThenWipeStack: nothing of it stays on the stack, however it ends.
+// Export: defines a native function on the addon's object, and stops C++ exceptions at the binding. ExportSecret: the
+// same for a function through which secrets pass. Prepared: OpenSSL is ready before the function runs.
 #pragma once
 
 #include <exception>
@@ -14,37 +14,49 @@
 
 namespace nomyo::addon {
 
-template <Napi::Value (*Function)(const Napi::CallbackInfo&)>
+using NativeFunction = Napi::Value (*)(const Napi::CallbackInfo&);
+
+template <NativeFunction Function>
 Napi::Value Guarded(const Napi::CallbackInfo& info) {
   // What a handle owns is not there.
   if (InForkedChild()) return Throw(info.Env(), ForkedChildError());
   try {
     return Function(info);
   } catch (const std::bad_alloc&) {
-    return Throw(info.Env(), {Code::kOutOfMemory, "The system has no memory to give."});
+    return Throw(info.Env(), OutOfMemory());
   } catch (...) {
     return Throw(info.Env(), {Code::kCrypto, "The call failed inside the addon."});
   }
 }
 
 // Prepared is for functions that use OpenSSL on the JavaScript thread. (Worker threads prepare it when they start.)
-template <Napi::Value (*Function)(const Napi::CallbackInfo&)>
+template <NativeFunction Function>
 Napi::Value Prepared(const Napi::CallbackInfo& info) {
   if (const Status status = PrepareOpenSsl(); !status) return Throw(info.Env(), status.error());
   return Function(info);
 }
 
-// ThenWipeStack is for functions through which secrets pass on the JavaScript thread: they stay on its stack and in the
-// vector registers (memcpy and V8 move 64 bytes at a time), also when the function fails. Function must be noinline.
-template <Napi::Value (*Function)(const Napi::CallbackInfo&)>
+// ThenWipeStack leaves nothing of the function on the JavaScript thread's stack and in the vector registers (memcpy and
+// V8 move 64 bytes at a time), however it ends: by returning, by an exception of C++, by one of JavaScript's. The call
+// is by a pointer that the compiler knows nothing of, so that no frame of the function becomes a part of this one.
+template <NativeFunction Function>
 Napi::Value ThenWipeStack(const Napi::CallbackInfo& info) {
+  static const volatile NativeFunction function = Function;
   const StackWipe wipe;
-  return Function(info);
+  return function(info);
 }
 
-template <Napi::Value (*Function)(const Napi::CallbackInfo&)>
-void Export(Napi::Env env, Napi::Object exports, const char* name) {
-  exports.Set(name, Napi::Function::New<Guarded<Function>>(env, name));
+// Export makes `exports[name]`. `data` is what info.Data() gives, and must live as long as the environment.
+template <NativeFunction Function>
+void Export(Napi::Env env, Napi::Object exports, const char* name, void* data = nullptr) {
+  exports.Set(name, Napi::Function::New<Guarded<Function>>(env, name, data));
+}
+
+// ExportSecret is Export for each function that reads, copies or makes a secret on the JavaScript thread: its bytes, or
+// a piece of them in a register. (test/package/native-secrets.test.ts keeps it so.)
+template <NativeFunction Function>
+void ExportSecret(Napi::Env env, Napi::Object exports, const char* name, void* data = nullptr) {
+  Export<ThenWipeStack<Function>>(env, exports, name, data);
 }
 
 }  // namespace nomyo::addon

@@ -19,47 +19,15 @@ struct HandleTag<CancelToken> {
 
 namespace {
 
-// Settlement carries a finished job back. It owns the deferred: settled here, or dropped with the environment.
-class Settlement final : public Completion {
- public:
-  Settlement(napi_deferred deferred, std::unique_ptr<PromiseJob> job, Status status)
-      : deferred_(deferred), job_(std::move(job)), status_(std::move(status)) {}
-
-  void Settle(Napi::Env env) override {
-    napi_value value = nullptr;
-    try {
-      if (status_) value = job_->Resolve(env);
-    } catch (...) {
-      status_ = Error{Code::kOutOfMemory, "The system has no memory to give for the result."};
-    }
-    if (env.IsExceptionPending()) {
-      napi_reject_deferred(env, deferred_, env.GetAndClearPendingException().Value());
-    } else if (!status_) {
-      napi_reject_deferred(env, deferred_, MakeError(env, status_.error()).Value());
-    } else {
-      napi_resolve_deferred(env, deferred_, value);
-    }
-    if (job_->HoldsLoop()) Environment::Of(env).EndWork();
-  }
-
- private:
-  napi_deferred deferred_;
-  std::unique_ptr<PromiseJob> job_;
-  Status status_;
-};
-
 Error Cancelled() {
   return {Code::kCancelled, "The work was cancelled."};
 }
 
 class QueuedJob final : public Job {
  public:
-  QueuedJob(std::unique_ptr<PromiseJob> job, napi_deferred deferred, std::shared_ptr<Mailbox> mailbox,
+  QueuedJob(std::shared_ptr<PromiseJob> job, std::shared_ptr<Settlement> settlement,
             std::shared_ptr<const Cancellation> cancellation)
-      : job_(std::move(job)),
-        deferred_(deferred),
-        mailbox_(std::move(mailbox)),
-        cancellation_(std::move(cancellation)) {}
+      : job_(std::move(job)), settlement_(std::move(settlement)), cancellation_(std::move(cancellation)) {}
 
   void Run() noexcept override {
     // It was taken out of the queue just before it could be cancelled there.
@@ -67,23 +35,25 @@ class QueuedJob final : public Job {
     try {
       status_ = job_->Work();
     } catch (const std::bad_alloc&) {
-      status_ = Error{Code::kOutOfMemory, "The system has no memory to give."};
+      status_ = OutOfMemory();
     } catch (...) {
-      status_ = Error{Code::kCrypto, "The work failed inside the addon."};
+      status_ = ErrorWithoutThrow(Code::kCrypto, "The work failed inside the addon.");
     }
   }
 
   void Finish(bool cancelled) noexcept override {
-    if (cancelled || cancellation_->cancelled()) status_ = Cancelled();
-    mailbox_->Post(std::make_unique<Settlement>(deferred_, std::move(job_), std::move(status_)));
+    if (cancelled || cancellation_->cancelled()) status_ = std::move(cancelled_);
+    job_.reset();
+    settlement_->Finish(std::move(status_));
   }
 
  private:
-  std::unique_ptr<PromiseJob> job_;
-  napi_deferred deferred_;
-  std::shared_ptr<Mailbox> mailbox_;
+  std::shared_ptr<PromiseJob> job_;
+  std::shared_ptr<Settlement> settlement_;
   std::shared_ptr<const Cancellation> cancellation_;
   Status status_;
+  // Made here, since where it is needed nothing may be thrown for want of memory.
+  Status cancelled_ = Cancelled();
 };
 
 Napi::Value CreateCancelToken(const Napi::CallbackInfo& info) {
@@ -109,7 +79,7 @@ void CancelToken::Bind(const std::shared_ptr<Job>& job, std::shared_ptr<Cancella
   cancellation_ = std::move(cancellation);
 }
 
-Napi::Value Start(Napi::Env env, std::unique_ptr<PromiseJob> job, LockPolicy policy, napi_value cancel_token) {
+Napi::Value Start(Napi::Env env, std::shared_ptr<PromiseJob> job, LockPolicy policy, napi_value cancel_token) {
   std::shared_ptr<CancelToken> token;
   napi_valuetype type = napi_undefined;
   if (cancel_token != nullptr) napi_typeof(env, cancel_token, &type);
@@ -117,46 +87,27 @@ Napi::Value Start(Napi::Env env, std::unique_ptr<PromiseJob> job, LockPolicy pol
     token = GetHandle<CancelToken>(env, cancel_token);
     if (!token) return env.Undefined();
   }
-  napi_deferred deferred = nullptr;
-  napi_value promise = nullptr;
-  if (napi_create_promise(env, &deferred, &promise) != napi_ok) {
-    return Throw(env, Error{Code::kOutOfMemory, "A promise could not be made."});
-  }
-  if (token && token->cancelled()) {
-    napi_reject_deferred(env, deferred, MakeError(env, Cancelled()).Value());
-    return {env, promise};
-  }
   Environment& environment = Environment::Of(env);
-  const auto mailbox = environment.mailbox();
-  const bool holds_loop = job->HoldsLoop();
   auto cancellation = std::make_shared<Cancellation>(environment.cancellation());
   job->cancellation_ = cancellation;
-  auto queued = std::make_shared<QueuedJob>(std::move(job), deferred, mailbox, cancellation);
-  if (token) token->Bind(queued, std::move(cancellation));
-  if (holds_loop) environment.BeginWork();
+  const auto settlement = Settlement::Begin(env, job);
+  if (settlement == nullptr) return env.Undefined();
+  // From here on the promise is settled, whatever happens.
   Status status = Status::Ok();
   try {
-    status = Executor::Instance().Submit(queued, policy, mailbox.get());
+    auto queued = std::make_shared<QueuedJob>(std::move(job), settlement, cancellation);
+    if (token && token->cancelled()) {
+      status = Cancelled();
+    } else {
+      if (token) token->Bind(queued, std::move(cancellation));
+      status = Executor::Instance().Submit(std::move(queued), policy, environment.mailbox().get());
+    }
   } catch (const std::bad_alloc&) {
-    status = Error{Code::kOutOfMemory, "The system has no memory to give."};
+    status = OutOfMemory();
   }
-  if (!status) {
-    if (holds_loop) environment.EndWork();
-    napi_reject_deferred(env, deferred, MakeError(env, status.error()).Value());
-  }
-  return {env, promise};
-}
-
-std::optional<LockPolicy> GetLockPolicy(Napi::Env env, napi_value value) {
-  const Napi::Value given(env, value);
-  if (given.IsString()) {
-    const std::string name = given.As<Napi::String>();
-    if (name == "required") return LockPolicy::kRequired;
-    if (name == "preferred") return LockPolicy::kPreferred;
-    if (name == "off") return LockPolicy::kOff;
-  }
-  Napi::TypeError::New(env, "expected 'required', 'preferred' or 'off'").ThrowAsJavaScriptException();
-  return std::nullopt;
+  const Napi::Value promise = settlement->promise(env);
+  if (!status) settlement->Refuse(env, std::move(status));
+  return promise;
 }
 
 void InitJob(Napi::Env env, Napi::Object exports) {

@@ -3,10 +3,10 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 
 #include <napi.h>
 
+#include "addon/settlement.h"
 #include "core/cancellation.h"
 #include "core/memory/lock_policy.h"
 #include "core/result.h"
@@ -14,30 +14,19 @@
 
 namespace nomyo::addon {
 
-// A job is destroyed on the JavaScript thread when its promise was settled, and on any thread when its environment has
-// ended meanwhile. So it must hold nothing of Node-API's that destruction releases. Nor may it read memory that
-// JavaScript can reach: what a job needs is copied into it first (ReadUint8Array says why).
-class PromiseJob {
+// Its life is AsyncJob's.
+class PromiseJob : public AsyncJob {
  public:
-  virtual ~PromiseJob() = default;
-
   // Work does the job on a worker thread, on a wiped stack. No Node-API in here. It keeps its outcome in the job. What
-  // takes long looks at cancellation() on the way.
+  // takes long looks at cancellation() on the way. It may throw: std::bad_alloc becomes OUT_OF_MEMORY.
   virtual Status Work() = 0;
-
-  // Resolve makes the value of the promise, on the JavaScript thread, only after Work succeeded. A pending exception
-  // rejects the promise.
-  virtual Napi::Value Resolve(Napi::Env env) = 0;
-
-  // Whether the event loop stays alive for this job. Work that was begun ahead of need must not keep a process alive.
-  virtual bool HoldsLoop() const { return true; }
 
   // cancellation is cancelled when nobody wants the outcome any more: by a CancelToken, or with the environment. It is
   // there from Start on.
   const Cancellation* cancellation() const { return cancellation_.get(); }
 
  private:
-  friend Napi::Value Start(Napi::Env env, std::unique_ptr<PromiseJob> job, LockPolicy policy, napi_value cancel_token);
+  friend Napi::Value Start(Napi::Env env, std::shared_ptr<PromiseJob> job, LockPolicy policy, napi_value cancel_token);
   std::shared_ptr<Cancellation> cancellation_;
 };
 
@@ -57,10 +46,7 @@ class CancelToken {
 };
 
 // Start queues `job` and returns its promise. A full queue, or a stack that cannot be locked, rejects it.
-Napi::Value Start(Napi::Env env, std::unique_ptr<PromiseJob> job, LockPolicy policy, napi_value cancel_token = nullptr);
-
-// GetLockPolicy reads the strings 'required', 'preferred', 'off'; otherwise a TypeError is pending.
-std::optional<LockPolicy> GetLockPolicy(Napi::Env env, napi_value value);
+Napi::Value Start(Napi::Env env, std::shared_ptr<PromiseJob> job, LockPolicy policy, napi_value cancel_token = nullptr);
 
 void InitJob(Napi::Env env, Napi::Object exports);
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "addon/argument.h"
 #include "addon/error.h"
 #include "addon/function.h"
 #include "addon/handle.h"
@@ -73,19 +74,15 @@ std::optional<std::vector<std::string>> ReadNames(const Napi::Value& value) {
 
 Napi::Value ScanObject(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  const auto throw_type = [env](const char* message) {
-    Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
-    return env.Undefined();
-  };
-  if (!info[2].IsObject()) return throw_type("expected what to scan for");
+  if (!info[2].IsObject()) return ThrowTypeError(env, "expected what to scan for");
   const auto given = info[2].As<Napi::Object>();
   auto find = ReadNames(given.Get("find"));
   auto blank = ReadNames(given.Get("blank"));
   const Napi::Value folded = given.Get("refuseFolded");
   const Napi::Value depth = given.Get("maxDepth");
-  if (!find || !blank || !folded.IsBoolean() || !depth.IsNumber()) return throw_type("expected what to scan for");
-  const double most_depth = depth.As<Napi::Number>().DoubleValue();
-  if (!(most_depth >= 1 && most_depth <= 1e6)) return throw_type("expected a depth limit");
+  if (!find || !blank || !folded.IsBoolean()) return ThrowTypeError(env, "expected what to scan for");
+  const auto most_depth = GetWhole(env, depth, 1, kMostDepth, "expected a depth limit");
+  if (!most_depth) return env.Undefined();
   const auto policy = GetLockPolicy(env, info[3]);
   if (!policy) return env.Undefined();
   auto text = GetBuffer(env, info[0]);
@@ -93,13 +90,10 @@ Napi::Value ScanObject(const Napi::CallbackInfo& info) {
   if (GetHandle<BufferObject>(env, info[0])->views() != 0) {
     return Throw(env, {Code::kInvalidArgument, "The secure buffer cannot be scanned while a view of it is in use."});
   }
-  const double length = info[1].IsNumber() ? info[1].As<Napi::Number>().DoubleValue() : -1;
-  if (!(length >= 0 && length <= static_cast<double>(text->size())))
-    return throw_type("expected a length in the buffer");
-  MemberScan scan{std::move(*find), std::move(*blank), folded.As<Napi::Boolean>().Value(),
-                  static_cast<std::size_t>(most_depth)};
-  return Start(env, std::make_unique<ScanJob>(std::move(text), static_cast<std::size_t>(length), std::move(scan)),
-               *policy, info[4]);
+  const auto length = GetWhole(env, info[1], 0, text->size(), "expected a length in the buffer");
+  if (!length) return env.Undefined();
+  MemberScan scan{std::move(*find), std::move(*blank), folded.As<Napi::Boolean>().Value(), *most_depth};
+  return Start(env, std::make_shared<ScanJob>(std::move(text), *length, std::move(scan)), *policy, info[4]);
 }
 
 }  // namespace

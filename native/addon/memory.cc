@@ -2,16 +2,16 @@
 
 #include <openssl/crypto.h>
 
-#include <cmath>
 #include <cstring>
 #include <string>
 #include <utility>
 
+#include "addon/argument.h"
 #include "addon/error.h"
 #include "addon/function.h"
-#include "addon/job.h"
 #include "addon/secure_buffer_handle.h"
 #include "addon/uint8_array.h"
+#include "core/crypto/algorithms.h"
 #include "core/memory/cleanse.h"
 #include "core/memory/locked_pool.h"
 #include "core/memory/openssl_memory.h"
@@ -122,14 +122,8 @@ Napi::Value Count(Napi::Env env, std::size_t value) {
   return Napi::Number::New(env, static_cast<double>(value));
 }
 
-std::optional<std::size_t> GetSize(Napi::Env env, Napi::Value value) {
-  constexpr double kMost = 9007199254740991;  // Number.MAX_SAFE_INTEGER
-  if (value.IsNumber()) {
-    const double number = value.As<Napi::Number>().DoubleValue();
-    if (number >= 0 && number <= kMost && number == std::floor(number)) return static_cast<std::size_t>(number);
-  }
-  Napi::TypeError::New(env, "expected a whole number of bytes").ThrowAsJavaScriptException();
-  return std::nullopt;
+std::optional<std::size_t> GetSize(Napi::Env env, const Napi::Value& value) {
+  return GetWhole(env, value, 0, kMostWhole, "expected a whole number of bytes");
 }
 
 Napi::Value FailureValue(Napi::Env env, const LockFailure& failure) {
@@ -197,8 +191,7 @@ Napi::Value MemorySetbacks(const Napi::CallbackInfo& info) {
 
 Napi::Value SetMemoryMechanism(const Napi::CallbackInfo& info) {
   if (!info[0].IsString()) {
-    Napi::TypeError::New(info.Env(), "expected the name of a mechanism").ThrowAsJavaScriptException();
-    return info.Env().Undefined();
+    return ThrowTypeError(info.Env(), "expected the name of a mechanism");
   }
   const Status status = LockedPool::Instance().ChooseMechanism(info[0].As<Napi::String>().Utf8Value());
   return status ? info.Env().Undefined() : Throw(info.Env(), status.error());
@@ -231,7 +224,7 @@ Napi::Value BufferAlloc(const Napi::CallbackInfo& info) {
   return buffer ? NewBufferHandle(env, std::move(*buffer)) : Throw(env, buffer.error());
 }
 
-[[gnu::noinline]] Napi::Value BufferFrom(const Napi::CallbackInfo& info) {
+Napi::Value BufferFrom(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const auto policy = GetLockPolicy(env, info[1]);
   if (!policy) return env.Undefined();
@@ -241,8 +234,7 @@ Napi::Value BufferAlloc(const Napi::CallbackInfo& info) {
     return text ? NewBufferHandle(env, std::move(*text)) : Throw(env, text.error());
   }
   if (!info[0].IsTypedArray()) {
-    Napi::TypeError::New(env, "expected a Uint8Array or a string").ThrowAsJavaScriptException();
-    return env.Undefined();
+    return ThrowTypeError(env, "expected a Uint8Array or a string");
   }
   // Last: reading it may run JavaScript, and nothing may run after it.
   const auto bytes = ReadUint8Array(env, info[0], "bytes");
@@ -367,8 +359,7 @@ Napi::Value BufferUse(const Napi::CallbackInfo& info) {
   const auto bytes = GetBuffer(env, info[0]);
   if (!bytes) return env.Undefined();
   if (!info[1].IsFunction()) {
-    Napi::TypeError::New(env, "expected a function").ThrowAsJavaScriptException();
-    return env.Undefined();
+    return ThrowTypeError(env, "expected a function");
   }
   const auto object = GetHandle<BufferObject>(env, info[0]);
   const auto& state = *static_cast<ViewState*>(info.Data());
@@ -432,8 +423,7 @@ Napi::Value BufferReleaseView(const Napi::CallbackInfo& info) {
   if (!info[1].IsTypedArray() || object->own_views() == 0 ||
       napi_get_typedarray_info(env, info[1], &type, &length, &data, &array_buffer, nullptr) != napi_ok ||
       type != napi_uint8_array || (data != nullptr && length != 0 && data != bytes->data())) {
-    Napi::TypeError::New(env, "expected a view of this buffer").ThrowAsJavaScriptException();
-    return env.Undefined();
+    return ThrowTypeError(env, "expected a view of this buffer");
   }
   object->ViewEnds();
   if (EndView(env, *static_cast<ViewState*>(info.Data()), array_buffer, *bytes, false) || bytes->empty()) {
@@ -443,7 +433,7 @@ Napi::Value BufferReleaseView(const Napi::CallbackInfo& info) {
   return Throw(env, {Code::kViewTaken, "A view of a secure buffer was moved away. The buffer was wiped."});
 }
 
-[[gnu::noinline]] Napi::Value BufferToString(const Napi::CallbackInfo& info) {
+Napi::Value BufferToString(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const auto bytes = GetBuffer(env, info[0]);
   if (!bytes) return env.Undefined();
@@ -458,7 +448,7 @@ Napi::Value BufferReleaseView(const Napi::CallbackInfo& info) {
   return {env, string};
 }
 
-[[gnu::noinline]] Napi::Value BufferEquals(const Napi::CallbackInfo& info) {
+Napi::Value BufferEquals(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   std::span<const std::uint8_t> right;
   std::shared_ptr<SecureBuffer> held;
@@ -516,12 +506,12 @@ void InitMemory(Napi::Env env, Napi::Object exports) {
   Export<Harden>(env, exports, "hardenProcess");
   Export<MemoryProbe>(env, exports, "memoryProbe");
   Export<BufferAlloc>(env, exports, "bufferAlloc");
-  Export<ThenWipeStack<BufferFrom>>(env, exports, "bufferFrom");
+  ExportSecret<BufferFrom>(env, exports, "bufferFrom");
   Export<BufferLength>(env, exports, "bufferLength");
   Export<BufferLocked>(env, exports, "bufferLocked");
   Export<BufferDisposed>(env, exports, "bufferDisposed");
-  Export<ThenWipeStack<BufferToString>>(env, exports, "bufferToString");
-  Export<ThenWipeStack<BufferEquals>>(env, exports, "bufferEquals");
+  ExportSecret<BufferToString>(env, exports, "bufferToString");
+  ExportSecret<BufferEquals>(env, exports, "bufferEquals");
   Export<BufferDispose>(env, exports, "bufferDispose");
   Export<BufferShare>(env, exports, "bufferShare");
   Export<IsBuffer>(env, exports, "isBuffer");
@@ -529,9 +519,10 @@ void InitMemory(Napi::Env env, Napi::Object exports) {
   if (env.IsExceptionPending()) return;  // no JavaScript can run any more: a worker that is terminated meanwhile
   ViewState* views = state.release();
   env.AddCleanupHook([views] { delete views; });
-  exports.Set("bufferUse", Napi::Function::New<Guarded<BufferUse>>(env, "bufferUse", views));
-  exports.Set("bufferView", Napi::Function::New<Guarded<BufferView>>(env, "bufferView", views));
-  exports.Set("bufferReleaseView", Napi::Function::New<Guarded<BufferReleaseView>>(env, "bufferReleaseView", views));
+  // What JavaScript does with a view is its own stack's: there is nothing of ours to wipe.
+  Export<BufferUse>(env, exports, "bufferUse", views);
+  Export<BufferView>(env, exports, "bufferView", views);
+  Export<BufferReleaseView>(env, exports, "bufferReleaseView", views);
 }
 
 }  // namespace nomyo::addon

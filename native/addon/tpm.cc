@@ -8,7 +8,7 @@
 
 #include <openssl/evp.h>
 
-#include "addon/environment.h"
+#include "addon/argument.h"
 #include "addon/error.h"
 #include "addon/function.h"
 #include "addon/handle.h"
@@ -27,41 +27,6 @@ struct HandleTag<TpmDevice> {
 };
 
 namespace {
-
-// Settlement carries the outcome of a job to the JavaScript thread.
-class Settlement final : public Completion {
- public:
-  Settlement(napi_deferred deferred, std::shared_ptr<TpmJob> job, Status status)
-      : deferred_(deferred), job_(std::move(job)), status_(std::move(status)) {}
-
-  void Settle(Napi::Env env) override {
-    napi_value value = nullptr;
-    // Node calls this from C: no exception may pass.
-    try {
-      if (status_) value = job_->Resolve(env);
-    } catch (...) {
-      status_ = Error{Code::kOutOfMemory, "The system has no memory to give for the result."};
-    }
-    if (env.IsExceptionPending()) {
-      napi_reject_deferred(env, deferred_, env.GetAndClearPendingException().Value());
-    } else if (!status_) {
-      napi_reject_deferred(env, deferred_, MakeError(env, status_.error()).Value());
-    } else {
-      napi_resolve_deferred(env, deferred_, value);
-    }
-    Environment::Of(env).EndWork();
-  }
-
- private:
-  napi_deferred deferred_;
-  std::shared_ptr<TpmJob> job_;
-  Status status_;
-};
-
-Napi::Value ThrowTypeError(Napi::Env env, const char* message) {
-  Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
-  return env.Undefined();
-}
 
 std::string ToBase64(const std::vector<std::uint8_t>& bytes) {
   std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
@@ -152,12 +117,9 @@ std::optional<QuoteRequest> ReadQuoteOptions(Napi::Env env, const Napi::Value& g
     request.pcrs = pcrs.As<Napi::String>().Utf8Value();
   }
   if (!handle.IsUndefined()) {
-    const double number = handle.IsNumber() ? handle.As<Napi::Number>().DoubleValue() : -1;
-    if (!(number >= 0 && number <= 0xffffffff) || number != static_cast<double>(static_cast<std::uint32_t>(number))) {
-      ThrowTypeError(env, "options.persistentHandle must be a 32-bit number");
-      return std::nullopt;
-    }
-    request.persistent_handle = static_cast<std::uint32_t>(number);
+    const auto number = GetWhole(env, handle, 0, 0xffffffff, "options.persistentHandle must be a 32-bit number");
+    if (!number) return std::nullopt;
+    request.persistent_handle = static_cast<std::uint32_t>(*number);
   }
   return request;
 }
@@ -204,29 +166,22 @@ Napi::Value TssInfo(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-Napi::Value StartOnTpm(Napi::Env env, std::shared_ptr<TpmDevice> device, const std::shared_ptr<TpmJob>& job) {
-  napi_deferred deferred = nullptr;
-  napi_value promise = nullptr;
-  if (napi_create_promise(env, &deferred, &promise) != napi_ok) {
-    return Throw(env, Error{Code::kOutOfMemory, "A promise could not be made."});
-  }
-  Environment& environment = Environment::Of(env);
-  environment.BeginWork();
-  TpmDevice& queue = *device;
+Napi::Value StartOnTpm(Napi::Env env, std::shared_ptr<TpmDevice> device, std::shared_ptr<TpmJob> job) {
+  const auto settlement = Settlement::Begin(env, job);
+  if (settlement == nullptr) return env.Undefined();
+  // From here on the promise is settled, whatever happens.
   Status status = Status::Ok();
   try {
-    status = queue.Submit([job](TpmConnection& tpm) { return job->Work(tpm); },
-                          [job, deferred, mailbox = environment.mailbox(), device](Status outcome) {
-                            mailbox->Post(std::make_unique<Settlement>(deferred, job, std::move(outcome)));
-                          });
+    TpmDevice& queue = *device;
+    status = queue.Submit(
+        [job = std::move(job)](TpmConnection& tpm) { return job->Work(tpm); },
+        [settlement, device = std::move(device)](Status outcome) noexcept { settlement->Finish(std::move(outcome)); });
   } catch (const std::bad_alloc&) {
-    status = Error{Code::kOutOfMemory, "The system has no memory to give."};
+    status = OutOfMemory();
   }
-  if (!status) {
-    environment.EndWork();
-    napi_reject_deferred(env, deferred, MakeError(env, status.error()).Value());
-  }
-  return {env, promise};
+  const Napi::Value promise = settlement->promise(env);
+  if (!status) settlement->Refuse(env, std::move(status));
+  return promise;
 }
 
 Result<std::shared_ptr<TpmDevice>> SharedTpm(const std::string& tcti) {

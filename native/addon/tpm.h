@@ -6,24 +6,22 @@
 
 #include <napi.h>
 
+#include "addon/settlement.h"
 #include "core/result.h"
 #include "core/tpm/connection.h"
 #include "core/tpm/device.h"
 
 namespace nomyo::addon {
 
-// TpmJob is a PromiseJob whose work is done on a TPM's own thread. Work may be run twice (TpmDevice::Work), and may
-// outlast its promise when the TPM does not answer.
-class TpmJob {
+// TpmJob is one asynchronous call whose work is done on a TPM's own thread. Work may be run twice (TpmDevice::Work),
+// and may outlast its promise when the TPM does not answer. Its life is AsyncJob's.
+class TpmJob : public AsyncJob {
  public:
-  virtual ~TpmJob() = default;
   virtual Status Work(TpmConnection& tpm) = 0;
-  // Resolve makes the value of the promise, on the JavaScript thread, only after Work succeeded.
-  virtual Napi::Value Resolve(Napi::Env env) = 0;
 };
 
 // StartOnTpm queues `job` on `device` and returns its promise; the device lives until the job is through.
-Napi::Value StartOnTpm(Napi::Env env, std::shared_ptr<TpmDevice> device, const std::shared_ptr<TpmJob>& job);
+Napi::Value StartOnTpm(Napi::Env env, std::shared_ptr<TpmDevice> device, std::shared_ptr<TpmJob> job);
 
 // SharedTpm returns the process's device for a TCTI string, which lives as long as someone holds it: jobs that come
 // while others are under way share its connection. Error: kOutOfMemory.

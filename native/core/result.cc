@@ -29,4 +29,17 @@ std::string_view CodeName(Code code) {
   return "UNKNOWN";
 }
 
+Error ErrorWithoutThrow(Code code, const char* message) noexcept {
+  try {
+    return {code, message};
+  } catch (...) {
+    // Short enough to lie in the string itself.
+    return {Code::kOutOfMemory, "Out of memory."};
+  }
+}
+
+Error OutOfMemory() noexcept {
+  return ErrorWithoutThrow(Code::kOutOfMemory, "The system has no memory to give.");
+}
+
 }  // namespace nomyo

@@ -44,6 +44,14 @@ struct Error {
   std::string message;
 };
 
+// OutOfMemory is the error for where std::bad_alloc was caught: when there is no memory for its sentence either, a word
+// that needs none.
+Error OutOfMemory() noexcept;
+
+// ErrorWithoutThrow is the error for other places where an exception would find nobody to catch it: OutOfMemory() when
+// there is no memory for its sentence.
+Error ErrorWithoutThrow(Code code, const char* message) noexcept;
+
 template <class T>
 class [[nodiscard]] Result {
  public:

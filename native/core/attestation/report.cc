@@ -89,16 +89,15 @@ std::string ReportJson(const Report& report) {
   Json json;
   json["verified"] = report.checks.Verified();
   if (const std::optional<Check> decisive = report.checks.Decisive()) {
-    json["code"] = CheckName(*decisive);
+    json["code"] = report.checks.rows()[static_cast<std::size_t>(*decisive)].name;
     json["message"] = report.checks.at(*decisive).detail;
   }
   json["checks"] = Json::array();
-  for (std::size_t i = 0; i < kCheckCount; ++i) {
-    const Check check = static_cast<Check>(i);
-    const Checklist::Entry& entry = report.checks.at(check);
-    json["checks"].push_back({{"code", CheckName(check)}, {"ok", OkOf(entry.outcome)}, {"detail", entry.detail}});
+  for (const CheckRow& row : report.checks.rows()) {
+    const Checklist::Entry& entry = report.checks.at(row.check);
+    json["checks"].push_back({{"code", row.name}, {"ok", OkOf(entry.outcome)}, {"detail", entry.detail}});
   }
-  json["trust"] = report.certified ? "certified" : "self-asserted";
+  json["trust"] = report.certified() ? "certified" : "self-asserted";
   json["engine"] = {{"name", report.engine}, {"verdict", VerdictName(report.verdict)}};
   if (report.aik) json["aik"] = AikJson(*report.aik);
   if (report.quote) json["quote"] = QuoteJson(*report.quote);

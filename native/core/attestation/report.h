@@ -53,7 +53,9 @@ struct Report {
   };
 
   Checklist checks;
-  bool certified = false;
+  // certified tells whether a certificate vouches for the AIK, and nothing speaks against the block: so it is asked of
+  // the checks, and never remembered from before the last of them.
+  bool certified() const { return checks.passed(Check::kAikCertificate) && checks.Verified(); }
   std::string_view engine = "offline";
   std::optional<EngineVerdict> verdict;  // of `engine`; nothing when it was not asked
   // What the block claims about the key and the quote; to be believed only if the checks passed.

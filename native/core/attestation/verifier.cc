@@ -24,19 +24,34 @@ class Verification {
       : expected_(expected), policy_(policy), engine_(engine) {}
 
   Result<Report> Run(std::string_view json) {
-    block_ = ReadBlock(json, checks());
-    using Step = Status (Verification::*)();
-    for (const Step step : {&Verification::ReadStructures, &Verification::CheckKey, &Verification::CheckSchemes,
-                            &Verification::CheckQuoteHeader, &Verification::CheckSigner, &Verification::CheckNonce,
-                            &Verification::CheckSelection, &Verification::CheckDigest, &Verification::CheckSignature,
-                            &Verification::CheckBaseline, &Verification::CheckCertificate}) {
-      if (Status status = (this->*step)(); !status) return status.error();
+    for (std::size_t i = 0; i < static_cast<std::size_t>(VerificationStep::kEnd); ++i) {
+      if (Status status = Do(static_cast<VerificationStep>(i), json); !status) return status.error();
     }
     return std::move(report_);
   }
 
  private:
   Checklist& checks() { return report_.checks; }
+
+  // No default: a step that the table of checks names and this does not do is a compiler's warning, and so an error.
+  Status Do(VerificationStep step, std::string_view json) {
+    switch (step) {
+      case VerificationStep::kBlock: block_ = ReadBlock(json, checks()); return Status::Ok();
+      case VerificationStep::kStructures: return ReadStructures();
+      case VerificationStep::kKey: return CheckKey();
+      case VerificationStep::kSchemes: return CheckSchemes();
+      case VerificationStep::kQuoteHeader: return CheckQuoteHeader();
+      case VerificationStep::kSigner: return CheckSigner();
+      case VerificationStep::kNonce: return CheckNonce();
+      case VerificationStep::kSelection: return CheckSelection();
+      case VerificationStep::kDigest: return CheckDigest();
+      case VerificationStep::kSignature: return CheckSignature();
+      case VerificationStep::kBaseline: return CheckBaseline();
+      case VerificationStep::kCertificate: return CheckCertificate();
+      case VerificationStep::kEnd: break;
+    }
+    return Error{Code::kCrypto, "The verifier has no such step."};
+  }
 
   // Judge records a sub-check's outcome; errors that are not about the block go to the caller.
   Status Judge(Check check, const Status& status, const char* passed) {
@@ -79,8 +94,7 @@ class Verification {
     Status type = loaded ? Status::Ok() : Status(loaded.error());
     if (loaded && loaded->rsa && loaded->bits < policy_.min_rsa_bits) {
       type = Error{Code::kInvalidArgument, "The AIK's RSA modulus has " + std::to_string(loaded->bits) +
-                                               " bits, the policy wants " + std::to_string(policy_.min_rsa_bits) +
-                                               " (minRsaBits)."};
+                                               " bits, the policy wants " + std::to_string(policy_.min_rsa_bits) + "."};
     }
     if (Status status = Judge(Check::kAikType, type, "The AIK is a sound public key."); !status) return status;
     if (loaded) {
@@ -260,7 +274,7 @@ class Verification {
       checks().Pass(Check::kPcrBank, "The policy allows the quote's PCR banks.");
     } else {
       checks().Fail(Check::kPcrBank, "The policy does not allow the PCR bank " + HashName(foreign->first) +
-                                         " that the quote covers (banks: " + Names(policy_.banks) +
+                                         " that the quote covers (it allows " + Names(policy_.banks) +
                                          "). Have the server quote allowed banks only.");
     }
     return Status::Ok();
@@ -391,22 +405,19 @@ class Verification {
   Status CheckCertificate() {
     if (policy_.aik_roots.empty()) {
       // A chain that nothing is to be checked against adds no trust, and takes none away.
-      checks().Skip(Check::kAikCertificate, block_.has_chain
-                                                ? "The AIK came with a chain; the policy has no aikRoots to check it."
-                                                : "The AIK came without a certificate: any software can make one.");
+      checks().Skip(Check::kAikCertificate,
+                    block_.has_chain ? "The AIK came with a chain; the policy names no root certificate to check it by."
+                                     : "The AIK came without a certificate: any software can make one.");
       return Status::Ok();
     }
     if (!block_.has_chain) {
-      checks().Fail(Check::kAikCertificate, "The policy has aikRoots, and the AIK came without a certificate.");
+      checks().Fail(Check::kAikCertificate,
+                    "The policy names root certificates, and the AIK came without a certificate.");
     } else if (block_.chain && key_) {
       const Status status = VerifyAikCertificate(*block_.chain, policy_.aik_roots, key_->key.get());
-      if (Status judged = Judge(Check::kAikCertificate, status,
-                                "The AIK's certificate leads to a root of the policy; an answer may still be relayed.");
-          !judged) {
-        return judged;
-      }
+      return Judge(Check::kAikCertificate, status,
+                   "The AIK's certificate leads to a root of the policy; an answer may still be relayed.");
     }
-    report_.certified = checks().Verified();
     return Status::Ok();
   }
 
@@ -429,7 +440,7 @@ Result<Report> VerifyAttestation(std::string_view block, ByteView qualifying_dat
   try {
     return Verification(qualifying_data, policy, engine).Run(block);
   } catch (const std::bad_alloc&) {
-    return Error{Code::kOutOfMemory, "The system has no memory to give."};
+    return OutOfMemory();
   }
 }
 

@@ -19,7 +19,8 @@ struct PemBlock {
 // ReadPem decodes the one block of `text`. Errors: kKeyFormat with what is wrong; kMemoryLock, kOutOfMemory.
 Result<PemBlock> ReadPem(std::span<const std::uint8_t> text);
 
-// WritePem encodes `der` in lines of 64 characters, with a final newline.
+// WritePem encodes `der` in lines of 64 characters, with a final newline. Errors: kMemoryLock, kOutOfMemory. Any
+// thread, both functions.
 Result<SecureBuffer> WritePem(std::string_view label, std::span<const std::uint8_t> der);
 
 }  // namespace nomyo

@@ -71,7 +71,7 @@ class RsaPrivateKey {
   // Errors: kKeyPassword (too short), kCrypto, kMemoryLock, kOutOfMemory. Worker threads only.
   Result<SecureBuffer> Export(std::optional<std::span<const std::uint8_t>> password) const;
 
-  // PublicKey returns the public half.
+  // PublicKey returns the public half. Errors: kCrypto, kMemoryLock, kOutOfMemory. Any thread.
   Result<RsaPublicKey> PublicKey() const;
 
   int bits() const noexcept { return EVP_PKEY_get_bits(key_.get()); }

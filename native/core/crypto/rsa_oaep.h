@@ -17,10 +17,13 @@ class OaepEncryptor {
   // For prepares a context; it keeps the key alive itself. Errors: kCrypto, kMemoryLock, kOutOfMemory.
   static Result<OaepEncryptor> For(const RsaPublicKey& key);
 
-  // Copy returns another for the same receiver, for another thread. Errors: kCrypto.
+  // Copy returns another for the same receiver, for another thread. Errors: kCrypto, kMemoryLock, kOutOfMemory.
   Result<OaepEncryptor> Copy() const;
 
-  // Encrypt wraps `message` into `out`, which has the modulus's length. A public operation: tens of microseconds.
+  // Encrypt wraps `message`, of at most the modulus's length less 66 bytes (RFC 8017 7.1.1; 190 bytes for RSA-2048),
+  // into `out`, which has the modulus's length. A public operation: tens of microseconds. Errors: kCrypto (also for a
+  // message that is too long), kMemoryLock, kOutOfMemory; `out` means nothing then, and the encryptor may be used
+  // again.
   Status Encrypt(std::span<const std::uint8_t> message, std::span<std::uint8_t> out);
 
  private:
@@ -33,7 +36,9 @@ class OaepEncryptor {
 Result<EvpPkeyCtx> PrepareOaepDecryption(EVP_PKEY* key);
 
 // OaepDecrypt unwraps `ciphertext`. Worker threads only: a private-key operation takes milliseconds.
-// Every refusal is the same kDecrypt (RFC 8017 7.1.2 step 3 note: no hint at which check failed).
+// Every refusal is the same kDecrypt (RFC 8017 7.1.2 step 3 note: no hint at which check failed), a `ciphertext` of
+// another length than the modulus's included. Other errors: kCrypto, kMemoryLock, kOutOfMemory. The key stays as it
+// was.
 Result<SecureBuffer> OaepDecrypt(const RsaPrivateKey& key, std::span<const std::uint8_t> ciphertext);
 
 }  // namespace nomyo

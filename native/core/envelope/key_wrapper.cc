@@ -17,7 +17,9 @@ namespace {
 
 Status MakeKey(OaepEncryptor& encryptor, std::span<std::uint8_t> key, std::span<std::uint8_t> wrapped) {
   if (!KernelRandom(key)) return Error{Code::kCrypto, "The operating system gave no random bytes."};
-  return encryptor.Encrypt(key, wrapped);
+  Status status = encryptor.Encrypt(key, wrapped);
+  if (!status) Cleanse(key.data(), key.size());
+  return status;
 }
 
 }  // namespace
@@ -37,7 +39,13 @@ class KeyWrapper::Ahead {
   }
 
   // Make is called by whoever has begun, End afterwards.
-  bool Make() { return static_cast<bool>(MakeKey(encryptor_, key_.bytes(), wrapped_)); }
+  bool Make() noexcept {
+    try {
+      return MakeKey(encryptor_, key_.bytes(), wrapped_).ok();
+    } catch (...) {  // no memory for the error's own text
+      return false;
+    }
+  }
 
   void End(bool made) {
     if (!made) Cleanse(key_.data(), key_.size());
@@ -109,7 +117,7 @@ Status KeyWrapper::Take(std::span<std::uint8_t, kAesKeyBytes> key, std::span<std
 }
 
 // Whatever goes wrong here only costs time: the next key is made when it is asked for.
-void KeyWrapper::MakeAhead() {
+void KeyWrapper::MakeAhead() noexcept try {
   if (!makes_ahead_) return;
   if (ahead_ == nullptr) {
     auto encryptor = encryptor_.Copy();
@@ -126,6 +134,10 @@ void KeyWrapper::MakeAhead() {
   ahead_->End(false);
   // No thread can be had: asking each time would cost more than it could save.
   if (status.error().code != Code::kQueueFull) makes_ahead_ = false;
+} catch (...) {
+  // No memory. What it had claimed to make nobody makes any more: it is dropped whole.
+  ahead_.reset();
+  makes_ahead_ = false;
 }
 
 void KeyWrapper::DropAhead() noexcept {

@@ -30,7 +30,8 @@ class KeyWrapper {
 
   // Take writes a fresh random key, and the same wrapped by RSA-OAEP into `wrapped`, which has wrapped_bytes(). No key
   // is ever given twice. One thread at a time; any thread. Under LockPolicy::kRequired the key was in locked memory
-  // only. Errors: kCrypto, kMemoryLock (also in a child that fork() made), kOutOfMemory.
+  // only. Errors: kCrypto, kMemoryLock (also in a child that fork() made), kOutOfMemory; `key` is wiped then, and the
+  // next call starts anew.
   Status Take(std::span<std::uint8_t, kAesKeyBytes> key, std::span<std::uint8_t> wrapped);
 
   // DropAhead wipes the key that waits, and one that is being made as soon as it is. Take works on. One thread at a
@@ -45,7 +46,7 @@ class KeyWrapper {
   class Making;
 
   KeyWrapper(OaepEncryptor encryptor, std::size_t wrapped_bytes);
-  void MakeAhead();
+  void MakeAhead() noexcept;
 
   OaepEncryptor encryptor_;
   std::size_t wrapped_bytes_;

@@ -1,4 +1,8 @@
 // From the bytes of a package to authenticated, checked JSON in the pool, in two steps.
+//
+// The largest package is what OpenLimits allows: base64 of more bytes than max_plaintext_bytes is refused before memory
+// is taken for it. A failure of either step leaves nothing of its input or output behind but the caller's own bytes,
+// and the key as it was.
 #pragma once
 
 #include <array>

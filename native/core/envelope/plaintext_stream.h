@@ -23,7 +23,11 @@ class PlaintextStream final : public TextSink {
   static constexpr std::size_t kBlockBytes = std::size_t{48} * 1024;
 
   // Start sizes the block for `expected` bytes of plaintext; the stream appends to `package`, which must outlive it.
-  // More than `limit` bytes are refused.
+  // More than `limit` bytes are refused. Errors: kMemoryLock, kOutOfMemory.
+  //
+  // After an error of any function below the stream is good for nothing but destruction, which wipes the block; what it
+  // has appended to the package is then worthless, since no tag vouches for it. Errors of all: kTooLarge over the
+  // limit, kCrypto, kMemoryLock, kOutOfMemory.
   static Result<PlaintextStream> Start(AesGcmEncryptor encryptor, PackageBytes& package, std::size_t expected,
                                        std::size_t limit);
 

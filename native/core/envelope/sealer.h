@@ -1,4 +1,9 @@
 // Sealer: makes one encrypted package. JSON text goes in through writer(), the package comes out of Finish().
+//
+// Key and nonce are drawn for this package alone and never used again: what a second use would cost,
+// core/crypto/aes_gcm.h says. The largest plaintext is the caller's SealOptions::limit (10 MiB in this package's
+// client); the package has some 4/3 of its bytes. After an error of the writer's or of Finish the sealer is good for
+// nothing but destruction, which wipes what it holds; no part of a package has left it.
 #pragma once
 
 #include <cstddef>
@@ -37,9 +42,12 @@ class Sealer {
   // a public operation. Errors: kCrypto, kMemoryLock, kOutOfMemory.
   static Result<std::unique_ptr<Sealer>> Start(KeyWrapper& recipient, const SealOptions& options);
 
+  // writer takes the JSON text of one value, from its first byte to its last: nobody checks here that it is that. Its
+  // errors: kTooLarge over the limit, kUtf8, kCrypto, kMemoryLock, kOutOfMemory.
   JsonWriter& writer() noexcept { return *writer_; }
 
-  // Finish pads, encrypts what is left and completes the package. The sealer cannot be used afterwards.
+  // Finish pads, encrypts what is left and completes the package. The sealer cannot be used afterwards. Errors:
+  // kTooLarge, kCrypto, kMemoryLock, kOutOfMemory.
   Result<PackageBytes> Finish();
 
  private:

@@ -17,8 +17,6 @@ class BulkMemory {
  public:
   // From here on a block is mapped by itself, in bytes.
   static constexpr std::size_t kMapped = std::size_t{1} << 20;
-  // So much of what is freed is kept for the next blocks, in bytes.
-  static constexpr std::size_t kKept = std::size_t{64} << 20;
 
   BulkMemory() = default;
   ~BulkMemory();

@@ -36,11 +36,8 @@ std::string ErrorName(int error) {
 }
 
 std::string Text(const LockFailure& failure) {
-#if defined(_WIN32)
+  // errno's numbers on Linux and macOS, GetLastError's on Windows: what the system category knows.
   const std::string words = std::system_category().message(failure.error);
-#else
-  const std::string words = std::generic_category().message(failure.error);
-#endif
   return std::string(failure.call) + ": " + ErrorName(failure.error) + " (" + std::to_string(failure.error) + ", " +
          words + ")";
 }

@@ -1,7 +1,6 @@
 #include "core/memory/locked_pool.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -11,67 +10,13 @@
 #include "core/memory/cleanse.h"
 #include "core/memory/fork_guard.h"
 #include "core/memory/kernel_random.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define NOMYO_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define NOMYO_ASAN 1
-#endif
-#endif
-#if defined(NOMYO_ASAN)
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/lsan_interface.h>
-#define NOMYO_POISON(at, bytes) ASAN_POISON_MEMORY_REGION(at, bytes)
-#define NOMYO_UNPOISON(at, bytes) ASAN_UNPOISON_MEMORY_REGION(at, bytes)
-// What only the pool points to is no leak.
-#define NOMYO_LEAK_ROOT(at, bytes) __lsan_register_root_region(at, bytes)
-#define NOMYO_NO_LEAK_ROOT(at, bytes) __lsan_unregister_root_region(at, bytes)
-#else
-#define NOMYO_POISON(at, bytes) static_cast<void>(0)
-#define NOMYO_UNPOISON(at, bytes) static_cast<void>(0)
-#define NOMYO_LEAK_ROOT(at, bytes) static_cast<void>(0)
-#define NOMYO_NO_LEAK_ROOT(at, bytes) static_cast<void>(0)
-#endif
+#include "core/memory/poison.h"
 
 namespace nomyo {
 namespace {
 
-constexpr std::size_t kCanaryBytes = 16;
-constexpr std::size_t kOverhead = 2 * kCanaryBytes;
-
-// Usable sizes of the classes. OpenSSL's allocations are mostly under 1 KiB, so steps are finest there; a step of at
-// most a half above bounds what is lost inside a slot to a third.
-constexpr std::size_t kClassBytes[] = {16,   32,   48,   64,   80,    96,    112,   128,   160,   192,
-                                       224,  256,  320,  384,  448,   512,   768,   1024,  1536,  2048,
-                                       3072, 4096, 6144, 8192, 12288, 16384, 24576, 32768, 49152, 65536};
-
-// A chunk holds at least four slots of its class, and is no larger than it need be: each page of it counts against the
-// lock limit. {largest class, bytes of the chunk before rounding up to pages}.
-struct Geometry {
-  std::size_t largest_class;
-  std::size_t bytes;
-};
-constexpr Geometry kGeometry[] = {{512, std::size_t{16} * 1024},
-                                  {8192, std::size_t{64} * 1024},
-                                  {32768, 4 * (32768 + kOverhead)},
-                                  {65536, 4 * (65536 + kOverhead)}};
-
 constexpr std::size_t RoundUp(std::size_t value, std::size_t to) {
   return (value + to - 1) / to * to;
-}
-
-std::size_t ClassOf(std::size_t size) {
-  // The first 8 classes are 16 bytes apart: no search for the commonest sizes.
-  if (size <= 128) return (size + 15) / 16 - 1;
-  return static_cast<std::size_t>(std::lower_bound(std::begin(kClassBytes) + 8, std::end(kClassBytes), size) -
-                                  std::begin(kClassBytes));
-}
-
-std::size_t GeometryOf(std::size_t size_class) {
-  std::size_t geometry = 0;
-  while (kGeometry[geometry].largest_class < kClassBytes[size_class]) ++geometry;
-  return geometry;
 }
 
 [[noreturn]] void Die(const char* what) {
@@ -83,64 +28,36 @@ std::size_t GeometryOf(std::size_t size_class) {
 
 }  // namespace
 
-struct LockedPool::Canary {
-  std::uint64_t word[2];
-};
-
 struct LockedPool::Chunk {
   std::byte* base = nullptr;
   std::size_t bytes = 0;
-  std::size_t first_frame = 0;
-  std::size_t frames = 0;
+  AddressFrames::Piece frames;
   std::size_t geometry = 0;  // kGeometries: a large allocation's own
-  std::size_t size_class = kClasses;
-  std::uint32_t slot_bytes = 0;
-  std::uint32_t slots = 0;
-  std::uint32_t used = 0;
-  std::uint32_t hint = 0;  // the first word of `free` that may have a bit
+  Slots slots;               // of small allocations
   bool locked = false;
   LockMechanism mechanism = LockMechanism::kNone;
   std::uint64_t idle_since = 0;
   std::size_t large_size = 0;  // 0: the large allocation is not live
-  std::vector<std::uint64_t> free;
-  std::vector<std::uint64_t> live;
-  std::vector<std::uint32_t> sizes;
   Chunk* previous = nullptr;
   Chunk* next = nullptr;
 
   bool large() const { return geometry == kGeometries; }
 
-  // Format divides an empty chunk into slots of a class.
-  void Format(std::size_t to_class) {
-    hint = 0;
-    used = 0;
-    if (size_class == to_class) return;
-    size_class = to_class;
-    slot_bytes = static_cast<std::uint32_t>(kClassBytes[to_class] + kOverhead);
-    slots = static_cast<std::uint32_t>(bytes / slot_bytes);
-    const std::size_t words = (slots + 63) / 64;
-    free.assign(words, ~std::uint64_t{0});
-    if (slots % 64 != 0) free.back() = (std::uint64_t{1} << (slots % 64)) - 1;
-    live.assign(words, 0);
-    sizes.assign(slots, 0);
-  }
-
   // A large allocation ends within 16 bytes of the guard page.
-  std::byte* LargeSlot() const { return base + (bytes - RoundUp(large_size, 16) - kOverhead); }
+  std::byte* LargeSlot() const { return base + (bytes - RoundUp(large_size, 16) - kCanaryOverhead); }
 };
 
 // Location is a live allocation, found from its address.
 struct LockedPool::Location {
   Chunk* chunk = nullptr;
   std::byte* slot = nullptr;
-  std::uint32_t index = 0;
+  std::uint32_t number = 0;  // of a small one's slot
   std::size_t size = 0;
 };
 
 LockedPool::LockedPool(std::unique_ptr<PageAllocator> pages, Options options)
     : pages_(std::move(pages)), frames_(nullptr, &std::free) {
   GuardForks();
-  static_assert(std::size(kClassBytes) == kClasses && std::size(kGeometry) == kGeometries);
   page_ = pages_->PageSize();
   // A frame has room for the smallest chunk between two guard pages, also where pages are 64 KiB.
   frame_bytes_ = std::max(std::size_t{64} * 1024, 4 * page_);
@@ -153,14 +70,14 @@ LockedPool::LockedPool(std::unique_ptr<PageAllocator> pages, Options options)
   const std::size_t frames = base_ == nullptr ? 0 : reserved_ / frame_bytes_;
   // NOLINTNEXTLINE(bugprone-sizeof-expression): a table of pointers
   frames_.reset(static_cast<Chunk**>(std::calloc(std::max<std::size_t>(frames, 1), sizeof(Chunk*))));
-  std::uint8_t key[sizeof canary_key_];
-  if (base_ == nullptr || !frames_ || !KernelRandom(key)) {
+  Canaries::Key key{};
+  if (base_ == nullptr || !frames_ || !KernelRandom({reinterpret_cast<std::uint8_t*>(key.data()), sizeof key})) {
     // Nothing is served from a pool without address space or canaries: every allocation is refused.
     reserved_ = 0;
     return;
   }
-  std::memcpy(canary_key_.data(), key, sizeof key);
-  free_frames_.emplace(0, frames);
+  canaries_.SetKey(key);
+  free_frames_.Reset(frames);
 }
 
 LockedPool::~LockedPool() {
@@ -188,37 +105,6 @@ void LockedPool::Remove(List& list, Chunk* chunk) {
   chunk->previous = chunk->next = nullptr;
 }
 
-// ---- address space
-// -----------------------------------------------------------------------------------------------------
-
-std::optional<std::size_t> LockedPool::TakeFrames(std::size_t count) {
-  for (auto at = free_frames_.begin(); at != free_frames_.end(); ++at) {
-    if (at->second < count) continue;
-    const std::size_t first = at->first;
-    const std::size_t left = at->second - count;
-    free_frames_.erase(at);
-    if (left != 0) free_frames_.emplace(first + count, left);
-    return first;
-  }
-  return std::nullopt;
-}
-
-void LockedPool::GiveFrames(std::size_t first, std::size_t count) {
-  auto after = free_frames_.lower_bound(first);
-  if (after != free_frames_.end() && first + count == after->first) {
-    count += after->second;
-    after = free_frames_.erase(after);
-  }
-  if (after != free_frames_.begin()) {
-    auto before = std::prev(after);
-    if (before->first + before->second == first) {
-      before->second += count;
-      return;
-    }
-  }
-  free_frames_.emplace(first, count);
-}
-
 // ---- chunks
 // ------------------------------------------------------------------------------------------------------------
 
@@ -226,15 +112,14 @@ LockedPool::Chunk* LockedPool::MapChunk(std::size_t bytes, bool locked, Refusal*
   bytes = RoundUp(bytes, page_);
   const std::size_t frames = RoundUp(bytes + 2 * page_, frame_bytes_) / frame_bytes_;
   auto chunk = std::make_unique<Chunk>();
-  const auto first = TakeFrames(frames);
-  if (!first) {
+  auto piece = free_frames_.Take(frames);
+  if (!piece) {
     *refusal = Refusal::kMemory;
     return nullptr;
   }
-  chunk->base = base_ + (*first * frame_bytes_ + page_);
+  chunk->base = base_ + (piece->first() * frame_bytes_ + page_);
   chunk->bytes = bytes;
-  chunk->first_frame = *first;
-  chunk->frames = frames;
+  chunk->frames = std::move(*piece);
   chunk->locked = locked;
   using Outcome = PageAllocator::Outcome;
   PageAllocator::Mapped mapped;
@@ -244,7 +129,7 @@ LockedPool::Chunk* LockedPool::MapChunk(std::size_t bytes, bool locked, Refusal*
     mapped.outcome = pages_->MapUnlocked(chunk->base, bytes);
   }
   if (mapped.outcome != Outcome::kLocked && mapped.outcome != Outcome::kUnlocked) {
-    GiveFrames(*first, frames);
+    free_frames_.Give(std::move(chunk->frames));
     *refusal = mapped.outcome == Outcome::kLockRefused ? Refusal::kLock : Refusal::kMemory;
     refusal->failure = mapped.failure;
     if (*refusal == Refusal::kLock) setbacks_.refused = mapped.failure;
@@ -254,7 +139,7 @@ LockedPool::Chunk* LockedPool::MapChunk(std::size_t bytes, bool locked, Refusal*
   if (locked && mapped.failure) setbacks_.weaker = mapped.failure;
   NOMYO_LEAK_ROOT(chunk->base, bytes);
   NOMYO_POISON(chunk->base, bytes);
-  std::fill_n(&frames_[*first], frames, chunk.get());
+  std::fill_n(&frames_[chunk->frames.first()], frames, chunk.get());
   stats_.bytes_mapped += bytes;
   if (locked) {
     stats_.bytes_locked += bytes;
@@ -268,7 +153,7 @@ void LockedPool::UnmapChunk(Chunk* chunk) {
   const std::unique_ptr<Chunk> owned(chunk);
   NOMYO_UNPOISON(chunk->base, chunk->bytes);
   NOMYO_NO_LEAK_ROOT(chunk->base, chunk->bytes);
-  std::fill_n(&frames_[chunk->first_frame], chunk->frames, nullptr);
+  std::fill_n(&frames_[chunk->frames.first()], chunk->frames.count(), nullptr);
   stats_.bytes_mapped -= chunk->bytes;
   if (chunk->locked) {
     stats_.bytes_locked -= chunk->bytes;
@@ -276,7 +161,7 @@ void LockedPool::UnmapChunk(Chunk* chunk) {
   }
   --stats_.chunks;
   // A range that could not be reserved again is left out of use.
-  if (pages_->Unmap(chunk->base, chunk->bytes)) GiveFrames(chunk->first_frame, chunk->frames);
+  if (pages_->Unmap(chunk->base, chunk->bytes)) free_frames_.Give(std::move(chunk->frames));
 }
 
 LockedPool::Chunk* LockedPool::OldestIdle(bool locked, List** list) {
@@ -328,55 +213,14 @@ LockedPool::Chunk* LockedPool::TakeIdle(std::size_t geometry, bool locked) {
   return chunk;
 }
 
-// ---- canaries
-// ----------------------------------------------------------------------------------------------------------
-
-LockedPool::Canary LockedPool::CanaryFor(const std::byte* slot, std::size_t size) const noexcept {
-  const auto address = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(slot));
-  return {{canary_key_[0] ^ address, canary_key_[1] ^ std::rotl(address, 32) ^ size}};
-}
-
-void LockedPool::Seal(std::byte* slot, std::size_t size) const noexcept {
-  const Canary canary = CanaryFor(slot, size);
-  NOMYO_UNPOISON(slot, kOverhead + size);
-  std::memcpy(slot, &canary, kCanaryBytes);
-  std::memcpy(slot + kCanaryBytes + size, &canary, kCanaryBytes);
-  NOMYO_POISON(slot, kCanaryBytes);
-  NOMYO_POISON(slot + kCanaryBytes + size, kCanaryBytes);
-}
-
-void LockedPool::CheckCanaries(const std::byte* slot, std::size_t size) const noexcept {
-  NOMYO_UNPOISON(slot, kOverhead + size);
-  const Canary expected = CanaryFor(slot, size);
-  Canary before;
-  Canary after;
-  std::memcpy(&before, slot, kCanaryBytes);
-  std::memcpy(&after, slot + kCanaryBytes + size, kCanaryBytes);
-  // Without a branch on where they differ.
-  if (((before.word[0] ^ expected.word[0]) | (before.word[1] ^ expected.word[1])) != 0) {
-    Die("something wrote before the start of an allocation");
-  }
-  if (((after.word[0] ^ expected.word[0]) | (after.word[1] ^ expected.word[1])) != 0) {
-    Die("something wrote beyond the end of an allocation");
-  }
-}
-
 // ---- allocation
 // ----------------------------------------------------------------------------------------------------------
 
 void* LockedPool::TakeSlot(Chunk* chunk, std::size_t size) {
-  std::uint32_t word = chunk->hint;
-  while (chunk->free[word] == 0) ++word;
-  chunk->hint = word;
-  const auto bit = static_cast<std::uint32_t>(std::countr_zero(chunk->free[word]));
-  const std::uint64_t mask = std::uint64_t{1} << bit;
-  const std::uint32_t index = word * 64 + bit;
-  chunk->free[word] &= ~mask;
-  chunk->live[word] |= mask;
-  chunk->sizes[index] = static_cast<std::uint32_t>(size);
-  if (++chunk->used == chunk->slots) Remove(open_[chunk->locked][chunk->size_class], chunk);
-  std::byte* slot = chunk->base + std::size_t{index} * chunk->slot_bytes;
-  Seal(slot, size);
+  const std::uint32_t number = chunk->slots.Take(size);
+  if (chunk->slots.full()) Remove(open_[chunk->locked][chunk->slots.size_class()], chunk);
+  std::byte* slot = chunk->base + chunk->slots.OffsetOf(number);
+  canaries_.Seal(slot, size);
   return slot + kCanaryBytes;
 }
 
@@ -390,14 +234,19 @@ void* LockedPool::TakeSmall(std::size_t size, std::size_t size_class, bool locke
       if (chunk == nullptr) return nullptr;
       chunk->geometry = geometry;
     }
-    chunk->Format(size_class);
+    try {
+      chunk->slots.Format(chunk->bytes, size_class);
+    } catch (...) {
+      Retain(chunk);
+      throw;
+    }
     Push(open, chunk);
   }
   return TakeSlot(open.head, size);
 }
 
 void* LockedPool::TakeLarge(std::size_t size, bool locked, Refusal* refusal) {
-  const std::size_t bytes = RoundUp(RoundUp(size, 16) + kOverhead, page_);
+  const std::size_t bytes = RoundUp(RoundUp(size, 16) + kCanaryOverhead, page_);
   // The smallest idle chunk that fits, unless it would waste more than half as much again.
   List& idle = idle_[locked][kGeometries];
   Chunk* best = nullptr;
@@ -416,7 +265,7 @@ void* LockedPool::TakeLarge(std::size_t size, bool locked, Refusal* refusal) {
   best->large_size = size;
   // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks): the pool's table of frames has the chunk
   std::byte* slot = best->LargeSlot();
-  Seal(slot, size);
+  canaries_.Seal(slot, size);
   return slot + kCanaryBytes;
 }
 
@@ -434,7 +283,7 @@ void* LockedPool::Allocate(std::size_t size, LockPolicy policy, Refusal* refusal
     return nullptr;
   }
   const bool small = size <= kSmallLimit;
-  const std::size_t size_class = small ? ClassOf(size) : kClasses;
+  const std::size_t size_class = small ? ClassOf(size) : kSizeClasses;
   const auto take = [&](bool locked) {
     return small ? TakeSmall(size, size_class, locked, refusal) : TakeLarge(size, locked, refusal);
   };
@@ -442,7 +291,7 @@ void* LockedPool::Allocate(std::size_t size, LockPolicy policy, Refusal* refusal
   if (memory == nullptr && UnmapIdle(std::nullopt)) memory = take(policy != LockPolicy::kOff);
   if (memory == nullptr && small && policy != LockPolicy::kOff) {
     // No more can be locked: a slot of a larger class is locked already.
-    for (std::size_t larger = size_class + 1; larger < kClasses && memory == nullptr; ++larger) {
+    for (std::size_t larger = size_class + 1; larger < kSizeClasses && memory == nullptr; ++larger) {
       if (Chunk* chunk = open_[true][larger].head) memory = TakeSlot(chunk, size);
     }
   }
@@ -479,14 +328,11 @@ LockedPool::Location LockedPool::Find(const void* memory) const noexcept {
     return location;
   }
   const std::ptrdiff_t offset = at - chunk.base - static_cast<std::ptrdiff_t>(kCanaryBytes);
-  if (offset < 0) Die("an allocation was freed twice, or was never made");
-  location.index = static_cast<std::uint32_t>(offset) / chunk.slot_bytes;
-  location.slot = chunk.base + std::size_t{location.index} * chunk.slot_bytes;
-  if (location.index >= chunk.slots || at != location.slot + kCanaryBytes ||
-      (chunk.live[location.index / 64] >> (location.index % 64) & 1) == 0) {
-    Die("an allocation was freed twice, or was never made");
-  }
-  location.size = chunk.sizes[location.index];
+  const auto number = offset < 0 ? std::nullopt : chunk.slots.LiveAt(static_cast<std::size_t>(offset));
+  if (!number) Die("an allocation was freed twice, or was never made");
+  location.number = *number;
+  location.slot = chunk.base + offset;
+  location.size = chunk.slots.SizeOf(*number);
   return location;
 }
 
@@ -499,29 +345,30 @@ void LockedPool::Free(void* memory) noexcept {
   std::unique_lock lock(mutex_);
   const Location location = Find(memory);
   Chunk* chunk = location.chunk;
-  const std::uint64_t mask = std::uint64_t{1} << (location.index % 64);
   if (chunk->large()) {
     chunk->large_size = 0;
   } else {
-    chunk->live[location.index / 64] &= ~mask;
+    chunk->slots.Retire(location.number);
   }
   stats_.bytes_in_use -= location.size;
   --stats_.allocations;
   if (location.size > kWipeUnderLock) lock.unlock();
-  CheckCanaries(location.slot, location.size);
-  Cleanse(location.slot, location.size + kOverhead);
-  NOMYO_POISON(location.slot, location.size + kOverhead);
+  switch (canaries_.Check(location.slot, location.size)) {
+    case Canaries::State::kWhole: break;
+    case Canaries::State::kBrokenBefore: Die("something wrote before the start of an allocation");
+    case Canaries::State::kBrokenBehind: Die("something wrote beyond the end of an allocation");
+  }
+  Cleanse(location.slot, location.size + kCanaryOverhead);
+  NOMYO_POISON(location.slot, location.size + kCanaryOverhead);
   if (!lock.owns_lock()) lock.lock();
   if (chunk->large()) {
     Retain(chunk);
     return;
   }
-  List& open = open_[chunk->locked][chunk->size_class];
-  const std::uint32_t word = location.index / 64;
-  chunk->free[word] |= mask;
-  chunk->hint = std::min(chunk->hint, word);
-  if (chunk->used-- == chunk->slots) Push(open, chunk);
-  if (chunk->used == 0) {
+  List& open = open_[chunk->locked][chunk->slots.size_class()];
+  if (chunk->slots.full()) Push(open, chunk);
+  chunk->slots.Give(location.number);
+  if (chunk->slots.empty()) {
     Remove(open, chunk);
     Retain(chunk);
   }
@@ -596,7 +443,7 @@ Status LockedPool::ChooseMechanism(std::string_view name) {
     if (each == static_cast<std::size_t>(wanted) || stats_.bytes_locked_by[each] == 0) continue;
     return Error{Code::kInvalidArgument,
                  "Memory that is in use is locked by " + std::string(NameOf(static_cast<LockMechanism>(each))) +
-                     " already. Choose " + wanted_name + " before the first client or SecureBuffer is made."};
+                     " already. Choose " + wanted_name + " before anything secret is put into memory."};
   }
   if (const LockFailure failure = pages_->Choose(wanted)) {
     setbacks_.refused = failure;

@@ -17,6 +17,9 @@
 // A chunk is locked, by one mechanism, or is not. An allocation under kRequired never lands in one that is not, and
 // none lands in a chunk of another mechanism than the one that was demanded.
 //
+// Its parts are pure bookkeeping, tested without a page: AddressFrames (which part of the range is free), Slots (which
+// part of a chunk), Canaries. The pool itself decides what is locked, kept and given back, and counts.
+//
 // In a child that fork() made nothing is handed out, taken back or looked at: core/memory/fork_guard.h says why.
 #pragma once
 
@@ -24,15 +27,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string_view>
-#include <vector>
 
+#include "core/memory/address_frames.h"
+#include "core/memory/canary.h"
 #include "core/memory/lock_policy.h"
 #include "core/memory/page_allocator.h"
+#include "core/memory/slots.h"
 #include "core/result.h"
 
 namespace nomyo {
@@ -40,7 +44,7 @@ namespace nomyo {
 class LockedPool {
  public:
   // The largest allocation that shares a chunk with others.
-  static constexpr std::size_t kSmallLimit = std::size_t{64} * 1024;
+  static constexpr std::size_t kSmallLimit = kLargestClass;
 
   struct Options {
     // Address space to reserve; halved until the system agrees (an address-space limit may be in force).
@@ -142,15 +146,11 @@ class LockedPool {
 
  private:
   struct Chunk;
-  struct Canary;
   struct Location;
   struct List {
     Chunk* head = nullptr;
     Chunk* tail = nullptr;
   };
-
-  static constexpr std::size_t kClasses = 30;
-  static constexpr std::size_t kGeometries = 4;
 
   void* TakeSmall(std::size_t size, std::size_t size_class, bool locked, Refusal* refusal);
   void* TakeLarge(std::size_t size, bool locked, Refusal* refusal);
@@ -162,11 +162,6 @@ class LockedPool {
   Chunk* TakeIdle(std::size_t geometry, bool locked);
   Chunk* OldestIdle(bool locked, List** list);
   Location Find(const void* memory) const noexcept;
-  Canary CanaryFor(const std::byte* slot, std::size_t size) const noexcept;
-  void Seal(std::byte* slot, std::size_t size) const noexcept;
-  void CheckCanaries(const std::byte* slot, std::size_t size) const noexcept;
-  std::optional<std::size_t> TakeFrames(std::size_t count);
-  void GiveFrames(std::size_t first, std::size_t count);
   static void Push(List& list, Chunk* chunk);
   static void Remove(List& list, Chunk* chunk);
 
@@ -176,14 +171,14 @@ class LockedPool {
   std::byte* base_ = nullptr;
   std::size_t reserved_ = 0;
   std::size_t retain_bytes_ = 0;
-  std::array<std::uint64_t, 2> canary_key_{};
+  Canaries canaries_;
 
   mutable std::mutex mutex_;
   std::unique_ptr<Chunk*[], void (*)(void*)> frames_;  // the chunk in each frame; pages never looked at cost nothing
-  std::map<std::size_t, std::size_t> free_frames_;     // first frame → count, never touching one another
+  AddressFrames free_frames_;
   // [locked]: chunks of a class with a free slot; empty chunks by geometry (the last list: chunks of large
   // allocations).
-  std::array<std::array<List, kClasses>, 2> open_{};
+  std::array<std::array<List, kSizeClasses>, 2> open_{};
   std::array<std::array<List, kGeometries + 1>, 2> idle_{};
   std::size_t idle_bytes_ = 0;
   std::uint64_t clock_ = 0;

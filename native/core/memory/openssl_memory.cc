@@ -12,16 +12,11 @@
 #include <cstring>
 #include <utility>
 
-#if defined(__APPLE__)
-#include <malloc/malloc.h>
-#else
-#include <malloc.h>
-#endif
-
 #include "core/memory/cleanse.h"
 #include "core/memory/kernel_random.h"
 #include "core/memory/lock_policy.h"
 #include "core/memory/locked_pool.h"
+#include "core/memory/ordinary_size.h"
 
 namespace nomyo {
 namespace {
@@ -30,16 +25,6 @@ thread_local bool keep_out = false;  // while an OrdinaryOpenSslMemory lives
 thread_local LockedPool::Refusal refused;
 thread_local std::size_t refused_bytes = 0;
 std::atomic<bool> in_pool{false};
-
-std::size_t OrdinarySize(void* memory) {
-#if defined(__APPLE__)
-  return malloc_size(memory);
-#elif defined(_WIN32)
-  return _msize(memory);
-#else
-  return malloc_usable_size(memory);
-#endif
-}
 
 void* PoolMalloc(std::size_t size, const char*, int) {
   if (size == 0) return nullptr;

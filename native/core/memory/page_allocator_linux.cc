@@ -131,13 +131,12 @@ class LinuxPageAllocator final : public PageAllocator {
       return cause +
              "memfd_secret, which was demanded, is not to be had here. It wants Linux 5.14 or newer, before 6.5 with "
              "`secretmem.enable=1` on the kernel's command line, and in a container a seccomp profile that lets the "
-             "call through. Or leave secureMemory.mechanism out: then mlock is used where memfd_secret is not.";
+             "call through. Or demand no mechanism: then mlock is used where memfd_secret is not.";
     }
     if (failure.cause == LockFailure::Cause::kDescriptors) {
       return cause +
              "no file descriptor is left, and memfd_secret, which was demanded, needs one for a moment. Close files, "
-             "or "
-             "raise the limit of open files (`ulimit -n`, `LimitNOFILE=`).";
+             "or raise the limit of open files (`ulimit -n`, `LimitNOFILE=`).";
     }
     const LockLimit limit = Limit();
     const std::string asked = cause + std::to_string(bytes) + " bytes were asked for, this process has locked " +
@@ -149,13 +148,13 @@ class LinuxPageAllocator final : public PageAllocator {
              ". Raise the limit: `ulimit -l unlimited` in the shell or /etc/security/limits.conf (memlock) for an "
              "account, `LimitMEMLOCK=infinity` in a systemd unit, `--ulimit memlock=-1:-1` for Docker, and for "
              "Kubernetes the container runtime's limit on the node or the capability IPC_LOCK in the container's "
-             "securityContext. Or send less at a time, or choose secureMemory 'preferred'.";
+             "securityContext. Or send less at a time, or let memory go unlocked (policy 'preferred').";
     }
     if (failure.cause == LockFailure::Cause::kJail) {
       return asked + ", which is not the cause: the call " + failure.call +
              " itself is forbidden here, by a filter of system calls (the seccomp profile of a container, "
              "`SystemCallFilter=` of a systemd unit) or a security module. Allow it there; docs/deployment.md shows "
-             "how. Or choose secureMemory 'preferred'.";
+             "how. Or let memory go unlocked (policy 'preferred').";
     }
     return asked +
            ", which is not the cause: the system, or this process's control group, has no memory or no mapping left to "
@@ -321,4 +320,6 @@ std::unique_ptr<PageAllocator> NewSystemPageAllocator() {
 
 }  // namespace nomyo
 
-#endif  // defined(__linux__)
+#else
+#error "This file is for Linux: native/CMakeLists.txt takes each system's own."
+#endif

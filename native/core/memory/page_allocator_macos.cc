@@ -68,16 +68,16 @@ class MacPageAllocator final : public PageAllocator {
                               " bytes were asked for, and the limit (RLIMIT_MEMLOCK) is " +
                               (limit.soft ? std::to_string(*limit.soft) + " bytes" : std::string("unlimited"));
     if (failure.cause == LockFailure::Cause::kUnavailable) {
-      return asked + ". This system locks memory by mlock only: leave secureMemory.mechanism out.";
+      return asked + ". This system locks memory by mlock only: demand no other mechanism.";
     }
     if (failure.cause == LockFailure::Cause::kJail) {
       return asked +
-             ", which is not the cause: the call itself is forbidden here. Allow it, or choose secureMemory "
-             "'preferred'.";
+             ", which is not the cause: the call itself is forbidden here. Allow it, or let memory go "
+             "unlocked (policy 'preferred').";
     }
     return asked +
            ". Raise the limit (`ulimit -l`; the system-wide bounds are sysctl vm.user_wire_limit and "
-           "vm.global_user_wire_limit), send less at a time, or choose secureMemory 'preferred'.";
+           "vm.global_user_wire_limit), send less at a time, or let memory go unlocked (policy 'preferred').";
   }
 
  private:
@@ -99,4 +99,6 @@ std::unique_ptr<PageAllocator> NewSystemPageAllocator() {
 
 }  // namespace nomyo
 
-#endif  // defined(__APPLE__)
+#else
+#error "This file is for macOS: native/CMakeLists.txt takes each system's own."
+#endif

@@ -51,12 +51,12 @@ class WindowsPageAllocator final : public PageAllocator {
     const std::string asked =
         "Memory could not be locked (" + Text(failure) + "): " + std::to_string(bytes) + " bytes were asked for";
     if (failure.cause == LockFailure::Cause::kUnavailable) {
-      return asked + ". This system locks memory by VirtualLock only: leave secureMemory.mechanism out.";
+      return asked + ". This system locks memory by VirtualLock only: demand no other mechanism.";
     }
     return asked +
            ", and the process's working set could not be grown to hold them. Give the account the right 'Increase a "
            "process working set', raise the job object's working-set limit if there is one, send less at a time, or "
-           "choose secureMemory 'preferred'.";
+           "let memory go unlocked (policy 'preferred').";
   }
 
  private:
@@ -83,4 +83,6 @@ std::unique_ptr<PageAllocator> NewSystemPageAllocator() {
 
 }  // namespace nomyo
 
-#endif  // defined(_WIN32)
+#else
+#error "This file is for Windows: native/CMakeLists.txt takes each system's own."
+#endif

@@ -12,6 +12,8 @@
 #define NOMYO_OWN_FRAME __attribute__((noinline, no_sanitize_address))
 #elif defined(_MSC_VER)
 #define NOMYO_OWN_FRAME __declspec(noinline)
+#else
+#error "Say how this compiler keeps a function from being inlined."
 #endif
 
 namespace nomyo {
@@ -72,6 +74,8 @@ void ClearVectorRegisters() noexcept {
             "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
 #elif defined(_MSC_VER) && defined(_M_X64)
   _mm256_zeroall();
+#else
+#error "Write ClearVectorRegisters for this processor: secrets must not be left in its registers."
 #endif
 }
 

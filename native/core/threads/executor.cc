@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <cstdint>
 #include <deque>
 #include <list>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -17,18 +17,8 @@
 #include "core/memory/locked_pool.h"
 #include "core/memory/openssl_memory.h"
 #include "core/threads/job_stack.h"
-
-#if !defined(_WIN32)
-#include <pthread.h>
-
-#include <csignal>
-#endif
-#if defined(__linux__)
-#include <sched.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
+#include "core/threads/scheduling.h"
+#include "core/threads/signals_blocked.h"
 
 namespace nomyo {
 namespace {
@@ -47,54 +37,6 @@ std::size_t DefaultThreadLimit() {
   if (!budget) return cores;
   const std::size_t stacks = *budget / 4 / kJobStackBytes;
   return stacks == 0 ? cores : std::min(cores, stacks);
-}
-
-// The process's signals are the main thread's business; a handler here would run on a secret stack.
-void BlockSignals() {
-#if !defined(_WIN32)
-  sigset_t all;
-  sigfillset(&all);
-  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) sigdelset(&all, fault);
-  pthread_sigmask(SIG_BLOCK, &all, nullptr);
-#endif
-}
-
-#if defined(__linux__)
-// struct sched_attr of sched_setattr(2) in its first version, which glibc 2.36 does not declare.
-struct SchedulingAttributes {
-  std::uint32_t size;
-  std::uint32_t policy;
-  std::uint64_t flags;
-  std::int32_t nice;
-  std::uint32_t priority;
-  std::uint64_t runtime;  // in ns; since Linux 6.12 the time slice of an ordinary thread
-  std::uint64_t deadline;
-  std::uint64_t period;
-};
-static_assert(sizeof(SchedulingAttributes) == 48);
-#endif
-
-// With as many of these threads at work as there are cores, the JavaScript thread would wait for the end of a time
-// slice of theirs, or for the next tick of the clock (4 ms at 250 Hz), before it could handle an event. Two things let
-// it go first whenever it has something to do, and cost nothing where a core is idle: a little niceness (5 of 19), and
-// a time slice a little longer than the usual one (2.8 ms at most), since a thread that wakes may interrupt one with a
-// longer slice than its own. With both, and the yield in Work, waits of over 1 ms became a third as many (measured with
-// perf sched on Linux 6.18). SCHED_IDLE would be better still for the JavaScript thread, but on a machine with other
-// work to do these threads would starve.
-void YieldToJavaScript() {
-#if defined(__linux__)
-  constexpr int kNiceness = 5;
-  constexpr std::uint64_t kSliceNs = 3'500'000;
-  // On Linux both are of the calling thread alone. A refusal only costs latency.
-  static_cast<void>(setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + kNiceness));
-  SchedulingAttributes attributes{};
-  if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
-  if (attributes.policy != SCHED_OTHER) return;  // somebody has chosen otherwise for this process
-  attributes.size = sizeof attributes;
-  attributes.flags = 0;
-  attributes.runtime = kSliceNs;
-  static_cast<void>(syscall(SYS_sched_setattr, 0, &attributes, 0));
-#endif
 }
 
 }  // namespace
@@ -135,7 +77,8 @@ struct Executor::Impl {
   }
 
   void Work(JobStack stack) {
-    BlockSignals();
+    // The process's signals are the main thread's business; a handler here would run on a secret stack.
+    const SignalsBlocked blocked(SignalsBlocked::kAllButFaults);
     YieldToJavaScript();
     if (const auto start = thread_start.load(); start != nullptr) start();
     std::unique_lock lock(mutex);
@@ -217,7 +160,7 @@ Executor& Executor::Instance() {
 }
 
 // A child that fork() made has none of the threads, and the mutex may have been held by one of them.
-Status Executor::Submit(std::shared_ptr<Job> job, LockPolicy policy, const void* owner) {
+Status Executor::Submit(std::shared_ptr<Job> job, LockPolicy policy, const void* owner) try {
   if (InForkedChild()) return ForkedChildError();
   std::lock_guard lock(impl_->mutex);
   if (impl_->queued >= kQueueLimit) {
@@ -242,6 +185,8 @@ Status Executor::Submit(std::shared_ptr<Job> job, LockPolicy policy, const void*
     impl_->wake.notify_all();
   }
   return Status::Ok();
+} catch (const std::bad_alloc&) {
+  return OutOfMemory();
 }
 
 bool Executor::Cancel(const std::shared_ptr<Job>& job) {
@@ -265,18 +210,19 @@ bool Executor::Cancel(const std::shared_ptr<Job>& job) {
 
 void Executor::CancelOwner(const void* owner) {
   if (InForkedChild()) return;
-  std::deque<std::shared_ptr<Job>> jobs;
+  std::list<Impl::Owner> dropped;  // takes no memory, unlike a deque: this must not fail
   {
     std::lock_guard lock(impl_->mutex);
     const auto at = std::find_if(impl_->owners.begin(), impl_->owners.end(),
                                  [owner](const auto& each) { return each.key == owner; });
     if (at == impl_->owners.end()) return;
-    jobs.swap(at->jobs);
-    impl_->owners.erase(at);
-    impl_->queued -= jobs.size();
-    for (const auto& job : jobs) job->state_ = Job::State::kDone;
+    dropped.splice(dropped.end(), impl_->owners, at);
+    impl_->queued -= at->jobs.size();
+    for (const auto& job : at->jobs) job->state_ = Job::State::kDone;
   }
-  for (const auto& job : jobs) job->Finish(true);
+  for (const auto& owner_of : dropped) {
+    for (const auto& job : owner_of.jobs) job->Finish(true);
+  }
 }
 
 Status Executor::SetThreadLimit(std::size_t threads) {

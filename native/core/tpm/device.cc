@@ -3,20 +3,16 @@
 #include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
-#include <deque>
 #include <mutex>
 #include <new>
 #include <optional>
-#include <system_error>
 #include <thread>
 #include <utility>
-
-#if !defined(_WIN32)
-#include <csignal>
-#endif
+#include <vector>
 
 #include "core/crypto/algorithms.h"
 #include "core/memory/lock_policy.h"
+#include "core/threads/signals_blocked.h"
 
 namespace nomyo {
 namespace {
@@ -73,29 +69,26 @@ class ExitGate {
   bool ending_ = false;
 };
 
-Error DoesNotAnswer(const std::string& tcti) {
-  return {Code::kTpm, "The TPM at \"" + tcti + "\" does not answer; see whether it is in use by another program."};
+// On a thread of ours nobody would catch anything.
+Error DoesNotAnswer(const std::string& tcti) noexcept {
+  try {
+    return {Code::kTpm, "The TPM at \"" + tcti + "\" does not answer; see whether it is in use by another program."};
+  } catch (...) {
+    return OutOfMemory();
+  }
 }
 
 // StartThread runs `body` detached. Signals are for the program's own threads; SIGPIPE, of a vanished TPM's socket, is
 // for nobody.
 template <class Body>
-Status StartThread(Body body) {
-#if !defined(_WIN32)
-  sigset_t all;
-  sigset_t former;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &former);
-#endif
+Status StartThread(Body body) noexcept {
+  const SignalsBlocked blocked(SignalsBlocked::kAll);
   Status started = Status::Ok();
   try {
     std::thread(std::move(body)).detach();
-  } catch (const std::system_error&) {
-    started = Error{Code::kOutOfMemory, "The thread for the TPM could not be started."};
+  } catch (...) {
+    started = ErrorWithoutThrow(Code::kOutOfMemory, "The thread for the TPM could not be started.");
   }
-#if !defined(_WIN32)
-  pthread_sigmask(SIG_SETMASK, &former, nullptr);
-#endif
   return started;
 }
 
@@ -129,7 +122,7 @@ struct TpmDevice::State : std::enable_shared_from_this<State> {
         }
         work = std::move(queue.front().work);
         running = Running{std::move(queue.front().done), Clock::now() + limits.time};
-        queue.pop_front();
+        queue.erase(queue.begin());
       }
       watch.notify_one();
       ExitGate::Instance().Enter();
@@ -171,7 +164,7 @@ struct TpmDevice::State : std::enable_shared_from_this<State> {
       ++turn;
       ++blocked;
       serving = false;
-      std::deque<Piece> refused;
+      std::vector<Piece> refused;
       if (const Status next = EnsureServing(); !next) refused.swap(queue);
       lock.unlock();
       done(DoesNotAnswer(tcti));
@@ -215,7 +208,10 @@ struct TpmDevice::State : std::enable_shared_from_this<State> {
       return status;
     } catch (const std::bad_alloc&) {
       connection.reset();
-      return Error{Code::kOutOfMemory, "The system has no memory to give."};
+      return OutOfMemory();
+    } catch (...) {
+      connection.reset();
+      return ErrorWithoutThrow(Code::kTpm, "The work on the TPM ended in an exception, a fault of this package.");
     }
   }
 
@@ -224,7 +220,7 @@ struct TpmDevice::State : std::enable_shared_from_this<State> {
   std::mutex mutex;
   std::condition_variable wake;   // for Serve: work, or the end
   std::condition_variable watch;  // for Watch: work began or ended, or the end
-  std::deque<Piece> queue;
+  std::vector<Piece> queue;       // never long; an empty one takes no memory, so that dropping it cannot fail
   std::optional<Running> running;
   std::uint64_t turn = 0;
   int blocked = 0;
@@ -238,7 +234,7 @@ Result<std::shared_ptr<TpmDevice>> TpmDevice::Start(std::string tcti, Limits lim
   return std::shared_ptr<TpmDevice>(new TpmDevice(std::move(state)));
 }
 
-Status TpmDevice::Submit(Work work, Done done) {
+Status TpmDevice::Submit(Work work, Done done) try {
   // `done` may hold the last reference to this device, and be through before we are.
   const std::shared_ptr<State> state = state_;
   {
@@ -255,11 +251,13 @@ Status TpmDevice::Submit(Work work, Done done) {
   }
   state->wake.notify_one();
   return Status::Ok();
+} catch (const std::bad_alloc&) {
+  return OutOfMemory();
 }
 
 void TpmDevice::Close() {
   const std::shared_ptr<State> state = state_;
-  std::deque<State::Piece> dropped;
+  std::vector<State::Piece> dropped;
   {
     std::lock_guard lock(state->mutex);
     state->closed = true;

@@ -46,6 +46,11 @@ class DynamicLibrary {
  private:
   explicit DynamicLibrary(void* handle) : handle_(handle) {}
   Status Find(const char* name, void** address) const;
+  // The system's own calls. Reason explains the last of them that failed, of `name`.
+  static void* Load(const char* name);
+  static void Unload(void* handle);
+  static void* Lookup(void* handle, const char* name);
+  static std::string Reason(const char* name);
 
   void* handle_ = nullptr;
 };

@@ -6,19 +6,10 @@
 
 #include <openssl/crypto.h>
 
+#include "core/tpm/tss_names.h"
+
 namespace nomyo {
 namespace {
-
-#if defined(_WIN32)
-constexpr const char* kEsys[] = {"tss2-esys.dll"};
-constexpr const char* kTctiLdr[] = {"tss2-tctildr.dll"};
-#elif defined(__APPLE__)
-constexpr const char* kEsys[] = {"libtss2-esys.0.dylib"};
-constexpr const char* kTctiLdr[] = {"libtss2-tctildr.0.dylib"};
-#else
-constexpr const char* kEsys[] = {"libtss2-esys.so.0"};
-constexpr const char* kTctiLdr[] = {"libtss2-tctildr.so.0"};
-#endif
 
 Error Missing(const std::string& reason) {
   return {Code::kTssMissing,
@@ -37,8 +28,8 @@ Status TssEsys::Bind() {
     library = std::move(opened).value();
     return Status::Ok();
   };
-  if (Status s = open(esys_, kEsys); !s) return s;
-  if (Status s = open(tctildr_, kTctiLdr); !s) return s;
+  if (Status s = open(esys_, kTssEsysNames); !s) return s;
+  if (Status s = open(tctildr_, kTssTctiLdrNames); !s) return s;
 // NOLINTBEGIN(bugprone-macro-parentheses): a member's name cannot be in parentheses
 #define NOMYO_TSS_BIND(library, name) \
   if (Status s = library.Bind(#name, name); !s) return Missing(s.error().message);

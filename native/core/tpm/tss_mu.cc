@@ -2,26 +2,16 @@
 
 #include <mutex>
 
+#include "core/tpm/tss_names.h"
+
 namespace nomyo {
-namespace {
-
-// The sonames of releases 2.x to 4.x on the systems that have tpm2-tss.
-#if defined(_WIN32)
-constexpr const char* kNames[] = {"tss2-mu.dll", "libtss2-mu.dll"};
-#elif defined(__APPLE__)
-constexpr const char* kNames[] = {"libtss2-mu.0.dylib"};
-#else
-constexpr const char* kNames[] = {"libtss2-mu.so.0", "libtss2-mu.so.1"};
-#endif
-
-}  // namespace
 
 Result<const TssMu*> TssMu::Load() {
   static std::mutex mutex;
   static TssMu table;
   std::lock_guard lock(mutex);
   if (table.library_) return &table;
-  Result<DynamicLibrary> library = DynamicLibrary::Open(kNames);
+  Result<DynamicLibrary> library = DynamicLibrary::Open(kTssMuNames);
   if (!library) {
     return Error{
         Code::kTssMissing,

@@ -144,14 +144,14 @@ Report VerifyWith(const std::string& chain_json, const Certificate& root = Root(
 
 std::string CodeOfAik(const Order& order) {
   const Report report = VerifyWith(ChainJson({Der(Issue(order)), Der(Intermediate())}));
-  EXPECT_EQ(report.certified, report.checks.Verified());
+  EXPECT_EQ(report.certified(), report.checks.Verified());
   return CodeOf(report);
 }
 
 TEST(AikCertificate, AChainToARootOfThePolicyCertifies) {
   const Report report = VerifyWith(ChainJson({Der(Issue(AikOrder())), Der(Intermediate())}));
   EXPECT_EQ(CodeOf(report), "ok") << report.checks.at(Check::kAikCertificate).detail;
-  EXPECT_TRUE(report.certified);
+  EXPECT_TRUE(report.certified());
   EXPECT_NE(report.checks.at(Check::kAikCertificate).detail.find("relayed"), std::string::npos);
   Order direct = AikOrder();
   direct.issuer = Root();
@@ -185,7 +185,7 @@ TEST(AikCertificate, IsDemandedByRootsOnly) {
   unjudged.fields["aik_cert_chain_b64"] = ChainJson({Der(Issue(AikOrder()))});
   const Report report = Verify(unjudged.Json());
   EXPECT_EQ(CodeOf(report), "ok");
-  EXPECT_FALSE(report.certified);
+  EXPECT_FALSE(report.certified());
 }
 
 TEST(AikCertificate, Path) {
@@ -283,7 +283,7 @@ TEST(AikCertificate, OfABlockThatFailsElsewhereCertifiesNothing) {
   const Report report = Verify(forgery.Json(), RootsPolicy(Root()));
   EXPECT_EQ(CodeOf(report), "NONCE_MISMATCH");
   EXPECT_EQ(report.checks.at(Check::kAikCertificate).outcome, Outcome::kPassed);
-  EXPECT_FALSE(report.certified);
+  EXPECT_FALSE(report.certified());
 }
 
 }  // namespace

@@ -887,27 +887,6 @@ TEST(VerifierReport, AllChecksThatCanRunDo) {
   }
 }
 
-TEST(VerifierReport, NothingRunMeansNotVerified) {
-  const Checklist checks;
-  EXPECT_FALSE(checks.Verified());
-  EXPECT_EQ(checks.Decisive(), Check::kMissing);
-}
-
-TEST(VerifierReport, EachCheckAloneDecides) {
-  for (std::size_t i = 0; i < kCheckCount; ++i) {
-    EXPECT_FALSE(CheckName(static_cast<Check>(i)).empty());
-    for (const Outcome outcome : {Outcome::kNotRun, Outcome::kFailed}) {
-      Checklist checks;
-      for (std::size_t other = 0; other < kCheckCount; ++other) {
-        if (other != i) checks.Pass(static_cast<Check>(other), "");
-      }
-      if (outcome == Outcome::kFailed) checks.Fail(static_cast<Check>(i), "");
-      EXPECT_FALSE(checks.Verified());
-      EXPECT_EQ(checks.Decisive(), static_cast<Check>(i));
-    }
-  }
-}
-
 TEST(VerifierReport, OneStructureMalformedLeavesTheOthersJudged) {
   Forgery forgery;
   forgery.fields["signature_b64"] = "\"AAAA\"";

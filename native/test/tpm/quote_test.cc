@@ -8,7 +8,10 @@
 #include <cstring>
 #include <fstream>
 #include <future>
+#include <new>
 #include <set>
+#include <stdexcept>
+#include <utility>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -274,6 +277,26 @@ TEST(TpmDevice, RefusesWorkBeyondItsQueueAndCancelsWhatWaitsWhenClosed) {
   EXPECT_EQ(device.Submit(nothing, [](Status) { FAIL(); }).error().code, Code::kDisposed);
   release.set_value();
   EXPECT_TRUE(first.get_future().get());
+}
+
+// On a thread of the device's an exception would find nobody: it would end the process.
+TEST(TpmDevice, TurnsWhateverWorkThrowsIntoAnErrorAndGoesOn) {
+  test::SoftwareTpm tpm;
+  auto started = TpmDevice::Start(tpm.tcti(), {});
+  ASSERT_TRUE(started);
+  const auto code_of = [&](TpmDevice::Work work) {
+    std::promise<Status> outcome;
+    EXPECT_TRUE(started.value()->Submit(std::move(work),
+                                        [&](Status status) { outcome.set_value(std::move(status)); }));
+    const Status status = outcome.get_future().get();
+    EXPECT_FALSE(status);
+    return status.error().code;
+  };
+  EXPECT_EQ(code_of([](TpmConnection&) -> Status { throw std::bad_alloc(); }), Code::kOutOfMemory);
+  EXPECT_EQ(code_of([](TpmConnection&) -> Status { throw std::runtime_error("other"); }), Code::kTpm);
+  EXPECT_EQ(code_of([](TpmConnection&) -> Status { throw 1; }), Code::kTpm);
+  const Status after = QuoteOn(*started.value());
+  EXPECT_TRUE(after) << after.error().message;
 }
 
 TEST(TpmDevice, MayBeHeldByNobodyButItsWork) {

@@ -1,3 +1,5 @@
+#if defined(__linux__) || defined(__APPLE__)
+
 #include "addon/external_text.h"
 
 #include <cstdint>
@@ -7,7 +9,6 @@
 
 #include "core/memory/cleanse.h"
 
-#if !defined(_WIN32)
 // Weak: on a Node that does not have them they are null.
 extern "C" {
 [[gnu::weak]] napi_status NAPI_CDECL node_api_create_external_string_latin1(napi_env env, char* text,
@@ -19,7 +20,6 @@ extern "C" {
                                                                            void* hint, napi_value* result,
                                                                            bool* copied);
 }
-#endif
 
 namespace nomyo::addon {
 namespace {
@@ -31,8 +31,6 @@ struct Text {
   BulkMemory memory;
   std::size_t written = 0;  // bytes
 };
-
-#if !defined(_WIN32)
 
 // Also called with no environment, when that has ended before the string: nothing of Node-API is used here.
 void Wipe(napi_env, void*, void* hint) {
@@ -59,25 +57,7 @@ napi_status Make(napi_env env, BulkMemory memory, std::size_t length, std::size_
   return create(env, units, length, Wipe, text.release(), result, &copied);
 }
 
-#endif
-
 }  // namespace
-
-#if defined(_WIN32)
-
-bool HasExternalText() noexcept {
-  return false;
-}
-
-napi_status NewExternalLatin1(napi_env, BulkMemory, std::size_t, std::size_t, napi_value*) {
-  return napi_generic_failure;
-}
-
-napi_status NewExternalUtf16(napi_env, BulkMemory, std::size_t, std::size_t, napi_value*) {
-  return napi_generic_failure;
-}
-
-#else
 
 bool HasExternalText() noexcept {
   return node_api_create_external_string_latin1 != nullptr && node_api_create_external_string_utf16 != nullptr;
@@ -93,6 +73,8 @@ napi_status NewExternalUtf16(napi_env env, BulkMemory memory, std::size_t length
   return Make<char16_t>(env, std::move(memory), length, written, result, node_api_create_external_string_utf16);
 }
 
-#endif
-
 }  // namespace nomyo::addon
+
+#else
+#error "This file is for Linux and macOS: native/CMakeLists.txt takes each system's own."
+#endif

@@ -1,0 +1,38 @@
+#include "addon/argument.h"
+
+#include <cmath>
+#include <string>
+
+namespace nomyo::addon {
+
+Napi::Value ThrowTypeError(Napi::Env env, const char* message) {
+  Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+std::optional<std::size_t> GetWhole(Napi::Env env, const Napi::Value& value, std::size_t least, std::size_t most,
+                                    const char* expected) {
+  if (value.IsNumber()) {
+    const double number = value.As<Napi::Number>().DoubleValue();
+    // False of what is not a number.
+    if (number >= static_cast<double>(least) && number <= static_cast<double>(most) && number == std::floor(number)) {
+      return static_cast<std::size_t>(number);
+    }
+  }
+  ThrowTypeError(env, expected);
+  return std::nullopt;
+}
+
+std::optional<LockPolicy> GetLockPolicy(Napi::Env env, napi_value value) {
+  const Napi::Value given(env, value);
+  if (given.IsString()) {
+    const std::string name = given.As<Napi::String>();
+    if (name == "required") return LockPolicy::kRequired;
+    if (name == "preferred") return LockPolicy::kPreferred;
+    if (name == "off") return LockPolicy::kOff;
+  }
+  ThrowTypeError(env, "expected 'required', 'preferred' or 'off'");
+  return std::nullopt;
+}
+
+}  // namespace nomyo::addon

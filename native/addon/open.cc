@@ -1,0 +1,268 @@
+#include "addon/open.h"
+
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "addon/argument.h"
+#include "addon/crypto.h"
+#include "addon/error.h"
+#include "addon/function.h"
+#include "addon/handle.h"
+#include "addon/job.h"
+#include "addon/json_value.h"
+#include "addon/secure_buffer_handle.h"
+#include "addon/uint8_array.h"
+#include "core/envelope/opener.h"
+#include "core/json/pointer.h"
+#include "core/json/string.h"
+#include "core/json/text_scan.h"
+#include "core/json/utf8.h"
+#include "core/memory/bulk_memory.h"
+
+namespace nomyo::addon {
+
+// OpenedObject is what an opened handle owns.
+struct OpenedObject {
+  OpenedPackage package;
+  // The client's: what is made of the plaintext obeys it too.
+  LockPolicy policy = LockPolicy::kRequired;
+  bool disposed = false;
+  int readers = 0;
+
+  void Dispose() {
+    disposed = true;
+    if (readers == 0) package = {};
+  }
+};
+
+// Reading keeps the plaintext while JavaScript values are made of it. Where somebody has put a setter or a proxy in a
+// prototype's place, that code runs meanwhile, and may dispose of the package: it is wiped afterwards then.
+class Reading {
+ public:
+  explicit Reading(OpenedObject& opened) : opened_(opened) { ++opened_.readers; }
+  ~Reading() {
+    if (--opened_.readers == 0 && opened_.disposed) opened_.package = {};
+  }
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
+
+ private:
+  OpenedObject& opened_;
+};
+
+template <>
+struct HandleTag<OpenedObject> {
+  static constexpr napi_type_tag value = {0x7cd3150e94ab4e62, 0xb1860ff2d95e7a3c};
+  static constexpr const char* name = "an opened package";
+};
+
+namespace {
+
+// What these functions keep for one environment.
+struct OpenState {
+  JsonValueMaker::Helpers helpers;
+};
+
+class OpenJob final : public PromiseJob {
+ public:
+  OpenJob(std::shared_ptr<const RsaPrivateKey> key, BulkMemory memory, std::size_t size, const OpenLimits& limits)
+      : key_(std::move(key)), memory_(std::move(memory)), size_(size), limits_(limits) {}
+
+  Status Work() override {
+    auto decoded = DecodePackage({memory_.data(), size_}, limits_, cancellation());
+    memory_ = {};
+    if (!decoded) return decoded.error();
+    auto opened = OpenPackage(*key_, std::move(*decoded), limits_, cancellation());
+    key_.reset();
+    if (!opened) return opened.error();
+    opened_ = std::make_shared<OpenedObject>();
+    opened_->package = std::move(*opened);
+    opened_->policy = CurrentLockPolicy();
+    return Status::Ok();
+  }
+
+  Napi::Value Resolve(Napi::Env env) override {
+    const auto size = static_cast<std::int64_t>(opened_->package.plaintext.size());
+    return NewHandle(env, std::move(opened_), size);
+  }
+
+ private:
+  std::shared_ptr<const RsaPrivateKey> key_;
+  BulkMemory memory_;  // the package: a copy, since JavaScript can reach the original
+  std::size_t size_;
+  OpenLimits limits_;
+  std::shared_ptr<OpenedObject> opened_;
+};
+
+Napi::Value Open(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  auto key = GetPrivateKey(env, info[0]);
+  if (!key) return env.Undefined();
+  if (!info[2].IsObject()) return ThrowTypeError(env, "expected limits");
+  const Napi::Object given = info[2].As<Napi::Object>();
+  const auto most_bytes = GetWhole(env, given.Get("maxPlaintextBytes"), 0, kMostWhole, "expected limits");
+  if (!most_bytes) return env.Undefined();
+  const auto most_depth = GetWhole(env, given.Get("maxDepth"), 1, kMostDepth, "expected limits");
+  if (!most_depth) return env.Undefined();
+  const auto policy = GetLockPolicy(env, info[3]);
+  if (!policy) return env.Undefined();
+  const OpenLimits limits{*most_bytes, *most_depth};
+  // No JavaScript runs from here on until the bytes are copied. The copy is a small part of what opening takes, too
+  // little to have a second way for bodies that nobody else can reach.
+  const auto body = ReadUint8Array(env, info[1], "body");
+  if (!body) return env.Undefined();
+  BulkMemory memory = BulkMemory::Allocate(body->size());
+  if (!body->empty()) {
+    if (memory.empty()) return Throw(env, {Code::kOutOfMemory, "No memory was left for the package."});
+    std::memcpy(memory.data(), body->data(), body->size());
+  }
+  return Start(env, std::make_shared<OpenJob>(std::move(key), std::move(memory), body->size(), limits), *policy,
+               info[4]);
+}
+
+std::shared_ptr<OpenedObject> GetOpened(Napi::Env env, napi_value value) {
+  auto opened = GetHandle<OpenedObject>(env, value);
+  if (opened && opened->disposed) {
+    Throw(env, {Code::kDisposed, "The answer was disposed of."});
+    return nullptr;
+  }
+  return opened;
+}
+
+// Numbers and short strings of the plaintext go over the stack here.
+Napi::Value MakeValue(const Napi::CallbackInfo& info, OpenedObject& opened, std::span<const std::uint8_t> text) {
+  const auto& helpers = static_cast<OpenState*>(info.Data())->helpers;
+  LockPolicyScope scope(opened.policy);
+  const Reading reading(opened);
+  const napi_value value = JsonValueMaker(info.Env(), helpers).Make(text, opened.package.facts);
+  return value == nullptr ? info.Env().Undefined() : Napi::Value(info.Env(), value);
+}
+
+Napi::Value OpenedValue(const Napi::CallbackInfo& info) {
+  auto opened = GetOpened(info.Env(), info[0]);
+  if (!opened) return info.Env().Undefined();
+  return MakeValue(info, *opened, opened->package.plaintext.bytes());
+}
+
+// A JavaScript string as WTF-8, so that a key that is half a surrogate pair can be named too.
+std::string PointerText(const Napi::String& pointer) {
+  std::string text;
+  const std::u16string units = pointer.Utf16Value();
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    std::uint32_t point = units[i];
+    if (point >= 0xD800 && point <= 0xDBFF && i + 1 < units.size() && units[i + 1] >= 0xDC00 &&
+        units[i + 1] <= 0xDFFF) {
+      point = 0x10000 + ((point - 0xD800) << 10) + (units[++i] - 0xDC00u);
+    }
+    std::uint8_t bytes[4];
+    text.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(PutUtf8(bytes, point) - bytes));
+  }
+  return text;
+}
+
+std::optional<std::span<const std::uint8_t>> FindOpened(const Napi::CallbackInfo& info, const OpenedObject& opened) {
+  if (!info[1].IsString()) {
+    ThrowTypeError(info.Env(), "expected a JSON pointer");
+    return std::nullopt;
+  }
+  LockPolicyScope scope(opened.policy);
+  auto found = FindPointer(opened.package.plaintext.bytes(), PointerText(info[1].As<Napi::String>()),
+                           opened.package.facts.long_strings);
+  if (!found) {
+    Throw(info.Env(), found.error());
+    return std::nullopt;
+  }
+  return *found;
+}
+
+Napi::Value OpenedGet(const Napi::CallbackInfo& info) {
+  auto opened = GetOpened(info.Env(), info[0]);
+  if (!opened) return info.Env().Undefined();
+  const auto found = FindOpened(info, *opened);
+  if (!found) return info.Env().Undefined();
+  return MakeValue(info, *opened, *found);
+}
+
+Napi::Value OpenedGetBuffer(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  auto opened = GetOpened(env, info[0]);
+  if (!opened) return env.Undefined();
+  const auto policy = GetLockPolicy(env, info[2]);
+  if (!policy) return env.Undefined();
+  const auto found = FindOpened(info, *opened);
+  if (!found) return env.Undefined();
+  if ((*found)[0] != '"') return Throw(env, {Code::kNotFound, "There is no string at this JSON pointer."});
+  LockPolicyScope scope(*policy);
+  const JsonString string = JsonCursor(*found, opened->package.facts.long_strings).String();
+  auto buffer = SecureBuffer::Allocate(string.raw.size());
+  if (!buffer) return Throw(env, buffer.error());
+  bool lone = false;
+  const std::size_t length = DecodeUtf8(string.raw, buffer->data(), &lone);
+  if (lone) return Throw(env, {Code::kUtf8, "The string holds half of a surrogate pair, which has no UTF-8 form."});
+  buffer->Truncate(length);
+  return NewBufferHandle(env, std::move(*buffer));
+}
+
+Napi::Value OpenedText(const Napi::CallbackInfo& info) {
+  auto opened = GetOpened(info.Env(), info[0]);
+  if (!opened) return info.Env().Undefined();
+  const auto bytes = std::as_const(opened->package.plaintext).bytes();
+  const auto& helpers = static_cast<OpenState*>(info.Data())->helpers;
+  const napi_value text = JsonValueMaker(info.Env(), helpers).MakeText(bytes, AsciiPrefix(bytes) == bytes.size());
+  return text == nullptr ? info.Env().Undefined() : Napi::Value(info.Env(), text);
+}
+
+Napi::Value OpenedProcessedAt(const Napi::CallbackInfo& info) {
+  auto opened = GetOpened(info.Env(), info[0]);
+  if (!opened || !opened->package.processed_at) return info.Env().Undefined();
+  return Napi::Number::New(info.Env(), *opened->package.processed_at);
+}
+
+Napi::Value OpenedByteLength(const Napi::CallbackInfo& info) {
+  auto opened = GetOpened(info.Env(), info[0]);
+  if (!opened) return info.Env().Undefined();
+  return Napi::Number::New(info.Env(), static_cast<double>(opened->package.plaintext.size()));
+}
+
+Napi::Value OpenedTakeBuffer(const Napi::CallbackInfo& info) {
+  auto opened = GetOpened(info.Env(), info[0]);
+  if (!opened) return info.Env().Undefined();
+  if (opened->readers != 0) {
+    return Throw(info.Env(), {Code::kInvalidArgument, "The answer cannot be taken while values are made of it."});
+  }
+  SecureBuffer plaintext = std::move(opened->package.plaintext);
+  opened->Dispose();
+  return NewBufferHandle(info.Env(), std::move(plaintext));
+}
+
+Napi::Value OpenedDispose(const Napi::CallbackInfo& info) {
+  auto opened = GetHandle<OpenedObject>(info.Env(), info[0]);
+  if (opened) opened->Dispose();
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+void InitOpen(Napi::Env env, Napi::Object exports) {
+  ExportSecret<OpenedGetBuffer>(env, exports, "openedGetBuffer");
+  Export<Open>(env, exports, "open");
+  Export<OpenedProcessedAt>(env, exports, "openedProcessedAt");
+  Export<OpenedByteLength>(env, exports, "openedByteLength");
+  Export<OpenedTakeBuffer>(env, exports, "openedTakeBuffer");
+  Export<OpenedDispose>(env, exports, "openedDispose");
+  auto helpers = JsonValueMaker::MakeHelpers(env);
+  if (!helpers) return;
+  auto state = std::make_unique<OpenState>();
+  state->helpers = std::move(*helpers);
+  OpenState* const kept = state.release();
+  env.AddCleanupHook([kept] { delete kept; });
+  ExportSecret<OpenedText>(env, exports, "openedText", kept);
+  ExportSecret<OpenedValue>(env, exports, "openedValue", kept);
+  ExportSecret<OpenedGet>(env, exports, "openedGet", kept);
+}
+
+}  // namespace nomyo::addon

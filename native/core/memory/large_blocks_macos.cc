@@ -1,0 +1,21 @@
+#if defined(__APPLE__)
+
+#include "core/memory/large_blocks.h"
+
+#include <cstdlib>
+
+namespace nomyo {
+
+std::uint8_t* TakeLargeBlock(std::size_t& size) noexcept {
+  return static_cast<std::uint8_t*>(std::malloc(size));
+}
+
+void GiveLargeBlock(std::uint8_t* data, std::size_t) noexcept {
+  std::free(data);
+}
+
+}  // namespace nomyo
+
+#else
+#error "This file is for macOS: native/CMakeLists.txt takes each system's own."
+#endif
