@@ -1,4 +1,5 @@
-// The ESLint rule arrows/downwards: a folder of lib/ imports only from those below it, types included.
+// Two ESLint rules for lib/. arrows/downwards: a folder imports only from those below it, types included. arrows/owners: the raw addon is
+// called by the folders that own its handles, and by no other.
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -64,4 +65,43 @@ const downwards = {
   },
 };
 
-export const arrows = { rules: { downwards } };
+/** Where `native` may be called. */
+const ownersOfHandles = new Set(["memory", "keys", "envelope", "attestation"]);
+const mayCallTheAddon = (path) => ownersOfHandles.has(folderOf(path)) || path === "build-info.ts";
+
+const owners = {
+  meta: {
+    type: "problem",
+    schema: [],
+    messages: {
+      raw: "Only memory/, keys/, envelope/ and attestation/ call the addon: use what they make of it (SecureBuffer, PrivateKey …).",
+    },
+  },
+  create(context) {
+    const from = within(context.filename);
+    if (from === undefined || mayCallTheAddon(from)) return {};
+    const isAddon = (source) => within(resolve(dirname(context.filename), String(source?.value))) === "native.js";
+    const report = (node) => context.report({ node, messageId: "raw" });
+    return {
+      ImportDeclaration(node) {
+        if (!isAddon(node.source) || node.importKind === "type") return;
+        if (node.specifiers.some((one) => one.importKind !== "type")) report(node);
+      },
+      ExportNamedDeclaration(node) {
+        if (node.source !== null && isAddon(node.source) && node.exportKind !== "type") report(node);
+      },
+      ExportAllDeclaration(node) {
+        if (isAddon(node.source) && node.exportKind !== "type") report(node);
+      },
+      ImportExpression(node) {
+        if (isAddon(node.source)) report(node);
+      },
+      CallExpression(node) {
+        const { callee } = node;
+        if (callee.type === "Identifier" && callee.name === "require" && isAddon(node.arguments[0])) report(node);
+      },
+    };
+  },
+};
+
+export const arrows = { rules: { downwards, owners } };

@@ -9,7 +9,8 @@ import { Sampler, type Operation } from "../bench/sampler.js";
 import { summarise, type Summary } from "../bench/statistics.js";
 import { openPackage } from "../envelope/open.js";
 import { sealJson } from "../envelope/seal.js";
-import { native } from "../native.js";
+import { getBuildInfo } from "../build-info.js";
+import { PrivateKey } from "../keys/private-key.js";
 import type { LockPolicy, PrivateKeyHandle, PublicKeyHandle } from "../native.js";
 import { parse, wholeNumber } from "./arguments.js";
 import { exitCode, UsageError } from "./exit-code.js";
@@ -53,7 +54,7 @@ export async function runBench(args: readonly string[], streams: Streams): Promi
     return exitCode.ok;
   }
   const lines: Line[] = [];
-  const build = native.getBuildInfo();
+  const build = getBuildInfo();
   const report = (line: Line): void => {
     lines.push(line);
     if (!options.json) streams.stdout.write(row(line));
@@ -107,20 +108,20 @@ function readOptions(args: readonly string[]): Options | undefined {
 
 async function measure(options: Options, report: (line: Line) => void): Promise<void> {
   const { jobs: chosen, sizes, content, milliseconds } = options;
-  const key = await native.generatePrivateKey(4096, policy);
+  const key = await PrivateKey.generate(policy);
   try {
-    const recipient = native.privateKeyPublic(key);
+    const recipient = key.publicHandle;
     const node = await exportToNode(key);
     /** Both sides of opening a package. */
     const opening = (body: Buffer): Promise<Sides> =>
       compare(
-        () => open(key, body),
+        () => open(key.handle, body),
         () => openPieces(node.private, body),
         milliseconds,
       );
     for (const bytes of sizes) {
       const request = chatRequest(content, bytes);
-      await check(key, recipient, node.private, request);
+      await check(key.handle, recipient, node.private, request);
       if (chosen.has("seal")) {
         const own = (): unknown => sealJson(recipient, request, sealing);
         report({ job: "seal", bytes, ...(await compare(own, () => sealPieces(node.public, request), milliseconds)) });
@@ -130,19 +131,19 @@ async function measure(options: Options, report: (line: Line) => void): Promise<
     // The smallest package: what is left is the private operation, and the way to its thread and back.
     if (chosen.has("rsa")) report({ job: "rsa", ...(await opening(sealPieces(node.public, {}))) });
   } finally {
-    native.privateKeyDispose(key);
+    key.dispose();
   }
   if (chosen.has("keygen")) report({ job: "keygen", native: await keyGeneration(milliseconds) });
 }
 
 /** The same key for Node's crypto: a throw-away key, which protects nothing. */
-async function exportToNode(key: PrivateKeyHandle) {
-  const pem = await native.exportPrivateKey(key, null, policy);
+async function exportToNode(key: PrivateKey) {
+  const pem = await key.toPem(null, policy);
   try {
-    const text = native.bufferToString(pem);
+    const text = pem.toString();
     return { private: createPrivateKey(text), public: createPublicKey(text) };
   } finally {
-    native.bufferDispose(pem);
+    pem.dispose();
   }
 }
 
@@ -188,9 +189,9 @@ async function keyGeneration(milliseconds: number): Promise<Summary> {
   const end = performance.now() + milliseconds;
   while (times.length < 3 || performance.now() < end) {
     const begin = performance.now();
-    const key = await native.generatePrivateKey(4096, policy);
+    const key = await PrivateKey.generate(policy);
     times.push(performance.now() - begin);
-    native.privateKeyDispose(key);
+    key.dispose();
   }
   return summarise(times);
 }

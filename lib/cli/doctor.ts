@@ -1,8 +1,10 @@
 /** `nomyo-native doctor`: what of this package works on this machine and under this account, and what to do about the rest. */
 import { readFileSync } from "node:fs";
 import { failureText, weakerRemedy } from "../memory/lock-failure.js";
-import { native as addon } from "../native.js";
-import type { BuildInfo, MemoryInfo, NativeAddon } from "../native.js";
+import { tssInfo } from "../attestation/tpm.js";
+import { getBuildInfo } from "../build-info.js";
+import { memoryInfo, probeMemory } from "../memory/protection.js";
+import type { BuildInfo, MemoryInfo } from "../native.js";
 import { parse } from "./arguments.js";
 import { exitCode } from "./exit-code.js";
 import type { Streams } from "./streams.js";
@@ -41,7 +43,7 @@ export interface Facts {
   readonly seccomp: boolean | undefined;
   /** Why memory for `required` could not be locked; undefined when it could. */
   readonly requiredRefused: string | undefined;
-  readonly tss: ReturnType<NativeAddon["tssInfo"]>;
+  readonly tss: ReturnType<typeof tssInfo>;
 }
 
 /** `ok`; `advice`: works, could be better; `problem`: `required` cannot be met. */
@@ -65,10 +67,10 @@ export interface Report {
 }
 
 /** Looks at the machine. Locks about a mebibyte for a moment to see whether it can. */
-export function gatherFacts(native: NativeAddon = addon): Facts {
+export function gatherFacts(): Facts {
   let requiredRefused: string | undefined;
   try {
-    native.memoryProbe(REQUIRED_BYTES, "required");
+    probeMemory(REQUIRED_BYTES, "required");
   } catch (error) {
     requiredRefused = error instanceof Error ? error.message : String(error);
   }
@@ -76,11 +78,11 @@ export function gatherFacts(native: NativeAddon = addon): Facts {
     platform: process.platform,
     arch: process.arch,
     nodeVersion: process.version,
-    build: native.getBuildInfo(),
-    memory: native.memoryInfo(),
+    build: getBuildInfo(),
+    memory: memoryInfo(),
     seccomp: seccompFilter(),
     requiredRefused,
-    tss: native.tssInfo(),
+    tss: tssInfo(),
   };
 }
 

@@ -1,11 +1,13 @@
 /** `nomyo-native keys`: make, look at and check RSA keys on disk. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { keyFiles, loadPrivateKey, publicPem, savePrivateKey } from "../keys/key-store.js";
+import { keyFiles, loadPrivateKey, savePrivateKey } from "../keys/key-store.js";
+import { PrivateKey } from "../keys/private-key.js";
+import { PublicKey } from "../keys/public-key.js";
 import { NotAFile, readSecretFile } from "../keys/secret-file.js";
 import { ConfigurationError } from "../errors.js";
-import { SecureBuffer } from "../memory/secure-buffer.js";
-import { native, type PublicKeyInfo } from "../native.js";
+import type { SecureBuffer } from "../memory/secure-buffer.js";
+import type { PublicKeyInfo } from "../native.js";
 import { parse } from "./arguments.js";
 import { exitCode, UsageError } from "./exit-code.js";
 import { promptSecret, readSecret } from "./secret.js";
@@ -80,9 +82,9 @@ interface Result {
 const actions: Readonly<Record<string, (request: Request) => Promise<Result>>> = { generate, show, check };
 
 async function generate({ folder, password }: Request): Promise<Result> {
-  const key = await native.generatePrivateKey(4096, "required");
+  const key = await PrivateKey.generate("required");
   try {
-    const info = native.publicKeyInfo(native.privateKeyPublic(key));
+    const info = key.publicInfo();
     try {
       await savePrivateKey(folder, key, password, "required");
     } catch (error) {
@@ -102,7 +104,7 @@ async function generate({ folder, password }: Request): Promise<Result> {
       text: text + table(info),
     };
   } finally {
-    native.privateKeyDispose(key);
+    key.dispose();
   }
 }
 
@@ -131,15 +133,15 @@ async function privateInfo(
 ): Promise<PublicKeyInfo> {
   const { key } = await loadPrivateKey(path, publicPath, password, "required");
   try {
-    return native.publicKeyInfo(native.importPublicKey(publicPem(key), 2048));
+    return key.publicInfo();
   } finally {
-    native.privateKeyDispose(key);
+    key.dispose();
   }
 }
 
 function publicInfo(path: string, pem: string): PublicKeyInfo {
   try {
-    return native.publicKeyInfo(native.importPublicKey(pem, 2048));
+    return PublicKey.fromPem(pem, 2048).info();
   } catch {
     throw notPublic(path);
   }
@@ -152,7 +154,7 @@ function readPublicPem(path: string): string | undefined {
     const { bytes } = readSecretFile(path, "required", ({ size }) => {
       if (size > BigInt(maxPemBytes)) throw new ConfigurationError("FILE", `${path} is larger than a key can be.`);
     });
-    secret = SecureBuffer.fromHandle(bytes);
+    secret = bytes;
   } catch (error) {
     if (error instanceof NotAFile) throw new ConfigurationError("FILE", error.message);
     const { code, syscall } = error as NodeJS.ErrnoException;

@@ -76,8 +76,8 @@ async function run(args: readonly string[], streams: Streams): Promise<number> {
       return exitCode.ok;
     }
     if (name === "--version") {
-      const { native } = await import("../native.js");
-      streams.stdout.write(`${native.getBuildInfo().version}\n`);
+      const { getBuildInfo } = await import("../build-info.js");
+      streams.stdout.write(`${getBuildInfo().version}\n`);
       return exitCode.ok;
     }
     const load = known === undefined ? undefined : commands[known];

@@ -1,8 +1,7 @@
 /** Reading a file with a secret in it, straight into the pool. */
 import { NotAFile, readSecretFile } from "../keys/secret-file.js";
 import { ConfigurationError } from "../errors.js";
-import { SecureBuffer } from "../memory/secure-buffer.js";
-import { fromNative } from "../native-error.js";
+import type { SecureBuffer } from "../memory/secure-buffer.js";
 import type { LockPolicy } from "../native.js";
 
 /** A file with a thousand API keys is smaller. */
@@ -23,11 +22,11 @@ export function readPrivateFile(option: string, file: string, policy: LockPolicy
       if (size === 0n) throw wrong("is empty");
       if (size > BigInt(maxBytes)) throw wrong(`is larger than ${maxBytes} bytes`);
     });
-    return SecureBuffer.fromHandle(bytes);
+    return bytes;
   } catch (error) {
     if (error instanceof NotAFile) throw new ConfigurationError(option, error.message);
     const { code, syscall } = error as NodeJS.ErrnoException;
     if (syscall !== undefined) throw wrong(`cannot be read (${code ?? "unknown error"})`);
-    throw fromNative(error, "opening");
+    throw error;
   }
 }

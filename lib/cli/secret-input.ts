@@ -4,8 +4,10 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { isatty } from "node:tty";
-import { SecureBuffer } from "../memory/secure-buffer.js";
-import { native, type BufferHandle, type LockPolicy } from "../native.js";
+import { PoolBytes } from "../memory/pool-bytes.js";
+import type { SecureBuffer } from "../memory/secure-buffer.js";
+import { echoTyping } from "../memory/terminal.js";
+import type { LockPolicy } from "../native.js";
 import { UsageError } from "./exit-code.js";
 
 export interface LineOptions {
@@ -45,14 +47,14 @@ export class DescriptorInput implements SecretInput {
 
   async line(policy: LockPolicy, { echo, signal, ask }: LineOptions): Promise<SecureBuffer | undefined> {
     // The kernel's line discipline does the editing, and gives one line for each read: it has at most 4 095 bytes.
-    if (!echo) native.terminalEcho(this.#fd, false);
+    if (!echo) echoTyping(this.#fd, false);
     let line: SecureBuffer;
     try {
       await ask?.();
       line = await this.#read(policy, firstBytes, (bytes) => bytes.at(-1) === 0x0a, signal);
     } finally {
       // Node restores the terminal itself when a signal ends the process.
-      if (!echo) native.terminalEcho(this.#fd, true);
+      if (!echo) echoTyping(this.#fd, true);
     }
     if (line.length > 0 && signal?.aborted !== true) return withoutLineEnd(line);
     line.dispose();
@@ -65,29 +67,20 @@ export class DescriptorInput implements SecretInput {
     isWhole: (bytes: Uint8Array) => boolean,
     signal: AbortSignal | undefined,
   ): Promise<SecureBuffer> {
-    let capacity = Math.min(firstBytes, maxBytes + 1);
-    let buffer = native.bufferAlloc(capacity, policy);
-    let length = 0;
+    // One more than is allowed: by it the limit is seen to be passed.
+    const most = maxBytes + 1;
+    const bytes = new PoolBytes(policy, Math.min(firstBytes, most));
     try {
       while (signal?.aborted !== true) {
-        if (length === capacity) {
-          if (length > maxBytes) throw tooMuch(maxBytes);
-          capacity = Math.min(2 * capacity, maxBytes + 1);
-          buffer = grown(buffer, capacity, policy);
-        }
-        const got = native.readDescriptor(this.#fd, buffer, length);
+        if (bytes.length > maxBytes) throw tooMuch(maxBytes);
+        const got = bytes.readFrom(this.#fd, most);
         if (got === 0) break;
-        if (got < 0) {
-          await sleep(pollMs);
-          continue;
-        }
-        length += got;
-        if (lookAt(buffer, length, isWhole)) break;
+        if (got < 0) await sleep(pollMs);
+        else if (bytes.use(isWhole)) break;
       }
-      native.bufferTruncate(buffer, length);
-      return SecureBuffer.fromHandle(buffer);
+      return bytes.release();
     } catch (error) {
-      native.bufferDispose(buffer);
+      bytes.dispose();
       throw error;
     }
   }
@@ -95,22 +88,6 @@ export class DescriptorInput implements SecretInput {
 
 export function tooMuch(maxBytes: number): UsageError {
   return new UsageError(`What comes on stdin is larger than ${maxBytes} bytes.`);
-}
-
-function grown(buffer: BufferHandle, capacity: number, policy: LockPolicy): BufferHandle {
-  const larger = native.bufferAlloc(capacity, policy);
-  native.bufferCopy(buffer, larger);
-  native.bufferDispose(buffer);
-  return larger;
-}
-
-function lookAt(buffer: BufferHandle, length: number, isWhole: (bytes: Uint8Array) => boolean): boolean {
-  const view = native.bufferView(buffer);
-  try {
-    return isWhole(view.subarray(0, length));
-  } finally {
-    native.bufferReleaseView(buffer, view);
-  }
 }
 
 /** Cuts a line's end off, in place. */
@@ -123,6 +100,6 @@ export function withoutLineEnd(secret: SecureBuffer): SecureBuffer {
     }
     return end;
   });
-  native.bufferTruncate(secret.handle, length);
+  secret.truncate(length);
   return secret;
 }

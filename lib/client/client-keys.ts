@@ -1,14 +1,13 @@
 import { ConfigurationError } from "../errors.js";
-import { native } from "../native.js";
-import type { CancelToken, LockPolicy, PrivateKeyHandle } from "../native.js";
+import type { LockPolicy, PrivateKeyHandle } from "../native.js";
 import type { KeyPassword } from "../keys/key-password.js";
-import { hasKey, loadKeyPair, publicPem, savePrivateKey } from "../keys/key-store.js";
+import { hasKey, loadKeyPair, savePrivateKey } from "../keys/key-store.js";
 import type { StoredKey } from "../keys/key-store.js";
 import type { Logger } from "./logger.js";
-import { fromNative } from "../native-error.js";
+import { PrivateKey } from "../keys/private-key.js";
+import type { GenerateOptions } from "../keys/private-key.js";
 import { ownError } from "./own-error.js";
 
-const KEY_BITS = 4096;
 /** The next key is begun this much before it is needed, or in the last tenth of a shorter interval. Generation takes seconds at most. */
 const LEAD_MS = 60_000;
 /** After a failed rotation (a full disk, say) the next try comes after this long. */
@@ -36,7 +35,7 @@ export interface KeyLease {
 
 /** A private key that is wiped when its last user has let go of it. */
 class SharedKey {
-  readonly key: PrivateKeyHandle;
+  readonly key: PrivateKey;
   readonly publicPem: string;
   readonly #publicKeyHeader: string;
   /** When it is due to be replaced, on the monotonic clock. */
@@ -48,7 +47,7 @@ class SharedKey {
 
   constructor({ key, version }: StoredKey, dueAt: number) {
     this.key = key;
-    this.publicPem = publicPem(key);
+    this.publicPem = key.publicInfo().pem;
     this.#publicKeyHeader = encodeURIComponent(this.publicPem);
     this.dueAt = dueAt;
     this.version = version;
@@ -58,7 +57,7 @@ class SharedKey {
     this.#users++;
     let released = false;
     return {
-      key: this.key,
+      key: this.key.handle,
       publicPem: this.publicPem,
       publicKeyHeader: this.#publicKeyHeader,
       release: () => {
@@ -76,7 +75,7 @@ class SharedKey {
   }
 
   #wipe(): void {
-    if (this.#retired && this.#users === 0) native.privateKeyDispose(this.key);
+    if (this.#retired && this.#users === 0) this.key.dispose();
   }
 }
 
@@ -93,7 +92,7 @@ export class ClientKeys {
   #next: SharedKey | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** Takes a generation that has not begun out of the queue when the ring is closed. */
-  readonly #token = native.createCancelToken();
+  readonly #closing = new AbortController();
   #closed = false;
 
   constructor(options: ClientKeysOptions, logger: Logger) {
@@ -127,7 +126,7 @@ export class ClientKeys {
   /** Takes the key over as the current one; the former is wiped when its last request has ended. */
   use(stored: StoredKey): void {
     if (this.#closed) {
-      native.privateKeyDispose(stored.key);
+      stored.key.dispose();
       throw closed();
     }
     this.#current?.retire();
@@ -141,7 +140,7 @@ export class ClientKeys {
   /** Wipes the keys: at once, or when the last lease is released. */
   close(): void {
     this.#closed = true;
-    native.cancel(this.#token);
+    this.#closing.abort();
     clearTimeout(this.#timer);
     this.#current?.retire();
     this.#next?.retire();
@@ -163,13 +162,13 @@ export class ClientKeys {
 
   async #loadOrGenerate(): Promise<StoredKey> {
     const { keyDir, keyPassword, policy } = this.#options;
-    if (keyDir === undefined) return generate(policy, this.#token, true);
+    if (keyDir === undefined) return generate(policy, { signal: this.#closing.signal, background: true });
     if (!hasKey(keyDir)) {
-      const made = await generate(policy, this.#token, true);
+      const made = await generate(policy, { signal: this.#closing.signal, background: true });
       try {
         return { ...made, version: await savePrivateKey(keyDir, made.key, keyPassword, policy) };
       } catch (error) {
-        native.privateKeyDispose(made.key);
+        made.key.dispose();
         // Another process was faster: its key is the folder's.
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw storeError(keyDir, error);
       }
@@ -219,7 +218,7 @@ export class ClientKeys {
       made = await this.#successor();
       next = this.#share(made);
     } catch (error) {
-      if (made !== undefined) native.privateKeyDispose(made.key);
+      if (made !== undefined) made.key.dispose();
       if (this.#closed) return;
       const { code } = error as { code?: string };
       this.#logger.error("The client's key could not be replaced in time; the present one stays in use.", { code });
@@ -244,7 +243,7 @@ export class ClientKeys {
   async #successor(): Promise<StoredKey> {
     const { keyDir, keyPassword, policy } = this.#options;
     const former = this.#current?.version;
-    const made = await generate(policy, this.#token, true);
+    const made = await generate(policy, { signal: this.#closing.signal, background: true });
     if (keyDir === undefined || this.#closed) return made;
     let version: string | undefined;
     try {
@@ -252,10 +251,10 @@ export class ClientKeys {
       version = await savePrivateKey(keyDir, made.key, keyPassword, policy, former ?? "none");
       if (version !== undefined) return { ...made, version };
     } catch (error) {
-      native.privateKeyDispose(made.key);
+      made.key.dispose();
       throw error;
     }
-    native.privateKeyDispose(made.key);
+    made.key.dispose();
     return this.#loadStored(keyDir);
   }
 
@@ -279,13 +278,9 @@ async function awake<T>(waiting: Promise<T>): Promise<T> {
   }
 }
 
-/** Makes a new key on the package's own threads. In the `background` it does not keep the process alive. */
-export async function generate(policy: LockPolicy, token?: CancelToken, background = false): Promise<StoredKey> {
-  try {
-    return { key: await native.generatePrivateKey(KEY_BITS, policy, token, background), writtenAt: Date.now() };
-  } catch (error) {
-    throw fromNative(error, "opening");
-  }
+/** Makes a new key on the package's own threads. */
+export async function generate(policy: LockPolicy, options?: GenerateOptions): Promise<StoredKey> {
+  return { key: await PrivateKey.generate(policy, options), writtenAt: Date.now() };
 }
 
 function closed(): ConfigurationError {

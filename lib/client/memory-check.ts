@@ -1,7 +1,6 @@
-import { native } from "../native.js";
+import { memoryInfo, memorySetbacks, probeMemory } from "../memory/protection.js";
 import type { LockPolicy } from "../native.js";
 import { explainUnlocked, explainWeaker } from "../memory/lock-failure.js";
-import { withNativeErrors } from "../native-error.js";
 import { memoryChannel } from "./diagnostics.js";
 import type { MemoryTrace } from "./diagnostics.js";
 import type { Logger } from "./logger.js";
@@ -28,15 +27,15 @@ export class MemoryCheck {
     this.#logger = logger;
     if (policy === "off") return;
     // What other clients of this process have in use is there to be shared: threads and their stacks most of all.
-    const missing = LEAST_BYTES - native.memoryInfo().stats.bytesInUse;
-    if (missing > 0) withNativeErrors("opening", () => native.memoryProbe(missing, policy));
+    const missing = LEAST_BYTES - memoryInfo().stats.bytesInUse;
+    if (missing > 0) probeMemory(missing, policy);
     this.report();
   }
 
   /** To be called after work: warns the first time that something has had to go on in memory that is less protected than was hoped for. */
   report(): void {
     if (this.#policy === "off" || (this.#reported && this.#reportedWeaker)) return;
-    const { degraded, weakerBecause } = native.memorySetbacks();
+    const { degraded, weakerBecause } = memorySetbacks();
     if (weakerBecause !== null && !this.#reportedWeaker) {
       this.#reportedWeaker = true;
       this.#logger.warn(explainWeaker(weakerBecause), { call: weakerBecause.call, error: weakerBecause.error });
@@ -44,7 +43,7 @@ export class MemoryCheck {
     }
     if (!degraded || this.#policy !== "preferred" || this.#reported) return;
     this.#reported = true;
-    const { lockLimitSoft, lockRefused } = native.memoryInfo();
+    const { lockLimitSoft, lockRefused } = memoryInfo();
     this.#logger.warn(
       `Not all secrets are in locked memory, and \`secureMemory\` is "preferred": ${explainUnlocked(lockRefused)}. They are wiped after use ` +
         "all the same, but may be swapped out. `nomyo-native doctor` tells more.",
@@ -55,6 +54,6 @@ export class MemoryCheck {
 
   #publish(message: Omit<MemoryTrace, "mechanism">): void {
     if (!memoryChannel.hasSubscribers) return;
-    memoryChannel.publish({ ...message, mechanism: native.memoryInfo().mechanism } satisfies MemoryTrace);
+    memoryChannel.publish({ ...message, mechanism: memoryInfo().mechanism } satisfies MemoryTrace);
   }
 }

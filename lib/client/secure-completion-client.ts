@@ -8,7 +8,6 @@ import { generate } from "./client-keys.js";
 import { checkKeyPassword } from "../keys/key-password.js";
 import type { KeyPassword } from "../keys/key-password.js";
 import { loadPrivateKey, savePrivateKey } from "../keys/key-store.js";
-import { native } from "../native.js";
 import { fromNative } from "../native-error.js";
 import { boolean, resolveByTable, text } from "../option-checks.js";
 import type { OptionTable } from "../option-checks.js";
@@ -57,7 +56,7 @@ export class SecureCompletionClient implements AsyncDisposable {
     try {
       if (saveToFile) await savePrivateKey(keyDir, made.key, password, policy);
     } catch (error) {
-      native.privateKeyDispose(made.key);
+      made.key.dispose();
       const { code, syscall } = error as NodeJS.ErrnoException;
       if (syscall === undefined) throw error;
       throw new ConfigurationError(

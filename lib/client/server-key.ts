@@ -1,10 +1,9 @@
 import { SecurityError } from "../errors.js";
-import { native } from "../native.js";
+import { PublicKey } from "../keys/public-key.js";
 import type { PublicKeyHandle } from "../native.js";
 import { serverKeyChannel } from "./diagnostics.js";
 import type { KnownServersFile } from "../keys/known-servers.js";
 import type { Logger } from "./logger.js";
-import { fromNative } from "../native-error.js";
 import { ownError } from "./own-error.js";
 
 /** A server's key that has passed every check of this client. */
@@ -14,6 +13,8 @@ export interface ServerKey {
   /** SHA-256 of the SubjectPublicKeyInfo DER, lower-case hex. */
   readonly fingerprint: string;
   readonly bits: number;
+  /** Wipes the AES key that may lie ready for it. */
+  dropAhead(): void;
 }
 
 /** What {@link ServerKeyCache} needs to know of the client's options. */
@@ -72,13 +73,13 @@ export class ServerKeyCache {
   invalidate(key: ServerKey): void {
     if (this.#cached?.key !== key) return;
     // Requests that still hold it seal with keys that they make themselves.
-    native.publicKeyDropAhead(key.handle);
+    key.dropAhead();
     this.#cached = undefined;
   }
 
   /** Forgets the key: an AES key that lies ready for it is wiped now, not when the collector comes. */
   close(): void {
-    if (this.#cached !== undefined) native.publicKeyDropAhead(this.#cached.key.handle);
+    this.#cached?.key.dropAhead();
     this.#cached = undefined;
   }
 
@@ -115,9 +116,15 @@ export class ServerKeyCache {
   async #accept(pem: string): Promise<ServerKey> {
     let key: ServerKey;
     try {
-      const handle = native.importPublicKey(pem, this.#trust.minBits);
-      const info = native.publicKeyInfo(handle);
-      key = { handle, pem: info.pem, fingerprint: info.spkiSha256, bits: info.bits };
+      const imported = PublicKey.fromPem(pem, this.#trust.minBits);
+      const info = imported.info();
+      key = {
+        handle: imported.handle,
+        pem: info.pem,
+        fingerprint: info.spkiSha256,
+        bits: info.bits,
+        dropAhead: () => imported.dropAhead(),
+      };
     } catch (error) {
       if ((error as { code?: unknown }).code === "KEY_FORMAT") {
         throw new SecurityError(
@@ -125,7 +132,7 @@ export class ServerKeyCache {
           "KEY_FORMAT",
         );
       }
-      throw fromNative(error, "opening");
+      throw error;
     }
     const { fingerprint } = key;
     const { fingerprints, knownServers } = this.#trust;

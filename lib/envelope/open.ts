@@ -1,3 +1,5 @@
+import { cancellable } from "../memory/cancellable.js";
+import { SecureBuffer } from "../memory/secure-buffer.js";
 import { native } from "../native.js";
 import type { BufferHandle, LockPolicy, OpenedHandle, PrivateKeyHandle } from "../native.js";
 import { fromNative, nativeCode, withNativeErrors } from "../native-error.js";
@@ -74,6 +76,12 @@ export class OpenedPackage {
     return withNativeErrors("opening", () => native.openedText(this.#handle));
   }
 
+  /** Moves the plaintext, without a copy, to a buffer of the caller's. The package is disposed of. */
+  take(): SecureBuffer {
+    forgotten.unregister(this);
+    return withNativeErrors("opening", () => SecureBuffer.fromHandle(native.openedTakeBuffer(this.#handle)));
+  }
+
   dispose(): void {
     forgotten.unregister(this);
     native.openedDispose(this.#handle);
@@ -94,17 +102,13 @@ export async function openPackage(
 ): Promise<OpenedPackage> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const token = native.createCancelToken();
-  const onAbort = (): void => {
-    native.cancel(token);
-  };
-  signal?.addEventListener("abort", onAbort, { once: true });
   try {
     const limits = {
       maxPlaintextBytes: options.maxPlaintextBytes ?? DEFAULT_MAX_PLAINTEXT_BYTES,
       maxDepth: options.maxDepth ?? DEFAULT_MAX_DEPTH,
     };
-    const opened = new OpenedPackage(await native.open(key, body, limits, options.policy, token), options.logger);
+    const handle = await cancellable(signal, (token) => native.open(key, body, limits, options.policy, token));
+    const opened = new OpenedPackage(handle, options.logger);
     if (signal?.aborted) {
       opened.dispose();
       signal.throwIfAborted();
@@ -113,7 +117,5 @@ export async function openPackage(
   } catch (error) {
     signal?.throwIfAborted();
     throw fromNative(error, "opening");
-  } finally {
-    signal?.removeEventListener("abort", onAbort);
   }
 }

@@ -163,3 +163,15 @@ export function sealJson(recipient: PublicKeyHandle, value: unknown, options: Se
     snapshot.dispose();
   }
 }
+
+/**
+ * Seals bytes that are already the UTF-8 JSON of one object, which the caller answers for; usually a view of pool memory. Throws as
+ * {@link Snapshot.seal} does.
+ */
+export function sealBytes(
+  recipient: PublicKeyHandle,
+  json: Uint8Array,
+  options: Omit<SealOptions, "padding">,
+): Uint8Array<ArrayBuffer> {
+  return withNativeErrors("sealing", () => native.sealBytes(recipient, json, options));
+}

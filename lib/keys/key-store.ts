@@ -2,13 +2,14 @@ import { existsSync, mkdirSync, readFileSync, statSync, unlinkSync } from "node:
 import { dirname, join } from "node:path";
 
 import { ConfigurationError, SecurityError } from "../errors.js";
-import { native } from "../native.js";
-import type { BufferHandle, LockPolicy, PrivateKeyHandle } from "../native.js";
+import type { SecureBuffer } from "../memory/secure-buffer.js";
+import type { LockPolicy } from "../native.js";
 import { removeLeftovers, writeFileAtomically } from "./atomic-file.js";
 import { withFileLock } from "./file-lock.js";
 import { MIN_PASSWORD_BYTES, withPassword } from "./key-password.js";
 import type { KeyPassword } from "./key-password.js";
-import { fromNative } from "../native-error.js";
+import { PrivateKey } from "./private-key.js";
+import { PublicKey } from "./public-key.js";
 import { NotAFile, readSecretFile } from "./secret-file.js";
 
 /** A PEM file of a key is a few KiB. */
@@ -16,7 +17,7 @@ const MAX_FILE_BYTES = 65_536;
 
 /** A private key, when it was made (milliseconds since 1970; a file's: when that was written), and which file it is, if it is one. */
 export interface StoredKey {
-  readonly key: PrivateKeyHandle;
+  readonly key: PrivateKey;
   readonly writtenAt: number;
   /** Tells this content of the file from another one, of whichever process. */
   readonly version?: string | undefined;
@@ -65,7 +66,7 @@ export async function loadKeyPair(
     try {
       if (!beside) writePublicKey(publicKey, stored.key);
     } catch (error) {
-      native.privateKeyDispose(stored.key);
+      stored.key.dispose();
       throw error;
     }
     return stored;
@@ -103,23 +104,23 @@ async function loadOnce(
   policy: LockPolicy,
 ): Promise<StoredKey> {
   const { pem, writtenAt, version } = readIntoPool(privateKeyPath, policy);
-  let key: PrivateKeyHandle;
+  let key: PrivateKey;
   try {
     const foreign = isForeignForm(pem);
     key = await withPassword(password, policy, async (secret) => {
       try {
-        return await native.importPrivateKey(pem, secret?.handle ?? null, policy);
+        return await PrivateKey.fromPem(pem, secret, policy);
       } catch (error) {
         throw describe(error, privateKeyPath, foreign, secret !== null);
       }
     });
   } finally {
-    native.bufferDispose(pem);
+    pem.dispose();
   }
   try {
     if (publicKeyPath !== undefined) checkPublicKey(key, privateKeyPath, publicKeyPath);
   } catch (error) {
-    native.privateKeyDispose(key);
+    key.dispose();
     throw error;
   }
   return { key, writtenAt, version };
@@ -135,7 +136,7 @@ async function loadOnce(
  */
 export async function savePrivateKey(
   folder: string,
-  key: PrivateKeyHandle,
+  key: PrivateKey,
   password: KeyPassword | undefined,
   policy: LockPolicy,
   replaces?: string,
@@ -147,11 +148,7 @@ export async function savePrivateKey(
         `A private key is not written under a password of fewer than ${MIN_PASSWORD_BYTES} characters: choose a longer one.`,
       );
     }
-    try {
-      return await native.exportPrivateKey(key, secret?.handle ?? null, policy);
-    } catch (error) {
-      throw fromNative(error, "opening");
-    }
+    return key.toPem(secret, policy);
   });
   const files = keyFiles(folder);
   try {
@@ -165,17 +162,12 @@ export async function savePrivateKey(
       // A public key that is missing is made again from the private one; one that does not fit is refused. So a crash between the
       // steps must leave none rather than a wrong one.
       if (replaces !== undefined && existsSync(files.publicKey)) unlinkSync(files.publicKey);
-      const view = native.bufferView(pem);
-      try {
-        writeFileAtomically(files.privateKey, view, 0o600, replaces !== undefined);
-      } finally {
-        native.bufferReleaseView(pem, view);
-      }
+      pem.use((view) => writeFileAtomically(files.privateKey, view, 0o600, replaces !== undefined));
       writePublicKey(files.publicKey, key);
       return versionOf(files.privateKey);
     });
   } finally {
-    native.bufferDispose(pem);
+    pem.dispose();
   }
 }
 
@@ -207,16 +199,11 @@ function checkOwner(path: string, uid: number): void {
 }
 
 /** Writes the public half beside a private key that is there. */
-export function writePublicKey(path: string, key: PrivateKeyHandle): void {
-  writeFileAtomically(path, Buffer.from(publicPem(key)), 0o644, true);
+export function writePublicKey(path: string, key: PrivateKey): void {
+  writeFileAtomically(path, Buffer.from(key.publicInfo().pem), 0o644, true);
 }
 
-/** The public half as PEM SubjectPublicKeyInfo. */
-export function publicPem(key: PrivateKeyHandle): string {
-  return native.publicKeyInfo(native.privateKeyPublic(key)).pem;
-}
-
-function readIntoPool(path: string, policy: LockPolicy): { pem: BufferHandle; writtenAt: number; version: string } {
+function readIntoPool(path: string, policy: LockPolicy): { pem: SecureBuffer; writtenAt: number; version: string } {
   try {
     checkFolder(dirname(path));
     const { bytes, stat } = readSecretFile(path, policy, ({ mode, size, uid }) => {
@@ -237,7 +224,7 @@ function readIntoPool(path: string, policy: LockPolicy): { pem: BufferHandle; wr
       throw new ConfigurationError("keyDir", `${error.message} No new key was made in its place.`);
     }
     if ((error as NodeJS.ErrnoException).syscall !== undefined) throw unreadable(path, error);
-    throw fromNative(error, "opening");
+    throw error;
   }
 }
 
@@ -253,9 +240,8 @@ function unreadable(path: string, error: unknown): ConfigurationError {
  * Whether the file claims to be a password-protected key and cannot be PKCS#8: its content is not a DER SEQUENCE, or it is no PEM at
  * all. nomyo-js writes such files. What is looked at is encrypted, so it may be seen outside locked memory.
  */
-function isForeignForm(pem: BufferHandle): boolean {
-  const view = native.bufferView(pem);
-  try {
+function isForeignForm(pem: SecureBuffer): boolean {
+  return pem.use((view) => {
     // The same memory with more methods. No regular expression: those keep what they have seen.
     const start = Buffer.from(view.buffer, view.byteOffset, Math.min(view.length, 96));
     const isSpace = (byte: number | undefined): boolean =>
@@ -268,9 +254,7 @@ function isForeignForm(pem: BufferHandle): boolean {
     if (!isLabelled) return start[at] === 0x7b;
     // The DER of a SEQUENCE of over 255 bytes begins 30 82, which is "MII" in base64.
     return at + 4 <= start.length && start.indexOf("MII", at) !== at;
-  } finally {
-    native.bufferReleaseView(pem, view);
-  }
+  });
 }
 
 function describe(error: unknown, path: string, foreign: boolean, hasPassword: boolean): unknown {
@@ -290,15 +274,15 @@ function describe(error: unknown, path: string, foreign: boolean, hasPassword: b
       : "is protected by a password, and no password was given (`keyPassword`)",
   };
   const text = code === undefined ? undefined : sentence[code];
-  if (text === undefined) return fromNative(error, "opening");
+  if (text === undefined) return error;
   return new SecurityError(`${path} ${text}. No new key was made in its place.`, code);
 }
 
-function checkPublicKey(key: PrivateKeyHandle, privateKeyPath: string, publicKeyPath: string): void {
+function checkPublicKey(key: PrivateKey, privateKeyPath: string, publicKeyPath: string): void {
   let stated: string;
   try {
     const pem = readFileSync(publicKeyPath, "utf8");
-    stated = native.publicKeyInfo(native.importPublicKey(pem, 2048)).spkiSha256;
+    stated = PublicKey.fromPem(pem, 2048).info().spkiSha256;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).syscall !== undefined) throw unreadable(publicKeyPath, error);
     throw new SecurityError(
@@ -306,7 +290,7 @@ function checkPublicKey(key: PrivateKeyHandle, privateKeyPath: string, publicKey
       "KEY_FORMAT",
     );
   }
-  if (stated !== native.publicKeyInfo(native.privateKeyPublic(key)).spkiSha256) {
+  if (stated !== key.publicInfo().spkiSha256) {
     throw new SecurityError(
       `${publicKeyPath} does not belong to ${privateKeyPath}. Put the right one back, or remove it: it is made again from the private key.`,
       "KEY_MISMATCH",

@@ -1,12 +1,12 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
 
-import { native } from "../native.js";
-import type { BufferHandle, LockPolicy } from "../native.js";
+import { SecureBuffer } from "../memory/secure-buffer.js";
+import type { LockPolicy } from "../native.js";
 
 /** A file with a secret in it, read into locked memory, and what the system says of it. */
 export interface SecretFile {
-  readonly bytes: BufferHandle;
+  readonly bytes: SecureBuffer;
   readonly stat: BigIntStats;
 }
 
@@ -34,20 +34,17 @@ export function readSecretFile(path: string, policy: LockPolicy, check: (stat: B
 /** Something else has this name, or it changed while it was read. */
 export class NotAFile extends Error {}
 
-function readAll(file: number, size: number, path: string, policy: LockPolicy): BufferHandle {
-  const bytes = native.bufferAlloc(size, policy);
+function readAll(file: number, size: number, path: string, policy: LockPolicy): SecureBuffer {
+  const bytes = SecureBuffer.alloc(size, policy);
   let read = 0;
   try {
-    const view = native.bufferView(bytes);
-    try {
+    bytes.use((view) => {
       for (let got = -1; read < size && got !== 0; read += got) got = readSync(file, view, read, size - read, null);
-    } finally {
-      native.bufferReleaseView(bytes, view);
-    }
+    });
     if (read < size) throw new NotAFile(`${path} changed while it was read. Try again.`);
     return bytes;
   } catch (error) {
-    native.bufferDispose(bytes);
+    bytes.dispose();
     throw error;
   }
 }

@@ -4,6 +4,7 @@
  */
 import { native, type BufferHandle, type LockPolicy, type ScannedObject, type ScanOptions } from "../native.js";
 import { nativeCode } from "../native-error.js";
+import { cancellable } from "./cancellable.js";
 
 /**
  * The bytes are not the JSON text of one object; or it has too many members, a name twice, or one that others would take for another. The
@@ -19,16 +20,10 @@ export async function scanObject(
   policy: LockPolicy,
   signal?: AbortSignal,
 ): Promise<ScannedObject> {
-  const token = native.createCancelToken();
-  const cancel = () => native.cancel(token);
-  if (signal?.aborted === true) cancel();
-  signal?.addEventListener("abort", cancel, { once: true });
   try {
-    return await native.scanObject(buffer, byteLength, options, policy, token);
+    return await cancellable(signal, (token) => native.scanObject(buffer, byteLength, options, policy, token));
   } catch (error) {
     if (nativeCode(error) === "PLAINTEXT") throw new JsonObjectError((error as Error).message);
     throw error;
-  } finally {
-    signal?.removeEventListener("abort", cancel);
   }
 }

@@ -1,6 +1,8 @@
 /** Bytes that grow, in the addon's locked pool: answers of an upstream are gathered here instead of in the JavaScript heap. */
 import { native, type BufferHandle, type LockPolicy, type ScannedObject, type ScanOptions } from "../native.js";
+import { withNativeErrors } from "../native-error.js";
 import { scanObject } from "./json-members.js";
+import { SecureBuffer } from "./secure-buffer.js";
 
 export class PoolBytes {
   readonly #policy: LockPolicy;
@@ -50,6 +52,23 @@ export class PoolBytes {
     this.#length = start + bytes.length;
   }
 
+  /**
+   * Reads (read(2)) what is there into the bytes' end, and never waits: -1 when nothing is, 0 at the end of the input, else how many bytes
+   * came. Of `most` bytes in all at most; the caller sees by the length that there are so many.
+   */
+  readFrom(fd: number, most: number): number {
+    if (this.#length === this.#capacity) this.#grow(Math.min(2 * this.#capacity, most));
+    const got = withNativeErrors("opening", () => native.readDescriptor(fd, this.#buffer, this.#length));
+    if (got > 0) this.#length += got;
+    return got;
+  }
+
+  /** Gives the bytes away, cut to their length: these here are disposed of by whoever has them now. */
+  release(): SecureBuffer {
+    native.bufferTruncate(this.#buffer, this.#length);
+    return SecureBuffer.fromHandle(this.#buffer);
+  }
+
   /** Wipes and frees. */
   dispose(): void {
     native.bufferDispose(this.#buffer);
@@ -58,10 +77,12 @@ export class PoolBytes {
   }
 
   #reserve(needed: number): void {
-    if (needed <= this.#capacity) return;
-    const capacity = Math.max(needed, this.#capacity * 2);
+    if (needed > this.#capacity) this.#grow(Math.max(needed, this.#capacity * 2));
+  }
+
+  #grow(capacity: number): void {
     const larger = native.bufferAlloc(capacity, this.#policy);
-    withView(this.#buffer, (from) => withView(larger, (to) => to.set(from.subarray(0, this.#length))));
+    native.bufferCopy(this.#buffer, larger);
     native.bufferDispose(this.#buffer);
     this.#buffer = larger;
     this.#capacity = capacity;
@@ -73,6 +94,16 @@ export function withView<T>(buffer: BufferHandle, use: (view: Uint8Array) => T):
   const view = native.bufferView(buffer);
   try {
     return use(view);
+  } finally {
+    native.bufferReleaseView(buffer, view);
+  }
+}
+
+/** The same for work that takes its time; the buffer must not be disposed of meanwhile. */
+export async function withHeldView<T>(buffer: BufferHandle, use: (view: Uint8Array) => Promise<T>): Promise<T> {
+  const view = native.bufferView(buffer);
+  try {
+    return await use(view);
   } finally {
     native.bufferReleaseView(buffer, view);
   }

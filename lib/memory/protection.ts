@@ -1,5 +1,5 @@
 import { native } from "../native.js";
-import type { MemoryInfo } from "../native.js";
+import type { LockPolicy, MemoryInfo } from "../native.js";
 import { withNativeErrors } from "../native-error.js";
 
 /** How this process's secrets are protected at the moment, in numbers that are exact. */
@@ -11,6 +11,23 @@ export interface MemoryProtectionInfo extends MemoryInfo {
   readonly policyMet: "required" | "preferred";
   /** The OpenSSL that does the cryptography, the addon's own. */
   readonly opensslVersion: string;
+}
+
+/** The addon's own account of its memory. */
+export function memoryInfo(): MemoryInfo {
+  return native.memoryInfo();
+}
+
+/** A part of {@link memoryInfo}, without reading the rest from the system. */
+export function memorySetbacks(): Pick<MemoryInfo, "degraded" | "weakerBecause"> {
+  return native.memorySetbacks();
+}
+
+/** Whether the pool can give so many bytes; throws a `MemoryProtectionError` with the limit and how to raise it. */
+export function probeMemory(bytes: number, policy: LockPolicy): void {
+  withNativeErrors("opening", () => {
+    native.memoryProbe(bytes, policy);
+  });
 }
 
 /** What protects the secrets of this process: of all its clients, on all its threads. Cheap enough for a health check. */

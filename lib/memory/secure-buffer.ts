@@ -85,6 +85,16 @@ export class SecureBuffer {
     return this.#handle;
   }
 
+  /**
+   * Cuts the buffer to its first `length` bytes and wipes the rest.
+   * @internal
+   */
+  truncate(length: number): void {
+    withNativeErrors("opening", () => {
+      native.bufferTruncate(this.#handle, length);
+    });
+  }
+
   /** @internal */
   get [HANDLE](): BufferHandle {
     return this.#handle;

@@ -8,11 +8,10 @@ import { createPublicKey, X509Certificate } from "node:crypto";
 import { qualifyingDataOf } from "../attestation/qualifying-data.js";
 import { parseTpmAttestation } from "../attestation/verify.js";
 import { ConfigurationError } from "../errors.js";
-import { native, type QuoteOptions, type TpmAttestationBlock, type TpmHandle } from "../native.js";
+import { tpmDriver } from "../attestation/tpm.js";
+import type { TpmDriver } from "../attestation/tpm.js";
+import type { QuoteOptions, TpmAttestationBlock, TpmHandle } from "../native.js";
 import { Disconnected, unavailable } from "../http/refusal.js";
-
-/** What the attestor needs of the addon; tests give a TPM of their own making. */
-export type TpmDriver = Pick<typeof native, "tpmOpen" | "tpmQuote" | "tpmClose">;
 
 export interface AttestorSettings {
   /** e.g. `device:/dev/tpmrm0`, `swtpm:host=127.0.0.1,port=2321`. */
@@ -50,7 +49,7 @@ export class Attestor {
   #reopenAt = 0;
   #closed = false;
 
-  constructor(settings: AttestorSettings, driver: TpmDriver = native) {
+  constructor(settings: AttestorSettings, driver: TpmDriver = tpmDriver) {
     this.#settings = settings;
     this.#driver = driver;
   }

@@ -1,6 +1,9 @@
 /** One secure completion: a package in, a package out. */
 import type { IncomingMessage } from "node:http";
-import { native, type BufferHandle, type LockPolicy, type TpmAttestationBlock } from "../native.js";
+import { openPackage } from "../envelope/open.js";
+import { sealBytes } from "../envelope/seal.js";
+import type { SecureBuffer } from "../memory/secure-buffer.js";
+import type { LockPolicy, TpmAttestationBlock } from "../native.js";
 import { notAvailable, type Attestor } from "./attestor.js";
 import { readBody, type BodyLimits } from "../http/request-body.js";
 import { JsonObjectError, scanObject } from "../memory/json-members.js";
@@ -61,7 +64,7 @@ export async function complete(
     return await completeFor(headers, request, settings, signal, hooks);
   } finally {
     // Not left to the collector: that would let strangers decide how many of their keys the pool holds.
-    native.publicKeyDispose(headers.clientKey);
+    headers.clientKey.dispose();
   }
 }
 
@@ -77,7 +80,7 @@ async function completeFor(
 
   sendContinue();
   const body = await readBody(request, settings.body);
-  let plaintext: BufferHandle;
+  let plaintext: SecureBuffer;
   try {
     run();
     plaintext = await openRequest(body.bytes, settings, signal);
@@ -117,7 +120,7 @@ async function completeFor(
         processedAt,
         policy: settings.policy,
       };
-      const sealed = answer.use((bytes) => native.sealBytes(clientKey, bytes, options));
+      const sealed = answer.use((bytes) => sealBytes(clientKey.handle, bytes, options));
       return { sealed, bodyBytes: body.bytes.length, tier };
     } finally {
       answer.dispose();
@@ -125,28 +128,20 @@ async function completeFor(
   } catch (error) {
     throw asRefusal(error);
   } finally {
-    native.bufferDispose(plaintext);
+    plaintext.dispose();
   }
 }
 
-async function openRequest(body: Uint8Array, settings: CompletionSettings, signal: AbortSignal): Promise<BufferHandle> {
+async function openRequest(body: Uint8Array, settings: CompletionSettings, signal: AbortSignal): Promise<SecureBuffer> {
   if (body.length === 0) throw new Refusal(400, "The body is empty: it must be an encrypted package.");
   if (signal.aborted) throw new Disconnected();
-  const token = native.createCancelToken();
-  const cancel = () => native.cancel(token);
-  signal.addEventListener("abort", cancel, { once: true });
   try {
     const { maxPlaintextBytes, maxDepth, key, policy } = settings;
-    const opened = await native.open(key.private, body, { maxPlaintextBytes, maxDepth }, policy, token);
-    try {
-      return native.openedTakeBuffer(opened);
-    } finally {
-      native.openedDispose(opened);
-    }
+    const opened = await openPackage(key.private.handle, body, { policy, signal, maxPlaintextBytes, maxDepth });
+    return opened.take();
   } catch (error) {
+    if (signal.aborted) throw new Disconnected();
     throw asRefusal(error);
-  } finally {
-    signal.removeEventListener("abort", cancel);
   }
 }
 
@@ -155,15 +150,15 @@ async function openRequest(body: Uint8Array, settings: CompletionSettings, signa
  * a 400 when there is none, or when the model's server could understand another model or another wish to stream than is seen here.
  */
 async function prepareRequest(
-  request: BufferHandle,
+  request: SecureBuffer,
   { maxDepth, policy }: CompletionSettings,
   signal: AbortSignal,
 ): Promise<string> {
   const options = { find: ["model"], blank: ["stream", "stream_options"], refuseFolded: true, maxDepth };
-  const { found } = await scanObject(request, native.bufferLength(request), options, policy, signal);
+  const { found } = await scanObject(request.handle, request.length, options, policy, signal);
   const place = found[0];
   if (place !== null && place !== undefined && place.end - place.begin <= maxModelBytes) {
-    const name = withView(request, (view) => new TextDecoder().decode(view.subarray(place.begin, place.end)));
+    const name = withView(request.handle, (view) => new TextDecoder().decode(view.subarray(place.begin, place.end)));
     const value: unknown = JSON.parse(name);
     if (typeof value === "string" && value !== "") return value;
   }

@@ -11,7 +11,8 @@
  */
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { BufferHandle, LockPolicy } from "../native.js";
+import type { SecureBuffer } from "../memory/secure-buffer.js";
+import type { LockPolicy } from "../native.js";
 import { Disconnected, Refusal } from "../http/refusal.js";
 import type { Model } from "./model.js";
 import { PoolBytes, withView } from "../memory/pool-bytes.js";
@@ -46,8 +47,8 @@ export class EchoModel implements Model {
     this.#delayMs = delayMs;
   }
 
-  async complete(request: BufferHandle, signal: AbortSignal): Promise<PoolBytes> {
-    const value = withView(request, (view) => JSON.parse(new TextDecoder().decode(view)) as ChatRequest);
+  async complete(request: SecureBuffer, signal: AbortSignal): Promise<PoolBytes> {
+    const value = withView(request.handle, (view) => JSON.parse(new TextDecoder().decode(view)) as ChatRequest);
     const answer = new TextEncoder().encode(JSON.stringify(echo(value, Math.floor(Date.now() / 1000))));
     if (this.#delayMs > 0) {
       await sleep(this.#delayMs, undefined, { signal }).catch(() => {

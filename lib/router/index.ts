@@ -1,7 +1,8 @@
 /** The local router: the server's side of the protocol, in front of an OpenAI-compatible server or the echo model. */
 import { explainWeaker } from "../memory/lock-failure.js";
+import { getBuildInfo } from "../build-info.js";
+import { memorySetbacks, probeMemory } from "../memory/protection.js";
 import { applyMechanism } from "../memory/secure-memory.js";
-import { native } from "../native.js";
 import type { PublicKeyInfo } from "../native.js";
 import { BodyBudget } from "../http/request-body.js";
 import { withoutBrackets } from "../printable.js";
@@ -46,11 +47,11 @@ export async function startRouter(options: RouterOptions = {}): Promise<Router> 
   const { attestor, secureMemory } = settings;
   const policy = secureMemory.locking;
   applyMechanism(secureMemory);
-  probeMemory(settings);
+  checkMemory(settings);
   let key: ServerKey | undefined;
   const release = async (): Promise<void> => {
     await attestor?.close();
-    if (key !== undefined) native.privateKeyDispose(key.private);
+    if (key !== undefined) key.private.dispose();
   };
   try {
     await attestor?.start();
@@ -100,7 +101,7 @@ function makeServer(settings: RouterSettings, key: ServerKey): RouterServer {
       maxDepth,
     },
     () => ({
-      version: native.getBuildInfo().version,
+      version: getBuildInfo().version,
       model: model.kind,
       secure_inference: settings.secureInference,
       requests_under_way: server.completionsUnderWay,
@@ -111,14 +112,14 @@ function makeServer(settings: RouterSettings, key: ServerKey): RouterServer {
 }
 
 /** Under `required` the largest request must fit into lockable memory, or it will be refused: better said at start than found out later. */
-function probeMemory({ secureMemory, maxPlaintextBytes, log }: RouterSettings): void {
+function checkMemory({ secureMemory, maxPlaintextBytes, log }: RouterSettings): void {
   const policy = secureMemory.locking;
-  native.memoryProbe(leastMemory, policy);
-  const { weakerBecause } = native.memorySetbacks();
+  probeMemory(leastMemory, policy);
+  const { weakerBecause } = memorySetbacks();
   if (weakerBecause !== null) log(explainWeaker(weakerBecause));
   if (policy !== "required") return;
   try {
-    native.memoryProbe(2 * maxPlaintextBytes, policy);
+    probeMemory(2 * maxPlaintextBytes, policy);
   } catch (error) {
     log(`large requests will be answered 503: ${error instanceof Error ? error.message : String(error)}`);
   }

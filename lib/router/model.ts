@@ -1,5 +1,5 @@
 /** What answers an opened request: the built-in echo model, or an OpenAI-compatible server. */
-import type { BufferHandle } from "../native.js";
+import type { SecureBuffer } from "../memory/secure-buffer.js";
 import type { PoolBytes } from "../memory/pool-bytes.js";
 
 export interface Model {
@@ -9,5 +9,5 @@ export interface Model {
    * model may overwrite it. Resolves to the answer, the text
    * of one JSON object without `_metadata`, which the caller disposes of. Rejects with a `Refusal`, or as `signal` says.
    */
-  complete(request: BufferHandle, signal: AbortSignal): Promise<PoolBytes>;
+  complete(request: SecureBuffer, signal: AbortSignal): Promise<PoolBytes>;
 }

@@ -1,14 +1,13 @@
 /** What the headers of a secure completion say, checked before a byte of the body is read. */
 import type { IncomingHttpHeaders } from "node:http";
-import { native, type PublicKeyHandle } from "../native.js";
-import { nativeCode } from "../native-error.js";
+import { PublicKey } from "../keys/public-key.js";
 import { Refusal } from "../http/refusal.js";
 import { isSecurityTier, securityTiers, type SecurityTier } from "../chat/security-tier.js";
 
 export interface SecureRequestHeaders {
   readonly payloadId: string;
   /** The caller's to dispose of. */
-  readonly clientKey: PublicKeyHandle;
+  readonly clientKey: PublicKey;
   /** PEM SubjectPublicKeyInfo, as the addon writes it, whatever form the header had. */
   readonly clientPem: string;
   /** `standard` when the client named none. */
@@ -43,10 +42,10 @@ export function readRequestHeaders(headers: IncomingHttpHeaders): SecureRequestH
   const tier = one(headers["x-security-tier"]) ?? "standard";
   if (!isSecurityTier(tier)) throw new Refusal(400, `X-Security-Tier must be one of ${securityTiers.join(", ")}.`);
   const clientKey = readClientKey(one(headers["x-public-key"]));
-  return { payloadId, tier, clientKey, clientPem: native.publicKeyInfo(clientKey).pem };
+  return { payloadId, tier, clientKey, clientPem: clientKey.info().pem };
 }
 
-function readClientKey(header: string | undefined): PublicKeyHandle {
+function readClientKey(header: string | undefined): PublicKey {
   if (header === undefined) throw new Refusal(400, "X-Public-Key is missing.");
   let pem: string;
   try {
@@ -56,9 +55,9 @@ function readClientKey(header: string | undefined): PublicKeyHandle {
   }
   if (pem.length > maxPemLength) throw new Refusal(400, "X-Public-Key is too long for an RSA public key.");
   try {
-    return native.importPublicKey(pem, minClientKeyBits, maxClientKeyBits);
+    return PublicKey.fromPem(pem, minClientKeyBits, maxClientKeyBits);
   } catch (error) {
-    const unfit = nativeCode(error) === "KEY_WEAK";
+    const unfit = (error as { code?: unknown }).code === "KEY_WEAK";
     throw new Refusal(
       400,
       unfit

@@ -1,11 +1,12 @@
 /** The router's RSA-4096 key: made at start, or loaded from a file. */
+import { SecurityError } from "../errors.js";
 import type { KeyPassword } from "../keys/key-password.js";
 import { loadPrivateKey } from "../keys/key-store.js";
-import { SecurityError } from "../errors.js";
-import { native, type LockPolicy, type PrivateKeyHandle, type PublicKeyInfo } from "../native.js";
+import { PrivateKey } from "../keys/private-key.js";
+import type { LockPolicy, PublicKeyInfo } from "../native.js";
 
 export interface ServerKey {
-  readonly private: PrivateKeyHandle;
+  readonly private: PrivateKey;
   readonly public: PublicKeyInfo;
 }
 
@@ -13,7 +14,7 @@ export interface ServerKey {
 const bits = 4096;
 
 export async function generateServerKey(policy: LockPolicy): Promise<ServerKey> {
-  return withPublic(await native.generatePrivateKey(bits, policy));
+  return withPublic(await PrivateKey.generate(policy));
 }
 
 /** Loads a key file as strictly as the client loads its own; a new key is never made in place of one that does not load. */
@@ -25,10 +26,10 @@ export async function loadServerKey(
   const { key } = await loadPrivateKey(file, undefined, password, policy);
   const loaded = withPublic(key);
   if (loaded.public.bits >= bits) return loaded;
-  native.privateKeyDispose(key);
+  key.dispose();
   throw new SecurityError(`${file} holds a key of ${loaded.public.bits} bits, and clients want ${bits}.`, "KEY_WEAK");
 }
 
-function withPublic(key: PrivateKeyHandle): ServerKey {
-  return { private: key, public: native.publicKeyInfo(native.privateKeyPublic(key)) };
+function withPublic(key: PrivateKey): ServerKey {
+  return { private: key, public: key.publicInfo() };
 }

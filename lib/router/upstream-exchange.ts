@@ -13,7 +13,10 @@
  */
 import net from "node:net";
 import tls from "node:tls";
-import { native, type LockPolicy } from "../native.js";
+import { getBuildInfo } from "../build-info.js";
+import { withHeldView } from "../memory/pool-bytes.js";
+import { SecureBuffer } from "../memory/secure-buffer.js";
+import type { LockPolicy } from "../native.js";
 import { maxHeadBytes, ResponseReader, type ResponseSink } from "../http/http-response.js";
 import { Disconnected, Refusal } from "../http/refusal.js";
 import { withoutBrackets } from "../printable.js";
@@ -43,17 +46,10 @@ export async function exchange(
   sink: ResponseSink,
 ): Promise<void> {
   if (signal.aborted) throw new Disconnected();
-  const memory = native.bufferAlloc(readBytes + maxHeadBytes, settings.policy);
-  try {
-    const view = native.bufferView(memory);
-    try {
-      await overSocket(settings, body, signal, new ResponseReader(view.subarray(readBytes), sink), view);
-    } finally {
-      native.bufferReleaseView(memory, view);
-    }
-  } finally {
-    native.bufferDispose(memory);
-  }
+  using memory = SecureBuffer.alloc(readBytes + maxHeadBytes, settings.policy);
+  await withHeldView(memory.handle, (view) =>
+    overSocket(settings, body, signal, new ResponseReader(view.subarray(readBytes), sink), view),
+  );
 }
 
 async function overSocket(
@@ -137,7 +133,7 @@ function requestHead({ url, apiKey }: ExchangeSettings, bodyBytes: number): Buff
     `Content-Length: ${bodyBytes}`,
     "Accept: application/json",
     "Accept-Encoding: identity",
-    `User-Agent: nomyo-native-router/${native.getBuildInfo().version}`,
+    `User-Agent: nomyo-native-router/${getBuildInfo().version}`,
     ...(apiKey === undefined ? [] : [`Authorization: Bearer ${apiKey}`]),
   ];
   return Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1");

@@ -3,11 +3,12 @@
  *
  * The request's bytes go from the pool to the socket, and the answer's from the socket into the pool: see upstream-exchange.ts.
  */
-import { native, type BufferHandle, type LockPolicy } from "../native.js";
+import type { SecureBuffer } from "../memory/secure-buffer.js";
+import type { LockPolicy } from "../native.js";
 import { ResponseFormatError, type ResponseHead } from "../http/http-response.js";
 import { JsonObjectError } from "../memory/json-members.js";
 import type { Model } from "./model.js";
-import { PoolBytes } from "../memory/pool-bytes.js";
+import { PoolBytes, withHeldView } from "../memory/pool-bytes.js";
 import { Refusal } from "../http/refusal.js";
 import { exchange } from "./upstream-exchange.js";
 
@@ -37,13 +38,8 @@ export class UpstreamModel implements Model {
     this.#settings = settings;
   }
 
-  async complete(request: BufferHandle, signal: AbortSignal): Promise<PoolBytes> {
-    const view = native.bufferView(request);
-    try {
-      return await this.#exchange(view, signal);
-    } finally {
-      native.bufferReleaseView(request, view);
-    }
+  async complete(request: SecureBuffer, signal: AbortSignal): Promise<PoolBytes> {
+    return await withHeldView(request.handle, (view) => this.#exchange(view, signal));
   }
 
   async #exchange(body: Uint8Array, signal: AbortSignal): Promise<PoolBytes> {

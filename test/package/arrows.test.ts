@@ -1,4 +1,4 @@
-/** ESLint keeps the order of the folders of lib/: made-up files, linted as if they stood there, under the project's own configuration. */
+/** ESLint keeps the order of the folders of lib/, and the raw addon with its owners: made-up files, linted as if they stood there, under the project's own configuration. */
 import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ function lint(files: readonly (readonly [path: string, text: string])[]): (reado
     import { ESLint } from "eslint";
     const eslint = new ESLint({
       overrideConfig: { files: ["lib/**/*"], languageOptions: { parserOptions: { projectService: false } } },
-      ruleFilter: ({ ruleId }) => ruleId === "arrows/downwards",
+      ruleFilter: ({ ruleId }) => ruleId.startsWith("arrows/"),
     });
     const results = [];
     for (const [filePath, text] of ${JSON.stringify(files)}) results.push((await eslint.lintText(text, { filePath }))[0]);
@@ -41,9 +41,17 @@ const upwards: [from: string, text: string][] = [
   ["client/made-up.ts", 'import { NomyoError } from "../index.js";'],
   ["client/made-up.ts", 'import "../../test/support/subject.js";'],
   ["attic/made-up.ts", 'import "../errors.js";'],
+  ["client/made-up.ts", 'import { native } from "../native.js";'],
+  ["router/made-up.ts", 'import { type LockPolicy, native as addon } from "../native.js";'],
+  ["cli/made-up.ts", 'export const addon = () => import("../native.js");'],
+  ["http/made-up.ts", 'export { native } from "../native.js";'],
+  ["native-error.ts", 'import * as addon from "./native.js";'],
 ];
 const downwards: [from: string, text: string][] = [
-  ["cli/made-up.ts", 'import "../router/index.js"; import "../bench/payload.js"; import "../native.js";'],
+  ["cli/made-up.ts", 'import "../router/index.js"; import "../bench/payload.js"; import "../errors.js";'],
+  ["memory/made-up.ts", 'import { native } from "../native.js";'],
+  ["client/made-up.ts", 'import type { LockPolicy } from "../native.js";'],
+  ["router/made-up.ts", 'import { type LockPolicy } from "../native.js";'],
   ["router/made-up.ts", 'import "../client/options.js"; import "../keys/key-store.js"; import "./options.js";'],
   ["chat/made-up.ts", 'import type { AttestationReport } from "../attestation/report.js";'],
   ["http/made-up.ts", 'import "../memory/pool-bytes.js"; import "../errors.js"; import "node:http";'],

@@ -5,10 +5,11 @@ const { join } = require("node:path");
 const dist = join(__dirname, "../../../dist");
 const { native } = require(join(dist, "native.js"));
 const { KnownServersFile } = require(join(dist, "keys/known-servers.js"));
+const { PrivateKey } = require(join(dist, "keys/private-key.js"));
 const store = require(join(dist, "keys/key-store.js"));
 
 const [, , role, path, argument] = process.argv;
-const makeKey = () => native.generatePrivateKey(2048, "required");
+const makeKey = async () => new PrivateKey(await native.generatePrivateKey(2048, "required"));
 
 const roles = {
   /** Remembers 50 servers of its own, and one that all of the processes know, each with a key of its own. */
@@ -45,7 +46,7 @@ const roles = {
         () => store.loadPrivateKey(privateKey, publicKey, undefined, "required"),
       ]) {
         try {
-          native.privateKeyDispose((await load()).key);
+          (await load()).key.dispose();
         } catch (error) {
           refused.push(error.message);
         }

@@ -19,6 +19,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 
 import { keyFiles, loadKeyPair, loadPrivateKey, savePrivateKey } from "../../../lib/keys/key-store.js";
+import { PrivateKey } from "../../../lib/keys/private-key.js";
 import { ConfigurationError, SecurityError } from "../../../lib/errors.js";
 import { native } from "../../../lib/native.js";
 import { buildPackage } from "../../support/built-package.js";
@@ -40,9 +41,9 @@ async function child(role: string, path: string, argument: string): Promise<Reco
 }
 
 async function newPair(): Promise<string> {
-  const key = await native.generatePrivateKey(2048, "required");
+  const key = new PrivateKey(await native.generatePrivateKey(2048, "required"));
   const version = await savePrivateKey(folder, key, undefined, "required");
-  native.privateKeyDispose(key);
+  key.dispose();
   return version!;
 }
 
@@ -87,12 +88,12 @@ describe("a key folder of several processes", () => {
 
   it("keeps the key that another process has put there meanwhile", async () => {
     const first = await newPair();
-    const key = await native.generatePrivateKey(2048, "required");
+    const key = new PrivateKey(await native.generatePrivateKey(2048, "required"));
     const second = await savePrivateKey(folder, key, undefined, "required", first);
     expect(second).not.toBe(first);
     const before = readFileSync(keyFiles(folder).privateKey);
     expect(await savePrivateKey(folder, key, undefined, "required", first)).toBeUndefined();
-    native.privateKeyDispose(key);
+    key.dispose();
     expect(readFileSync(keyFiles(folder).privateKey)).toEqual(before);
     expect(belongTogether()).toBe(true);
   });
@@ -104,7 +105,7 @@ describe("a key folder of several processes", () => {
     const stored = await loadKeyPair(folder, undefined, "required");
     expect(belongTogether()).toBe(true);
     await savePrivateKey(folder, stored.key, undefined, "required", version);
-    native.privateKeyDispose(stored.key);
+    stored.key.dispose();
     expect(belongTogether()).toBe(true);
     expect(readdirSync(folder).sort()).toEqual(["private_key.pem", "public_key.pem"]);
   });
@@ -118,7 +119,7 @@ describe("a key folder of several processes", () => {
     rmSync(privateKey);
     symlinkSync(join(elsewhere, "key"), privateKey);
     const stored = await loadKeyPair(folder, undefined, "required");
-    const key = await native.generatePrivateKey(2048, "required");
+    const key = new PrivateKey(await native.generatePrivateKey(2048, "required"));
     expect(await savePrivateKey(folder, key, undefined, "required", stored.version)).toBeDefined();
     expect(lstatSync(privateKey).isSymbolicLink()).toBe(true);
     expect(belongTogether()).toBe(true);
@@ -136,7 +137,7 @@ describe("refused, with what to do", () => {
     chmodSync(folder, 0o777);
     await expect(load()).rejects.toThrow(`chmod go-w ${folder}`);
     await expect(load()).rejects.toMatchObject({ name: "SecurityError", code: "KEY_PERMISSIONS" });
-    const key = await native.generatePrivateKey(2048, "required");
+    const key = new PrivateKey(await native.generatePrivateKey(2048, "required"));
     await expect(savePrivateKey(folder, key, undefined, "required")).rejects.toThrow(SecurityError);
     // As in /tmp: others may add files, but not replace this one.
     chmodSync(folder, 0o1777);

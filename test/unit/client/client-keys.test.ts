@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ClientKeys } from "../../../lib/client/client-keys.js";
 import { ConfigurationError, SecurityError } from "../../../lib/errors.js";
+import { PrivateKey } from "../../../lib/keys/private-key.js";
 import { native } from "../../../lib/native.js";
 import type { PrivateKeyHandle } from "../../../lib/native.js";
 import { keyVectors } from "../../support/test-clients.js";
@@ -106,7 +107,7 @@ test("a next key that is overtaken by a key that the caller gives is wiped", asy
     const next = (await generation.mock.results[1]?.value) as PrivateKeyHandle;
     await new Promise((resolve) => setImmediate(resolve));
     expect(wiped(next)).toBe(0);
-    keys.use({ key: await readyKey(), writtenAt: Date.now() });
+    keys.use({ key: new PrivateKey(await readyKey()), writtenAt: Date.now() });
     expect(wiped(next)).toBe(1);
   } finally {
     jest.useRealTimers();
