@@ -96,6 +96,76 @@ test("a case is measured for each contender, and told as table, JSON and picture
   expect(await bench("--from", json)).toEqual({ code: 0, stdout, stderr: "" });
 }, 180_000);
 
+/** A report of the cases that the picture shows, each contender as fast as `speed` says (MB/s). */
+function drawn(speed: Readonly<Record<string, number>>): string {
+  const results = ["seal", "open"].flatMap((kind) =>
+    ["ascii", "latin1", "cjk", "tools"].flatMap((content) =>
+      [1024, 32 * 1024, 1024 * 1024, 9 * 1024 * 1024].flatMap((size) =>
+        Object.entries(speed).map(([contender, mbps]) => {
+          const median = size / mbps / 1000;
+          const figures = { median, p10: median, p90: median, rounds: [median], fixed: 0 };
+          return { case: `${kind} ${content} ${size}`, kind, content, size, contender, ...figures };
+        }),
+      ),
+    ),
+  );
+  const machine = { cpu: "a processor", cores: 2, memoryBytes: 1, system: "", loadAtStart: 0, memoryLocking: "" };
+  const about = { schema: 1, startedAt: "2026-01-01T00:00:00Z", seconds: 1, quick: false, rounds: 1 };
+  const file = join(folder, "drawn.json");
+  writeFileSync(file, JSON.stringify({ ...about, machine, versions: {}, results, growth: [] }));
+  return file;
+}
+
+describe("the picture", () => {
+  let svg: string;
+  beforeAll(async () => {
+    const file = join(folder, "drawn.svg");
+    // Neighbours of very different length: a short bar's label stands beside a long bar.
+    const { stderr } = await bench(
+      "--from",
+      drawn({ native: 1100, node: 100, webcrypto: 8, python: 40 }),
+      "--svg",
+      file,
+    );
+    expect(stderr).toBe("");
+    svg = readFileSync(file, "utf8");
+  });
+  const texts = () =>
+    [...svg.matchAll(/<text [^>]*font-size:(\d+)px[^>]*translate\(([\d.]+) ([\d.]+)\)[^>]*>([^<]*)</g)].map((match) => {
+      const [size, x, y] = match.slice(1, 4).map(Number) as [number, number, number];
+      return { size, x, y, text: match[4]! };
+    });
+
+  test("says that its scales are logarithmic, and its axis has marks at the four sizes and ends at the largest", () => {
+    const all = texts().map(({ text }) => text);
+    expect(all.filter((text) => text.includes("logarithmic scale"))).toHaveLength(4);
+    // The right edges of the two panels.
+    const marks = texts().filter(({ text }) => /^\d+ [KM]B$/.test(text));
+    expect(marks.map(({ text }) => text)).toEqual([...marks.slice(0, 4), ...marks.slice(0, 4)].map(({ text }) => text));
+    expect(marks.slice(0, 4).map(({ text }) => text)).toEqual(["1 KB", "32 KB", "1 MB", "9 MB"]);
+    expect(marks.filter(({ text }) => text === "9 MB").map(({ x }) => x)).toEqual([540, 1140]);
+  });
+
+  test("no label of a bar, its white outline and a pixel of air included, touches another bar", () => {
+    // Those that begin at an axis; the legend has some, too.
+    const bars = [...svg.matchAll(/<path d="M(90|690) ([\d.]+)l([\d.]+) 0l0 ([\d.]+)l-[\d.]+ 0Z" fill="#/g)].map(
+      (match) => {
+        const [left, top, width, height] = match.slice(1, 5).map(Number) as [number, number, number, number];
+        return { left, right: left + width, top, bottom: top + height };
+      },
+    );
+    const labels = texts().filter(({ text }) => ["1100", "100", "8.0", "40"].includes(text));
+    expect([bars.length, labels.length]).toEqual([32, 32]);
+    const over = labels.flatMap(({ x, y, size, text }) =>
+      bars.filter(
+        ({ left, right, top, bottom }) =>
+          x < right && x + size * text.length > left && y + size / 2 + 2 > top && y - size / 2 - 2 < bottom,
+      ),
+    );
+    expect(over).toEqual([]);
+  });
+});
+
 test("--from refuses what is no report", async () => {
   for (const file of ["package.json", "README.md", "no-such-file.json"]) {
     const { code, stdout, stderr } = await bench("--from", file);
