@@ -1,5 +1,6 @@
 // Ordinary memory for much data: what it promises, whichever way it was got.
 #include "core/memory/bulk_memory.h"
+#include "core/memory/large_blocks.h"
 
 #include <gtest/gtest.h>
 
@@ -79,7 +80,7 @@ TEST(BulkMemory, IsKeptForTheNextBlockOfItsSize) {
 
 TEST(BulkMemory, IsKeptUpToALimitTheOldestGoingFirst) {
   constexpr std::size_t kSize = std::size_t{8} << 20;
-  constexpr std::size_t kBlocks = BulkMemory::kKept / kSize + 2;
+  constexpr std::size_t kBlocks = kKeptLargeBytes / kSize + 2;
   std::vector<BulkMemory> blocks;
   std::vector<const std::uint8_t*> freed;
   for (std::size_t i = 0; i < kBlocks; ++i) blocks.push_back(BulkMemory::Allocate(kSize));
@@ -92,7 +93,7 @@ TEST(BulkMemory, IsKeptUpToALimitTheOldestGoingFirst) {
   EXPECT_TRUE(std::all_of(freed.begin() + 2, freed.end(), IsMapped));
   EXPECT_EQ(BulkMemory::Allocate(kSize).data(), freed.back());
 
-  BulkMemory huge = BulkMemory::Allocate(BulkMemory::kKept + 1);
+  BulkMemory huge = BulkMemory::Allocate(kKeptLargeBytes + 1);
   const std::uint8_t* const data = huge.data();
   huge = {};
   EXPECT_FALSE(IsMapped(data));

@@ -15,7 +15,7 @@ TEST(SizeClass, IsTheFirstThatASizeFitsInto) {
     const std::size_t of = ClassOf(size);
     ASSERT_LT(of, kSizeClasses);
     ASSERT_GE(kClassBytes[of], size);
-    if (of != 0) ASSERT_LT(kClassBytes[of - 1], size);
+    ASSERT_TRUE(of == 0 || kClassBytes[of - 1] < size) << size;
   }
 }
 
@@ -25,7 +25,7 @@ TEST(SizeClass, LosesAtMostAThirdAndHasFourSlotsInAChunk) {
     EXPECT_GE(chunk.largest_class, kClassBytes[each]);
     EXPECT_GE(chunk.bytes / (kClassBytes[each] + kCanaryOverhead), 4u) << kClassBytes[each];
     EXPECT_EQ(kClassBytes[each] % 16, 0u);
-    if (each != 0 && kClassBytes[each] > 64) EXPECT_LE(kClassBytes[each] * 2, kClassBytes[each - 1] * 3);
+    EXPECT_TRUE(kClassBytes[each] <= 64 || kClassBytes[each] * 2 <= kClassBytes[each - 1] * 3) << kClassBytes[each];
   }
 }
 

@@ -11,8 +11,8 @@
 #include <new>
 #include <set>
 #include <stdexcept>
-#include <utility>
 #include <thread>
+#include <utility>
 
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
@@ -286,8 +286,7 @@ TEST(TpmDevice, TurnsWhateverWorkThrowsIntoAnErrorAndGoesOn) {
   ASSERT_TRUE(started);
   const auto code_of = [&](TpmDevice::Work work) {
     std::promise<Status> outcome;
-    EXPECT_TRUE(started.value()->Submit(std::move(work),
-                                        [&](Status status) { outcome.set_value(std::move(status)); }));
+    EXPECT_TRUE(started.value()->Submit(std::move(work), [&](Status status) { outcome.set_value(std::move(status)); }));
     const Status status = outcome.get_future().get();
     EXPECT_FALSE(status);
     return status.error().code;
