@@ -1,3 +1,4 @@
+/** `_metadata` of an answer: what the server says is checked, and what only this client can know is put over it. */
 import { SecurityError } from "../errors.js";
 import type { AttestationReport } from "../attestation/report.js";
 import type { AnswerMetadata } from "./chat-types.js";

@@ -1,3 +1,4 @@
+/** A whole answer as the chunks that a streaming server would have sent. */
 import type { ChatCompletion, ChatCompletionChunk, ChunkDelta, StreamOptions } from "./chat-types.js";
 import { listOf, objectOf } from "./completion.js";
 

@@ -1,3 +1,4 @@
+/** The value of an opened answer, looked at as far as this package looks at it. */
 import { SecurityError } from "../errors.js";
 import type { AnswerMetadata, ChatCompletion } from "./chat-types.js";
 

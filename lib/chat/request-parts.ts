@@ -1,3 +1,4 @@
+/** A request taken apart into what is sealed and what is for this client. */
 import { ConfigurationError } from "../errors.js";
 import type { StreamOptions } from "./chat-types.js";
 import { ownMembers } from "../own-members.js";

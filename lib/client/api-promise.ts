@@ -1,3 +1,4 @@
+/** The promise of an answer, which gives the response beside it. */
 import type { ResponseHeaders } from "../response-headers.js";
 
 /** What is known of the HTTP exchange beside the answer. */

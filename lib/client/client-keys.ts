@@ -1,3 +1,4 @@
+/** The client's own keys: made or loaded in the background, leased to attempts, replaced in time. */
 import { ConfigurationError } from "../errors.js";
 import type { LockPolicy, PrivateKeyHandle } from "../native.js";
 import type { KeyPassword } from "../keys/key-password.js";

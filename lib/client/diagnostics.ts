@@ -1,3 +1,4 @@
+/** The channels of `node:diagnostics_channel`, their messages, and the timing of phases. */
 import diagnosticsChannel from "node:diagnostics_channel";
 
 import type { Sent } from "../errors.js";

@@ -1,3 +1,4 @@
+/** Tells a client's user, once, that memory is less protected than was asked for. */
 import { memoryInfo, memorySetbacks, probeMemory } from "../memory/protection.js";
 import type { LockPolicy } from "../native.js";
 import { explainUnlocked, explainWeaker } from "../memory/lock-failure.js";

@@ -1,3 +1,4 @@
+/** A copy of an error for each of those who share what failed. */
 import { AttestationError } from "../attestation/attestation-error.js";
 import { APIError, ConfigurationError, MemoryProtectionError, NomyoError, SecurityError } from "../errors.js";
 import type { APIErrorInit } from "../errors.js";

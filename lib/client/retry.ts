@@ -1,3 +1,4 @@
+/** Which failures are worth another attempt, and after how long. */
 import { APIConnectionError, APIError, APIUserAbortError } from "../errors.js";
 
 /** Back-off of the first extra attempt, in milliseconds; each further one doubles it. */

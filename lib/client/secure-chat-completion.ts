@@ -1,3 +1,4 @@
+/** The client that most programs use: `create`, `createSecure`, `attest`. */
 /* eslint-disable @typescript-eslint/no-unnecessary-type-parameters --
    A request's type is a parameter because only then does TypeScript let unknown parameters pass in a literal. */
 import { ConfigurationError, NomyoError } from "../errors.js";
@@ -18,7 +19,7 @@ import { resolveClientOptions, resolveRequestOptions } from "./options.js";
 import type { ClientOptions, RequestOptions } from "./options.js";
 import { takeApart } from "../chat/request-parts.js";
 import { SecureChannel } from "./secure-channel.js";
-import type { OpenedAnswer } from "./secure-channel.js";
+import type { OpenedAnswer } from "./attempt.js";
 
 /** Options of {@link SecureChatCompletion.attest}. */
 export interface AttestOptions extends RequestOptions {

@@ -1,3 +1,4 @@
+/** The client whose steps can be called one by one, as the Python class has them. */
 import { ConfigurationError } from "../errors.js";
 import { openPackage } from "../envelope/open.js";
 import { Snapshot } from "../envelope/seal.js";

@@ -1,3 +1,4 @@
+/** An answer that stays in locked memory. */
 import { inspect } from "node:util";
 import { ConfigurationError } from "../errors.js";
 import type { OpenedPackage } from "../envelope/open.js";

@@ -1,3 +1,4 @@
+/** The key of one server: fetched once, checked against pins and known servers, shared by requests. */
 import { SecurityError } from "../errors.js";
 import { PublicKey } from "../keys/public-key.js";
 import type { PublicKeyHandle } from "../native.js";

@@ -1,3 +1,4 @@
+/** Opening a package: the bytes of an answer become authenticated JSON in locked memory. */
 import { cancellable } from "../memory/cancellable.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import { native } from "../native.js";

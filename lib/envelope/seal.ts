@@ -1,3 +1,4 @@
+/** Sealing a request: an object becomes the bytes of a package. */
 import { nodeCrypto, nodeV8 } from "../builtins.js";
 import { ConfigurationError, NomyoError } from "../errors.js";
 import { native } from "../native.js";

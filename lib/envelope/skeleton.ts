@@ -1,3 +1,4 @@
+/** The JSON of a value with its long strings and secrets taken out, so that they never pass through V8's JSON. */
 import { types } from "node:util";
 import { handleOf } from "../memory/secure-buffer.js";
 import type { BufferHandle } from "../native.js";

@@ -1,3 +1,4 @@
+/** The time of one attempt: a clock and the signals that end it. */
 import { setMaxListeners } from "node:events";
 
 import { APIConnectionTimeoutError, APIUserAbortError } from "../errors.js";

@@ -1,3 +1,4 @@
+/** HTTP by a `fetch` or a dispatcher that the caller gives. */
 import { ConfigurationError, SecurityError } from "../errors.js";
 import type { Sent } from "../errors.js";
 import { ownMembers } from "../own-members.js";

@@ -1,3 +1,4 @@
+/** The error for an answer that is not 200. */
 import {
   APIError,
   APIUserAbortError,

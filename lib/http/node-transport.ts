@@ -1,3 +1,4 @@
+/** HTTP by connections of this package's own. */
 import type { Agent, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";

@@ -1,3 +1,4 @@
+/** The headers of an answer, without the web's `Headers`. */
 import type { ResponseHeaders } from "../response-headers.js";
 
 /**

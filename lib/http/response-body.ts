@@ -1,3 +1,4 @@
+/** An answer's body, read up to a limit. */
 import { GrowingBytes } from "./growing-bytes.js";
 import type { TransportResponse } from "./transport.js";
 

@@ -1,3 +1,4 @@
+/** What a way to speak HTTP is to the rest, and how its failures are told. */
 import type { Sent } from "../errors.js";
 import type { ResponseHeaders } from "../response-headers.js";
 

@@ -1,3 +1,4 @@
+/** Files that are there whole or not at all. */
 import {
   closeSync,
   fsyncSync,

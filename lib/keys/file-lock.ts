@@ -1,3 +1,4 @@
+/** A lock that processes hold by a file, and lose with their end. */
 import { closeSync, constants, fstatSync, openSync, statSync, unlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 

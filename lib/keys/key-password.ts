@@ -1,3 +1,4 @@
+/** The password of a key file, in locked memory while it is used. */
 import { ConfigurationError, NomyoError } from "../errors.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import type { LockPolicy } from "../native.js";

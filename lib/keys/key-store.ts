@@ -1,3 +1,4 @@
+/** The key pair in a folder: loaded strictly, written whole, never replaced by mistake. */
 import { existsSync, mkdirSync, readFileSync, statSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 

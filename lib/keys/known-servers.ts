@@ -1,3 +1,4 @@
+/** The file that remembers servers' keys across processes. */
 import { mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 

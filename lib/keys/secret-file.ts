@@ -1,3 +1,4 @@
+/** A file with a secret in it, read straight into the pool. */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
 

@@ -1,3 +1,4 @@
+/** How this process's secrets are protected, and what can be done about it. */
 import { native } from "../native.js";
 import type { LockPolicy, MemoryInfo } from "../native.js";
 import { withNativeErrors } from "../native-error.js";

@@ -1,3 +1,4 @@
+/** Secret bytes in locked memory, as users of the package have them. */
 import { inspect } from "node:util";
 import { ConfigurationError, NomyoError } from "../errors.js";
 import { native } from "../native.js";

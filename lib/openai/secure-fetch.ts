@@ -1,3 +1,4 @@
+/** Our `fetch` for others' SDKs. */
 import { bearerCredential } from "../printable.js";
 import { AttestationError } from "../attestation/attestation-error.js";
 import { APIConnectionError, APIError, APIUserAbortError, ConfigurationError, NomyoError } from "../errors.js";
