@@ -1,4 +1,7 @@
-/** What becomes of whatever ended an attempt: the public error, which says whether the server may have processed the request. */
+/**
+ * What becomes of whatever ended an attempt: the public error, which says whether the server may have processed the
+ * request.
+ */
 import { APIConnectionError, APIConnectionTimeoutError, APIUserAbortError, NomyoError } from "../errors.js";
 import type { Sent } from "../errors.js";
 import { ConnectionFailure } from "../http/transport.js";

@@ -74,7 +74,10 @@ export function sealRequest(
   });
 }
 
-/** Openings that ended for their callers before they ended for the package's threads, by the key they still use; a ping's too. */
+/**
+ * Openings that ended for their callers before they ended for the package's threads, by the key they still use; a
+ * ping's too.
+ */
 const abandoned = new WeakMap<KeyLease, Promise<unknown>>();
 
 export class Attempt {
@@ -98,8 +101,8 @@ export class Attempt {
   }
 
   /**
-   * Step 1. All that has to be waited for comes before sealing: no plaintext and no AES key stands in memory meanwhile. The clock starts
-   * when the client's own key is there.
+   * Step 1. All that has to be waited for comes before sealing: no plaintext and no AES key stands in memory meanwhile.
+   * The clock starts when the client's own key is there.
    */
   async prepare(): Promise<Held> {
     const { keys, limiter, serverKeys } = this.#means;
@@ -188,8 +191,8 @@ export class Attempt {
       );
     }
     this.#trace.responseBytes = bytes.byteLength;
-    // `timeout` ends with the last byte. What follows is work of this machine, which has a time of its own. Only for whoever holds the key:
-    // a preflight's ping is within the time of the attempt that asked for it.
+    // `timeout` ends with the last byte. What follows is work of this machine, which has a time of its own. Only for
+    // whoever holds the key: a preflight's ping is within the time of the attempt that asked for it.
     if (this.#lease !== undefined) deadline.restartClock(Math.max(timeout, LOCAL_WORK_MS), localWorkError);
     return { response, bytes };
   }

@@ -1,4 +1,7 @@
-/** The channel that all public clients are thin layers over: attempts with retries around them, preflights, keys, and the end. */
+/**
+ * The channel that all public clients are thin layers over: attempts with retries around them, preflights, keys, and
+ * the end.
+ */
 import { AttestationError } from "../attestation/attestation-error.js";
 import { enforcementOf } from "../attestation/enforcement.js";
 import { policyId } from "../attestation/policy.js";
@@ -44,8 +47,8 @@ interface Way {
 }
 
 /**
- * The way of a request: client key, server key, seal, HTTP, open, verify; with retries around it. All public clients are thin layers
- * over this one class.
+ * The way of a request: client key, server key, seal, HTTP, open, verify; with retries around it. All public clients
+ * are thin layers over this one class.
  */
 export class SecureChannel {
   readonly options: ResolvedOptions;
@@ -55,7 +58,10 @@ export class SecureChannel {
   readonly #serverKeys = new RecentMap<ServerKeyCache>(MOST_SERVERS, (cache) => cache.close());
   /** By base URL. */
   readonly #completionUrls = new RecentMap<URL>(MOST_SERVERS);
-  /** By base URL, policy, tier and engine: what was attested for one says nothing of another. The server's key is inside. */
+  /**
+   * By base URL, policy, tier and engine: what was attested for one says nothing of another. The server's key is
+   * inside.
+   */
   readonly #preflights = new RecentMap<Preflight>(MOST_SERVERS);
   readonly #limiter: RateLimiter | undefined;
   readonly #means: Means;
@@ -70,7 +76,7 @@ export class SecureChannel {
     // Before anything of the pool is used.
     applyMechanism(options.secureMemory);
     this.#memory = new MemoryCheck(options.secureMemory.locking, options.logger);
-    this.keys = new ClientKeys({ ...options, policy: options.secureMemory.locking }, options.logger);
+    this.keys = new ClientKeys({ ...options, locking: options.secureMemory.locking }, options.logger);
     this.#transport =
       options.fetch === undefined && options.dispatcher === undefined
         ? new NodeTransport()
@@ -124,8 +130,8 @@ export class SecureChannel {
   }
 
   /**
-   * Sees to it that the server has attested with the very key that this attempt holds. Whatever goes wrong here, the request itself was
-   * not sent. The verdict is looked at again when this returns: waiting takes time.
+   * Sees to it that the server has attested with the very key that this attempt holds. Whatever goes wrong here, the
+   * request itself was not sent. The verdict is looked at again when this returns: waiting takes time.
    */
   async #attested(held: Held, way: Way): Promise<void> {
     const { options, deadline } = way;
@@ -185,8 +191,8 @@ export class SecureChannel {
   }
 
   /**
-   * Ends the channel: no new requests; those in flight are finished, or aborted when `abort` is set; then keys are wiped and connections
-   * closed.
+   * Ends the channel: no new requests; those in flight are finished, or aborted when `abort` is set; then keys are
+   * wiped and connections closed.
    */
   async close(abort: boolean): Promise<void> {
     this.#closed = true;
@@ -277,8 +283,8 @@ export class SecureChannel {
   }
 
   /**
-   * Whether a 400 came because the server has another key by now. It says 400 for every wrong request too, so the key is fetched again
-   * and compared; only when it came from the cache, since a fresh one cannot be out of date.
+   * Whether a 400 came because the server has another key by now. It says 400 for every wrong request too, so the key
+   * is fetched again and compared; only when it came from the cache, since a fresh one cannot be out of date.
    */
   async #keyHasChanged(error: unknown, attempt: Attempt, options: ResolvedRequestOptions): Promise<boolean> {
     const used = attempt.serverKey;
@@ -296,7 +302,8 @@ export class SecureChannel {
       const { key } = await this.#serverKeyCache(options.baseUrl).get((promise) => deadline.race(promise));
       return key.fingerprint !== used.fingerprint;
     } catch (failure) {
-      // A key that is refused, and the caller's abort, matter more than the 400; a server that cannot be reached does not.
+      // A key that is refused, and the caller's abort, matter more than the 400; a server that cannot be reached does
+      // not.
       const refused = complete(failure, { sent: error.sent ?? "yes", payloadId: error.payloadId });
       if (refused instanceof SecurityError || refused instanceof APIUserAbortError) throw refused;
       return false;
@@ -309,7 +316,8 @@ export class SecureChannel {
   async #attempt(attempt: Attempt, payload: Snapshot, way: Way): Promise<OpenedAnswer> {
     try {
       const held = await attempt.prepare();
-      // Last of all that waits: between this check and sealing nothing is waited for, so the key that was attested is the one sealed to.
+      // Last of all that waits: between this check and sealing nothing is waited for, so the key that was attested is
+      // the one sealed to.
       await this.#attested(held, way);
       return await attempt.answer(held, payload);
     } finally {

@@ -41,8 +41,9 @@ export interface CloseOptions {
  * const answer = await client.create({ model: "Qwen/Qwen3-0.6B", messages: [{ role: "user", content: "Hello" }] });
  * ```
  *
- * One client serves any number of concurrent requests of one thread. Making it starts the generation of its key in the background and
- * sends nothing. Throws a `ConfigurationError` that names the option when one is wrong, and a `SecurityError` for plain `http:`.
+ * One client serves any number of concurrent requests of one thread. Making it starts the generation of its key in the
+ * background and sends nothing. Throws a `ConfigurationError` that names the option when one is wrong, and a
+ * `SecurityError` for plain `http:`.
  */
 export class SecureChatCompletion implements AsyncDisposable {
   /** The same calls under the names that OpenAI's client has. */
@@ -56,13 +57,15 @@ export class SecureChatCompletion implements AsyncDisposable {
   }
 
   /**
-   * Sends a request and answers with the whole completion, or, with `stream: true`, with an async iterable of its chunks (made of the
-   * whole answer: the service does not stream).
+   * Sends a request and answers with the whole completion, or, with `stream: true`, with an async iterable of its
+   * chunks (made of the whole answer: the service does not stream).
    *
-   * @param body - OpenAI's parameters, and `security_tier`. Unknown ones are passed on. Any text may be a `SecureBuffer`.
+   * @param body - OpenAI's parameters, and `security_tier`. Unknown ones are passed on. Any text may be a
+   *   `SecureBuffer`.
    * @returns a promise that also has `.withResponse()`: status, headers, payload id.
    *
-   * Rejects with the classes of `docs/errors.md`; each tells by `sent` whether the server may have processed the request.
+   * Rejects with the classes of `docs/errors.md`; each tells by `sent` whether the server may have processed the
+   * request.
    */
   create<B extends ChatCompletionRequestStreaming>(body: B, options?: RequestOptions): APIPromise<ChatCompletionStream>;
   create<B extends ChatCompletionRequestNonStreaming>(body: B, options?: RequestOptions): APIPromise<ChatCompletion>;
@@ -97,7 +100,8 @@ export class SecureChatCompletion implements AsyncDisposable {
   }
 
   /**
-   * As {@link create}, but the answer stays in locked memory: nothing of it becomes a JavaScript value until it is asked for.
+   * As {@link create}, but the answer stays in locked memory: nothing of it becomes a JavaScript value until it is
+   * asked for.
    *
    * The caller owns the `SecureResponse` and disposes of it (`using`). `stream` is not looked at.
    */
@@ -112,10 +116,11 @@ export class SecureChatCompletion implements AsyncDisposable {
   }
 
   /**
-   * Asks for a quote with a harmless request of one token and verifies it, so that a policy can be enforced before the first
-   * confidential prompt leaves. Costs one request.
+   * Asks for a quote with a harmless request of one token and verifies it, so that a policy can be enforced before the
+   * first confidential prompt leaves. Costs one request.
    *
-   * @returns the report; under a policy of mode `"require"` it rejects with an `AttestationError` unless the quote verified.
+   * @returns the report; under a policy of mode `"require"` it rejects with an `AttestationError` unless the quote
+   *   verified.
    */
   async attest(options: AttestOptions = {}): Promise<AttestationReport> {
     const { model, resolved } = beforeSending(() => {
@@ -128,7 +133,9 @@ export class SecureChatCompletion implements AsyncDisposable {
     return await this.#channel.attest(resolved, model);
   }
 
-  /** Resolves when the client's key is there, so that the first request need not wait for it; rejects when it cannot be. */
+  /**
+   * Resolves when the client's key is there, so that the first request need not wait for it; rejects when it cannot be.
+   */
   async ready(): Promise<void> {
     const lease = await this.#channel.keys.lease((promise) => promise);
     lease.release();
@@ -140,7 +147,10 @@ export class SecureChatCompletion implements AsyncDisposable {
     return { pem, fingerprint };
   }
 
-  /** Takes no more requests, waits for those in flight (or aborts them), wipes the keys, closes the connections. Harmless twice. */
+  /**
+   * Takes no more requests, waits for those in flight (or aborts them), wipes the keys, closes the connections.
+   * Harmless twice.
+   */
   close(options: CloseOptions = {}): Promise<void> {
     return this.#channel.close(Object.hasOwn(options, "abort") && options.abort === true);
   }

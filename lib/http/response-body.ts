@@ -10,8 +10,8 @@ export interface LimitedBody {
 }
 
 /**
- * Reads a body up to `limit` bytes, and not one chunk further: the limit holds while reading, whatever Content-Length claims, and however
- * small the chunks are.
+ * Reads a body up to `limit` bytes, and not one chunk further: the limit holds while reading, whatever Content-Length
+ * claims, and however small the chunks are.
  */
 export async function readBody(response: TransportResponse, limit: number): Promise<LimitedBody> {
   const body = new GrowingBytes(limit);
