@@ -20,7 +20,7 @@ export interface OptionParser<Given, All, Parsed = unknown> {
   /**
    * Checks what was given. `all` has been checked for names, and up to this option (in the table's order) for values.
    */
-  parse(this: void, given: Given, name: string, all: All): Parsed;
+  parse(given: Given, name: string, all: All): Parsed;
 }
 
 /** A parser for every option of `All`. */
@@ -29,7 +29,7 @@ export type OptionTable<All extends object> = {
 };
 
 type Parsed<Parser> = Parser extends { parse(...args: never[]): infer Result }
-  ? Parser extends { readonly otherwise: NonNullable<unknown> } | { readonly required: true }
+  ? Parser extends { readonly otherwise: boolean | number | string | object } | { readonly required: true }
     ? Result
     : Result | undefined
   : never;

@@ -33,8 +33,8 @@ beside the fastest way that Node's own crypto offers. The two take turns; figure
   --help
 `;
 
-const locking: LockPolicy = "required";
-const sealing = { policy: locking, maxPlaintextBytes: 10 * 1024 * 1024 };
+const LOCKING: LockPolicy = "required";
+const sealing = { policy: LOCKING, maxPlaintextBytes: 10 * 1024 * 1024 };
 const jobs = ["seal", "open", "rsa", "keygen"] as const;
 type Job = (typeof jobs)[number];
 /** Turns of each side. */
@@ -112,7 +112,7 @@ function readOptions(args: readonly string[]): Options | undefined {
 
 async function measure(options: Options, report: (line: Line) => void): Promise<void> {
   const { jobs: chosen, sizes, content, milliseconds } = options;
-  const key = await PrivateKey.generate(locking);
+  const key = await PrivateKey.generate(LOCKING);
   try {
     const recipient = key.publicHandle;
     const node = await exportToNode(key);
@@ -142,7 +142,7 @@ async function measure(options: Options, report: (line: Line) => void): Promise<
 
 /** The same key for Node's crypto: a throw-away key, which protects nothing. */
 async function exportToNode(key: PrivateKey) {
-  const pem = await key.toPem(null, locking);
+  const pem = await key.toPem(null, LOCKING);
   try {
     const text = pem.toString();
     return { private: createPrivateKey(text), public: createPublicKey(text) };
@@ -152,7 +152,7 @@ async function exportToNode(key: PrivateKey) {
 }
 
 async function open(key: PrivateKeyHandle, body: Uint8Array): Promise<unknown> {
-  const opened = await openPackage(key, body, { policy: locking });
+  const opened = await openPackage(key, body, { policy: LOCKING });
   try {
     return opened.value();
   } finally {
@@ -193,7 +193,7 @@ async function keyGeneration(milliseconds: number): Promise<Summary> {
   const end = performance.now() + milliseconds;
   while (times.length < 3 || performance.now() < end) {
     const begin = performance.now();
-    const key = await PrivateKey.generate(locking);
+    const key = await PrivateKey.generate(LOCKING);
     times.push(performance.now() - begin);
     key.dispose();
   }

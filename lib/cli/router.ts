@@ -1,7 +1,7 @@
 /** `nomyo-native router`: the local router as a process. */
 import { statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
+import type { parseArgs } from "node:util";
 import { ConfigurationError } from "../errors.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
 import type { LockPolicy } from "../native.js";

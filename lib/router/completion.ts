@@ -153,7 +153,8 @@ async function openRequest(body: Uint8Array, settings: CompletionSettings, signa
     });
     return opened.take();
   } catch (error) {
-    if (signal.aborted) throw new Disconnected();
+    // What the signal's end looks like: there is nobody to answer.
+    if (error === signal.reason) throw new Disconnected();
     throw asRefusal(error);
   }
 }
