@@ -26,6 +26,27 @@ export default tseslint.config(
     rules: { "no-console": "error", "arrows/downwards": "error", "arrows/owners": "error" },
   },
   {
+    // One dialect in lib/: types are imported for themselves, numbers and words at the top of a file are in capitals, lines end.
+    files: ["lib/**/*.{ts,mts}"],
+    rules: {
+      "arrows/types-apart": "error",
+      "@typescript-eslint/consistent-type-imports": "error",
+      "@typescript-eslint/naming-convention": [
+        "error",
+        {
+          selector: "variable",
+          modifiers: ["const", "global"],
+          types: ["boolean", "number", "string"],
+          format: ["UPPER_CASE"],
+        },
+      ],
+      "max-len": [
+        "error",
+        { code: 120, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true, ignoreUrls: true },
+      ],
+    },
+  },
+  {
     // Prompts, answers and API keys pass through lib/, and what a regular expression matched last stays in RegExp.$_ for whoever asks. So
     // none runs there but in these files, none of which sees any of the three:
     files: ["lib/**/*.{ts,mts}"],

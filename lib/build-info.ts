@@ -1,3 +1,4 @@
+/** What the addon was built from. */
 import { native } from "./native.js";
 import type { BuildInfo } from "./native.js";
 

@@ -1,6 +1,7 @@
 /**
- * Node's own modules that take long to load, loaded where they are first used and not by `import "nomyo-native"`: `node:crypto` takes
- * 2 to 3 ms, `node:https` as much again. Some who import this package make no client, or one with a `fetch` of their own.
+ * Node's own modules that take long to load, loaded where they are first used and not by `import "nomyo-native"`:
+ * `node:crypto` takes 2 to 3 ms, `node:https` as much again. Some who import this package make no client, or one with a
+ * `fetch` of their own.
  */
 import type Crypto from "node:crypto";
 import type Http from "node:http";

@@ -1,6 +1,6 @@
 /**
- * The error classes. Each class's documentation starts with what the caller must do. No error holds a prompt, an answer, a key, a
- * password or an API key: not in its message, its `cause`, or any field.
+ * The error classes. Each class's documentation starts with what the caller must do. No error holds a prompt, an
+ * answer, a key, a password or an API key: not in its message, its `cause`, or any field.
  */
 import type { ResponseHeaders } from "./response-headers.js";
 
@@ -34,14 +34,19 @@ export class ConfigurationError extends NomyoError {
   }
 }
 
-/** Do not retry: something that security rests on did not hold (a tag, a key, a pin, plain HTTP). Find out why first. */
+/**
+ * Do not retry: something that security rests on did not hold (a tag, a key, a pin, plain HTTP). Find out why first.
+ */
 export class SecurityError extends NomyoError {
   constructor(message: string, code = "SECURITY", options?: ErrorOptions) {
     super(message, code, options);
   }
 }
 
-/** Do what the message says: raise the lock limit, or let the call through that a filter refuses; or choose `secureMemory: "preferred"`. The client works on. */
+/**
+ * Do what the message says: raise the lock limit, or let the call through that a filter refuses; or choose
+ * `secureMemory: "preferred"`. The client works on.
+ */
 export class MemoryProtectionError extends SecurityError {
   constructor(message: string, code = "MEMORY_LOCK") {
     super(message, code);

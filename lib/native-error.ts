@@ -3,8 +3,8 @@ import { InvalidRequestError, MemoryProtectionError, NomyoError, SecurityError }
 import type { NativeErrorCode } from "./native.js";
 
 /**
- * What the addon was asked for. `"sealing"`: what is wrong is the caller's request, and it was not sent. `"opening"`: everything else, since
- * what is wrong with a package, a key or a buffer is never a request's fault.
+ * What the addon was asked for. `"sealing"`: what is wrong is the caller's request, and it was not sent. `"opening"`:
+ * everything else, since what is wrong with a package, a key or a buffer is never a request's fault.
  */
 export type NativeContext = "sealing" | "opening";
 
@@ -54,7 +54,8 @@ export const nativeErrorCodes: readonly string[] = Object.keys(table);
 
 /** The code of an error of the addon; undefined for every other value, an error of this package's classes included. */
 export function nativeCode(error: unknown): NativeErrorCode | undefined {
-  // By shape, not by `instanceof Error`: code in a context of its own (node:vm, test runners) has another class Error than the addon.
+  // By shape, not by `instanceof Error`: code in a context of its own (node:vm, test runners) has another class Error
+  // than the addon.
   if (typeof error !== "object" || error === null || error instanceof NomyoError) return undefined;
   const { code } = error as { code?: unknown };
   return typeof code === "string" && Object.hasOwn(table, code) ? (code as NativeErrorCode) : undefined;

@@ -1,13 +1,14 @@
 /**
- * The raw surface of the native addon, typed, and its loader. Only `lib/` modules use it; nothing here is exported to users.
+ * The raw surface of the native addon, typed, and its loader. Only `lib/` modules use it; nothing here is exported to
+ * users.
  *
  * Conventions of every function below:
- * - A wrong argument type throws a `TypeError`; everything else that fails throws, or rejects with, an `Error` whose `code`
- *   is a {@link NativeErrorCode}. Messages hold no secret and are fit for users.
- * - Functions that return a promise work on the package's own threads, on locked and wiped stacks; the rest are quick and
- *   run on the calling thread.
- * - Handles are opaque; they belong to the environment (thread) that made them. Disposing of one twice is harmless, using it
- *   afterwards throws `DISPOSED`.
+ * - A wrong argument type throws a `TypeError`; everything else that fails throws, or rejects with, an `Error` whose
+ *   `code` is a {@link NativeErrorCode}. Messages hold no secret and are fit for users.
+ * - Functions that return a promise work on the package's own threads, on locked and wiped stacks; the rest are quick
+ *   and run on the calling thread.
+ * - Handles are opaque; they belong to the environment (thread) that made them. Disposing of one twice is harmless,
+ *   using it afterwards throws `DISPOSED`.
  * - `LockPolicy` decides what happens when memory cannot be locked.
  */
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
@@ -84,7 +85,9 @@ export interface PoolStats {
   readonly bytesMapped: number;
   /** Of these, locked. */
   readonly bytesLocked: number;
-  /** `bytesLocked` by the mechanism that locks them: those of `memfd_secret` cannot be read from outside the process. */
+  /**
+   * `bytesLocked` by the mechanism that locks them: those of `memfd_secret` cannot be read from outside the process.
+   */
   readonly bytesLockedBy: Readonly<Record<LockMechanism, number>>;
   /** Handed out now, as asked for by callers. */
   readonly bytesInUse: number;
@@ -110,17 +113,18 @@ export interface LockFailure {
   /** On Windows what `GetLastError()` said. */
   readonly errno: number;
   /**
-   * `limit`: the lock limit is reached; `jail`: a filter of system calls or a security module forbids the call; `unavailable`: the kernel
-   * does not have it, or not switched on (some seccomp profiles answer so too); `descriptors`: no file descriptor was left; `memory`: the
-   * system had no memory or no mapping to give.
+   * `limit`: the lock limit is reached; `jail`: a filter of system calls or a security module forbids the call;
+   * `unavailable`: the kernel does not have it, or not switched on (some seccomp profiles answer so too);
+   * `descriptors`: no file descriptor was left; `memory`: the system had no memory or no mapping to give.
    */
   readonly cause: "limit" | "jail" | "unavailable" | "descriptors" | "memory";
 }
 
 export interface MemoryInfo {
   /**
-   * How the memory that is locked at this moment is locked: `mixed` when by more than one mechanism (`stats.bytesLockedBy` has the
-   * numbers). While nothing is locked: what will be tried first, or `none` once locking was refused.
+   * How the memory that is locked at this moment is locked: `mixed` when by more than one mechanism
+   * (`stats.bytesLockedBy` has the numbers). While nothing is locked: what will be tried first, or `none` once locking
+   * was refused.
    */
   readonly mechanism: LockMechanism | "mixed" | "none";
   /** The mechanism that was demanded for this process; `null`: the best that there is. */
@@ -152,8 +156,8 @@ export interface MemoryInfo {
 }
 
 /**
- * A text as it is handed to {@link NativeAddon.seal}: a string without characters above U+00FF (they would be cut) of at most
- * 16 384 code units, or any text in pieces of at most that many. `wide` pieces may hold any code unit.
+ * A text as it is handed to {@link NativeAddon.seal}: a string without characters above U+00FF (they would be cut) of
+ * at most 16 384 code units, or any text in pieces of at most that many. `wide` pieces may hold any code unit.
  */
 export type SealText = string | { readonly wide: boolean; readonly pieces: readonly string[] };
 
@@ -178,8 +182,8 @@ export interface ScanOptions {
   readonly find: readonly string[];
   readonly blank: readonly string[];
   /**
-   * Refuses names that are not among these (which must be lower-case ASCII then) but that parsers which ignore case, `_` and `-` take for
-   * one: `Model`, `\u017ftream`. Go's JSON reader takes the last of them.
+   * Refuses names that are not among these (which must be lower-case ASCII then) but that parsers which ignore case,
+   * `_` and `-` take for one: `Model`, `\u017ftream`. Go's JSON reader takes the last of them.
    */
   readonly refuseFolded: boolean;
   readonly maxDepth: number;
@@ -220,9 +224,10 @@ export interface NativeAddon {
   // -- jobs
   createCancelToken(): CancelToken;
   /**
-   * Cancels the job that the token was given to, or will be: its promise rejects with `CANCELLED`, unless the work was done before. A job
-   * that waits leaves the queue at once. One that runs stops within milliseconds (opening looks every 64 KiB, key generation at each
-   * candidate for a prime); only a private-key operation goes on to its end. When an environment ends, all its jobs are cancelled so.
+   * Cancels the job that the token was given to, or will be: its promise rejects with `CANCELLED`, unless the work was
+   * done before. A job that waits leaves the queue at once. One that runs stops within milliseconds (opening looks
+   * every 64 KiB, key generation at each candidate for a prime); only a private-key operation goes on to its end. When
+   * an environment ends, all its jobs are cancelled so.
    */
   cancel(token: CancelToken): void;
 
@@ -233,8 +238,9 @@ export interface NativeAddon {
   /** Turns core dumps off and makes the process not dumpable; throws `UNSUPPORTED` where there is no such thing. */
   hardenProcess(): void;
   /**
-   * Demands a way of locking, for all memory that is locked from now on. The same again does nothing. `INVALID_ARGUMENT`: another was
-   * chosen, or memory of another is in use; `MEMORY_LOCK`: this system does not have it; `UNSUPPORTED`: there is none such.
+   * Demands a way of locking, for all memory that is locked from now on. The same again does nothing.
+   * `INVALID_ARGUMENT`: another was chosen, or memory of another is in use; `MEMORY_LOCK`: this system does not have
+   * it; `UNSUPPORTED`: there is none such.
    */
   setMemoryMechanism(mechanism: LockMechanism): void;
   /** Checks that the pool can give `bytes` under `policy`; throws `MEMORY_LOCK` with limit and remedy. */
@@ -246,13 +252,14 @@ export interface NativeAddon {
   bufferLocked(buffer: BufferHandle): boolean;
   bufferDisposed(buffer: BufferHandle): boolean;
   /**
-   * Calls `fn` with a view of the pool's bytes, returns what it returns, and detaches the view whatever becomes of the call. A view that
-   * is not whole by then: the buffer is wiped, its memory never used again, and `VIEW_TAKEN` thrown. While one is out, disposal throws.
+   * Calls `fn` with a view of the pool's bytes, returns what it returns, and detaches the view whatever becomes of the
+   * call. A view that is not whole by then: the buffer is wiped, its memory never used again, and `VIEW_TAKEN` thrown.
+   * While one is out, disposal throws.
    */
   bufferUse<T>(buffer: BufferHandle, fn: (view: Uint8Array) => T): T;
   /**
-   * A view for the package's own code, valid until {@link NativeAddon.bufferReleaseView}: what a caller gave must never see it, since the
-   * memory is taken to be free when the environment ends.
+   * A view for the package's own code, valid until {@link NativeAddon.bufferReleaseView}: what a caller gave must never
+   * see it, since the memory is taken to be free when the environment ends.
    */
   bufferView(buffer: BufferHandle): Uint8Array;
   /** Detaches the view: its length becomes 0. */
@@ -261,15 +268,23 @@ export interface NativeAddon {
   bufferToString(buffer: BufferHandle): string;
   /** Constant time for equal lengths. */
   bufferEquals(a: BufferHandle, b: BufferHandle | Uint8Array): boolean;
-  /** Wipes the bytes, unless another handle shares them. Harmless twice; throws while a view of this very handle is out. */
+  /**
+   * Wipes the bytes, unless another handle shares them. Harmless twice; throws while a view of this very handle is out.
+   */
   bufferDispose(buffer: BufferHandle): void;
   /** Another handle on the same bytes, which are wiped when both are disposed of. */
   bufferShare(buffer: BufferHandle): BufferHandle;
-  /** Whether this is a buffer's handle of this very addon, whichever copy of the package's JavaScript got it. Never throws. */
+  /**
+   * Whether this is a buffer's handle of this very addon, whichever copy of the package's JavaScript got it. Never
+   * throws.
+   */
   isBuffer(value: unknown): value is BufferHandle;
 
   // -- keys (native/addon/crypto.cc)
-  /** `bits`: 2048, 3072 or 4096. `background`: the work does not keep the process alive; whoever waits for it must do that. */
+  /**
+   * `bits`: 2048, 3072 or 4096. `background`: the work does not keep the process alive; whoever waits for it must do
+   * that.
+   */
   generatePrivateKey(
     bits: number,
     policy: LockPolicy,
@@ -290,8 +305,8 @@ export interface NativeAddon {
   privateKeyPublic(key: PrivateKeyHandle): PublicKeyHandle;
   privateKeyDispose(key: PrivateKeyHandle): void;
   /**
-   * SPKI PEM of an RSA key of `minBits` to `maxBits` (8192, which is also the most there can be), with a public exponent of 32 bits at most:
-   * whose key it is decides how costly sealing to it is. `KEY_FORMAT`, `KEY_WEAK`.
+   * SPKI PEM of an RSA key of `minBits` to `maxBits` (8192, which is also the most there can be), with a public
+   * exponent of 32 bits at most: whose key it is decides how costly sealing to it is. `KEY_FORMAT`, `KEY_WEAK`.
    */
   importPublicKey(pem: string, minBits: number, maxBits?: number): PublicKeyHandle;
   publicKeyInfo(key: PublicKeyHandle): PublicKeyInfo;
@@ -306,8 +321,8 @@ export interface NativeAddon {
    *
    * `skeleton` is what `JSON.stringify` made with every long string and every secret taken out, each leaving the string
    * `marker` (ASCII, its first character nowhere else in it) in its place; `slots` are the taken values in order.
-   * Errors: `TOO_LARGE` (over `maxPlaintextBytes`), `INVALID_UTF8`, `DISPOSED`, `MEMORY_LOCK`, `OUT_OF_MEMORY`, `INVALID_ARGUMENT`
-   * (the skeleton does not hold the marker exactly once for each slot).
+   * Errors: `TOO_LARGE` (over `maxPlaintextBytes`), `INVALID_UTF8`, `DISPOSED`, `MEMORY_LOCK`, `OUT_OF_MEMORY`,
+   * `INVALID_ARGUMENT` (the skeleton does not hold the marker exactly once for each slot).
    */
   seal(
     recipient: PublicKeyHandle,
@@ -326,8 +341,8 @@ export interface NativeAddon {
     },
   ): Uint8Array<ArrayBuffer>;
   /**
-   * Seals bytes that are already the UTF-8 JSON of one object, which the caller answers for; usually a view of pool memory. Options and
-   * errors as for {@link NativeAddon.seal}.
+   * Seals bytes that are already the UTF-8 JSON of one object, which the caller answers for; usually a view of pool
+   * memory. Options and errors as for {@link NativeAddon.seal}.
    */
   sealBytes(
     recipient: PublicKeyHandle,
@@ -335,9 +350,10 @@ export interface NativeAddon {
     options: { readonly maxPlaintextBytes: number; readonly processedAt?: number; readonly policy: LockPolicy },
   ): Uint8Array<ArrayBuffer>;
   /**
-   * Opens a package. `body` is copied before the call returns: no thread reads memory that JavaScript can reach. Over a SharedArrayBuffer
-   * or a resizable ArrayBuffer it is refused (`INVALID_ARGUMENT`). Errors: `PACKAGE_FORMAT`, `PACKAGE_ALGORITHM`, `DECRYPT`, `PLAINTEXT`,
-   * `TOO_LARGE`, `MEMORY_LOCK`, `CANCELLED`, `QUEUE_FULL`, `OUT_OF_MEMORY`.
+   * Opens a package. `body` is copied before the call returns: no thread reads memory that JavaScript can reach. Over a
+   * SharedArrayBuffer or a resizable ArrayBuffer it is refused (`INVALID_ARGUMENT`). Errors: `PACKAGE_FORMAT`,
+   * `PACKAGE_ALGORITHM`, `DECRYPT`, `PLAINTEXT`, `TOO_LARGE`, `MEMORY_LOCK`, `CANCELLED`, `QUEUE_FULL`,
+   * `OUT_OF_MEMORY`.
    */
   open(
     key: PrivateKeyHandle,
@@ -363,33 +379,38 @@ export interface NativeAddon {
 
   // -- descriptors (native/addon/descriptor.cc): secrets that come from pipes, terminals and files
   /**
-   * Reads (read(2)) into the buffer from `offset` on what is there, and never waits: -1 when nothing is, 0 at the end, else the number of
-   * bytes. `UNSUPPORTED` names the system's error.
+   * Reads (read(2)) into the buffer from `offset` on what is there, and never waits: -1 when nothing is, 0 at the end,
+   * else the number of bytes. `UNSUPPORTED` names the system's error.
    */
   readDescriptor(fd: number, buffer: BufferHandle, offset: number): number;
   /** Copies all of `from` to the beginning of `to`, which is at least as large. */
   bufferCopy(from: BufferHandle, to: BufferHandle): void;
   /** Cuts a buffer to its first `length` bytes and wipes the rest; not while a view is out. */
   bufferTruncate(buffer: BufferHandle, length: number): void;
-  /** Whether the terminal shows what is typed; what was typed before and not read is dropped. `UNSUPPORTED`: it is no terminal. */
+  /**
+   * Whether the terminal shows what is typed; what was typed before and not read is dropped. `UNSUPPORTED`: it is no
+   * terminal.
+   */
   terminalEcho(fd: number, on: boolean): void;
 
   // -- files (native/addon/file_lock.cc)
   /**
-   * Locks an open file for this descriptor alone, without waiting: false when somebody else has it locked, in this process too. The lock
-   * ends when the descriptor is closed, or its process ends. `UNSUPPORTED` where the file system has no locks.
+   * Locks an open file for this descriptor alone, without waiting: false when somebody else has it locked, in this
+   * process too. The lock ends when the descriptor is closed, or its process ends. `UNSUPPORTED` where the file system
+   * has no locks.
    */
   tryLockFile(fd: number): boolean;
 
   // -- looking at JSON in the pool (native/addon/json_members.cc)
   /**
-   * Goes once over the members of the JSON object in the first `byteLength` bytes of `buffer`, on the package's threads; nothing of it
-   * becomes a JavaScript value. `find`: where the values of these names are. `blank`: members that are overwritten with spaces, with one
-   * comma each. `refuseFolded`: see {@link ScanOptions}. No view of the bytes may be out, of any handle (`INVALID_ARGUMENT`), nor be taken
-   * meanwhile.
+   * Goes once over the members of the JSON object in the first `byteLength` bytes of `buffer`, on the package's
+   * threads; nothing of it becomes a JavaScript value. `find`: where the values of these names are. `blank`: members
+   * that are overwritten with spaces, with one comma each. `refuseFolded`: see {@link ScanOptions}. No view of the
+   * bytes may be out, of any handle (`INVALID_ARGUMENT`), nor be taken meanwhile.
    *
-   * `PLAINTEXT` when the bytes are not the JSON of one object, are nested deeper than `maxDepth`, have more than 4 096 members or a name
-   * twice; the message is for the middle of a sentence, and holds nothing of the text. `CANCELLED`, `QUEUE_FULL`, `MEMORY_LOCK`.
+   * `PLAINTEXT` when the bytes are not the JSON of one object, are nested deeper than `maxDepth`, have more than 4 096
+   * members or a name twice; the message is for the middle of a sentence, and holds nothing of the text. `CANCELLED`,
+   * `QUEUE_FULL`, `MEMORY_LOCK`.
    */
   scanObject(
     buffer: BufferHandle,
@@ -401,9 +422,9 @@ export interface NativeAddon {
 
   // -- attestation (native/addon/attestation.cc)
   /**
-   * Verifies a block. `block` is a JSON text of whatever the server sent; `qualifyingData` the expected 16 bytes (or other, for quotes
-   * made elsewhere); `policyJson` a policy that lib/attestation has checked. Resolves to the report as JSON text, whatever the block
-   * holds.
+   * Verifies a block. `block` is a JSON text of whatever the server sent; `qualifyingData` the expected 16 bytes (or
+   * other, for quotes made elsewhere); `policyJson` a policy that lib/attestation has checked. Resolves to the report
+   * as JSON text, whatever the block holds.
    */
   verifyAttestation(
     block: string,
@@ -411,7 +432,9 @@ export interface NativeAddon {
     policyJson: string,
     engineTcti: string | null,
   ): Promise<string>;
-  /** The block's structures as JSON text for people to look at, unverified; `INVALID_ARGUMENT` when it cannot be parsed. */
+  /**
+   * The block's structures as JSON text for people to look at, unverified; `INVALID_ARGUMENT` when it cannot be parsed.
+   */
   parseAttestation(block: string): string;
   /** Opens the TPM at a TCTI string (`device:/dev/tpmrm0`, `swtpm:host=…,port=…`). `TSS_MISSING`, `TPM_ERROR`. */
   tpmOpen(tcti: string): Promise<TpmHandle>;
@@ -458,23 +481,24 @@ function libcOfReport(): string {
   }
 }
 
-const root = join(__dirname, "..");
+const ROOT = join(__dirname, "..");
 
 /** The result of a local build. */
 function built(): string {
-  return join(root, "build", "Release", "nomyo_native.node");
+  return join(ROOT, "build", "Release", "nomyo_native.node");
 }
 
 /** The file of a release. Asked for second: finding out about the libc can cost some milliseconds. */
 function prebuilt(): string {
   const libc = libcTag();
   const name = libc === "" ? "nomyo-native.node" : `nomyo-native.${libc}.node`;
-  return join(root, "prebuilds", `${process.platform}-${process.arch}`, name);
+  return join(ROOT, "prebuilds", `${process.platform}-${process.arch}`, name);
 }
 
 /**
- * Finds the addon inside this package only: the result of a local build, else the prebuilt file for this platform, architecture and
- * libc. No environment variable and no folder outside the package is looked at, since both are ways to load foreign code.
+ * Finds the addon inside this package only: the result of a local build, else the prebuilt file for this platform,
+ * architecture and libc. No environment variable and no folder outside the package is looked at, since both are ways to
+ * load foreign code.
  */
 function load(): NativeAddon {
   const failures: string[] = [];

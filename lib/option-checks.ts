@@ -1,7 +1,7 @@
 /**
- * Options as one table: a parser for each name that an options' type has. The table gives the check of the names, the defaults and the type
- * of what comes out; a name that is missing in it does not compile. Every check throws a `ConfigurationError` that names the option, and
- * never shows its value.
+ * Options as one table: a parser for each name that an options' type has. The table gives the check of the names, the
+ * defaults and the type of what comes out; a name that is missing in it does not compile. Every check throws a
+ * `ConfigurationError` that names the option, and never shows its value.
  */
 import { ConfigurationError } from "./errors.js";
 import { ownMembers } from "./own-members.js";
@@ -12,10 +12,15 @@ export interface OptionParser<Given, All, Parsed = unknown> {
   readonly otherwise?: Given | undefined;
   /** It cannot be left out: `parse` refuses `undefined`. */
   readonly required?: true;
-  /** `null` means something here, and is given to `parse`; elsewhere it is refused, since it could mean "none" or "the default". */
+  /**
+   * `null` means something here, and is given to `parse`; elsewhere it is refused, since it could mean "none" or "the
+   * default".
+   */
   readonly nullable?: true;
-  /** Checks what was given. `all` has been checked for names, and up to this option (in the table's order) for values. */
-  parse(this: void, given: Given, name: string, all: All): Parsed;
+  /**
+   * Checks what was given. `all` has been checked for names, and up to this option (in the table's order) for values.
+   */
+  parse(given: Given, name: string, all: All): Parsed;
 }
 
 /** A parser for every option of `All`. */
@@ -24,7 +29,7 @@ export type OptionTable<All extends object> = {
 };
 
 type Parsed<Parser> = Parser extends { parse(...args: never[]): infer Result }
-  ? Parser extends { readonly otherwise: NonNullable<unknown> } | { readonly required: true }
+  ? Parser extends { readonly otherwise: boolean | number | string | object } | { readonly required: true }
     ? Result
     : Result | undefined
   : never;
@@ -35,7 +40,8 @@ export type ResolvedBy<Table> = { readonly [Name in keyof Table]: Parsed<Table[N
 /**
  * Checks the options and fills in what was left out. Only the object's own members count, and each is read once.
  *
- * @param option - what the error is called by when this is no object: `options`, or the option that these are the options of.
+ * @param option - what the error is called by when this is no object: `options`, or the option that these are the
+ *   options of.
  * @param prefix - before each name: `serverKey.`.
  */
 export function resolveByTable<All extends object, Table extends OptionTable<All>>(
@@ -61,7 +67,10 @@ export function resolveByTable<All extends object, Table extends OptionTable<All
   return resolved as ResolvedBy<Table>;
 }
 
-/** Refuses unknown names, since an option that is misspelt would silently not protect, and `null` where it means nothing. */
+/**
+ * Refuses unknown names, since an option that is misspelt would silently not protect, and `null` where it means
+ * nothing.
+ */
 function checkNames(own: object, table: object, prefix: string): void {
   const known = table as Readonly<Record<string, OptionParser<unknown, never>>>;
   for (const [name, value] of Object.entries(own) as [string, unknown][]) {

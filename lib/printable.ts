@@ -1,6 +1,7 @@
 /**
- * Whether `text` has at least one character, and only printable ASCII characters other than the space: what may stand in a header as one
- * word. For API keys, so without a regular expression: `RegExp.$_` would keep the last one that matched for whoever asks.
+ * Whether `text` has at least one character, and only printable ASCII characters other than the space: what may stand
+ * in a header as one word. For API keys, so without a regular expression: `RegExp.$_` would keep the last one that
+ * matched for whoever asks.
  */
 export function isPrintableWord(text: string): boolean {
   for (let i = 0; i < text.length; i++) {
@@ -10,7 +11,10 @@ export function isPrintableWord(text: string): boolean {
   return text !== "";
 }
 
-/** The credential of an `Authorization` header of the scheme `Bearer`, as it stands there; `undefined` for any other header. */
+/**
+ * The credential of an `Authorization` header of the scheme `Bearer`, as it stands there; `undefined` for any other
+ * header.
+ */
 export function bearerCredential(header: string | null | undefined): string | undefined {
   const scheme = "bearer ";
   if (header?.slice(0, scheme.length).toLowerCase() !== scheme) return undefined;

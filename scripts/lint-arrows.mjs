@@ -1,5 +1,5 @@
-// Two ESLint rules for lib/. arrows/downwards: a folder imports only from those below it, types included. arrows/owners: the raw addon is
-// called by the folders that own its handles, and by no other.
+// ESLint rules for lib/. arrows/downwards: a folder imports only from those below it, types included.
+// arrows/owners: the raw addon is called by the folders that own its handles, and by no other.
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -104,4 +104,14 @@ const owners = {
   },
 };
 
-export const arrows = { rules: { downwards, owners } };
+/** `import { value, type Type }` reads as an import of values, and is none of its type. */
+const typesApart = {
+  meta: { type: "suggestion", schema: [], messages: { apart: "Import types for themselves: import type { … }." } },
+  create: (context) => ({
+    ImportSpecifier(node) {
+      if (node.importKind === "type") context.report({ node, messageId: "apart" });
+    },
+  }),
+};
+
+export const arrows = { rules: { downwards, owners, "types-apart": typesApart } };

@@ -1,3 +1,4 @@
+/** The error for a quote that was missing or did not verify. */
 import { SecurityError } from "../errors.js";
 import type { AttestationReport } from "./report.js";
 

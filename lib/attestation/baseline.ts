@@ -1,18 +1,16 @@
-/** Baselines: from the PCRs of a verified quote to a profile of a policy, for a person to look at before it is trusted. */
+/**
+ * Baselines: from the PCRs of a verified quote to a profile of a policy, for a person to look at before it is trusted.
+ */
 import { AttestationError } from "./attestation-error.js";
 import { ConfigurationError } from "../errors.js";
 import { ownMembers } from "../own-members.js";
-import { isAllOnes, isAllZero, type PcrValues } from "./pcr-values.js";
-import {
-  checkPolicy,
-  type AttestationPolicy,
-  type AttestationProfile,
-  type CheckedPolicy,
-  type PcrBank,
-  type PcrExpectation,
-} from "./policy.js";
+import { isAllOnes, isAllZero } from "./pcr-values.js";
+import type { PcrValues } from "./pcr-values.js";
+import { checkPolicy } from "./policy.js";
+import type { AttestationPolicy, AttestationProfile, CheckedPolicy, PcrBank, PcrExpectation } from "./policy.js";
 import type { AttestationReport } from "./report.js";
-import { parseTpmAttestation, verifyTpmAttestation, type VerifyOptions } from "./verify.js";
+import { parseTpmAttestation, verifyTpmAttestation } from "./verify.js";
+import type { VerifyOptions } from "./verify.js";
 
 export interface Baseline {
   readonly profile: AttestationProfile;
@@ -38,9 +36,9 @@ const changing: Readonly<Record<string, string>> = {
 };
 
 /**
- * Makes a profile from a block, after verifying it. With `payloadId` or `qualifyingData` the quote must be the answer to that request;
- * without, it is verified against its own qualifying data, which proves that it is consistent and not that it is new (a warning says so).
- * Rejects with an `AttestationError` when it does not verify.
+ * Makes a profile from a block, after verifying it. With `payloadId` or `qualifyingData` the quote must be the answer
+ * to that request; without, it is verified against its own qualifying data, which proves that it is consistent and not
+ * that it is new (a warning says so). Rejects with an `AttestationError` when it does not verify.
  */
 export async function baselineFrom(
   attestation: unknown,
@@ -110,8 +108,8 @@ function expect(what: string, index: string, value: string, warnings: string[]):
     warnings.push(`${what} is left out: it was never extended, so IMA does not measure on this machine.`);
     return undefined;
   }
-  // PCRs 0 to 7 are the firmware's, and always extended where boot is measured. 8 to 15 are the system's, zero where it does not use them;
-  // 17 to 22 are all ones until a dynamic launch.
+  // PCRs 0 to 7 are the firmware's, and always extended where boot is measured. 8 to 15 are the system's, zero where it
+  // does not use them; 17 to 22 are all ones until a dynamic launch.
   const ofFirmware = Number(index) <= 7;
   if (ofFirmware && isAllZero(value)) {
     warnings.push(`${what} is all zero: measured boot never ran, and the value says nothing about the machine.`);
@@ -124,8 +122,8 @@ function expect(what: string, index: string, value: string, warnings: string[]):
 }
 
 /**
- * A policy with one more profile; everything else stays as it is, and banks that the profile needs are allowed. Throws a
- * `ConfigurationError` when a profile of this name is there already.
+ * A policy with one more profile; everything else stays as it is, and banks that the profile needs are allowed. Throws
+ * a `ConfigurationError` when a profile of this name is there already.
  */
 export function mergeProfile(policy: AttestationPolicy, profile: AttestationProfile): CheckedPolicy {
   const { banks } = policy;

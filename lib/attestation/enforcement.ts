@@ -1,14 +1,17 @@
 /** What a client does with the attestation of an answer: nothing, report it, or believe no answer without it. */
 import { AttestationError } from "./attestation-error.js";
 import { ConfigurationError } from "../errors.js";
-import { checkPolicy, type AttestationMode, type AttestationPolicy, type CheckedPolicy } from "./policy.js";
+import { checkPolicy } from "./policy.js";
+import type { AttestationMode, AttestationPolicy, CheckedPolicy } from "./policy.js";
 import { isBoundPayloadId, qualifyingDataOf } from "./qualifying-data.js";
 import type { AttestationReport } from "./report.js";
-import { engineTcti, verify, type AttestationEngine } from "./verify.js";
+import { engineTcti, verify } from "./verify.js";
+import type { AttestationEngine } from "./verify.js";
 
 /**
- * `"off"` ignores the block, `"report"` verifies it and puts the report beside the answer, `"require"` lets no answer through that does
- * not verify. The strings stand for a policy with only that mode; `{ policy, engine }` also has a TPM verify.
+ * `"off"` ignores the block, `"report"` verifies it and puts the report beside the answer, `"require"` lets no answer
+ * through that does not verify. The strings stand for a policy with only that mode; `{ policy, engine }` also has a TPM
+ * verify.
  */
 export type AttestationOption =
   | AttestationMode
@@ -18,7 +21,10 @@ export type AttestationOption =
 /** An attestation option that has been checked. */
 export interface Enforcement {
   readonly mode: AttestationMode;
-  /** Verify a quote before the first prompt leaves: the policy's `preflight`, in `require` only, since nothing else refuses. */
+  /**
+   * Verify a quote before the first prompt leaves: the policy's `preflight`, in `require` only, since nothing else
+   * refuses.
+   */
   readonly preflight: boolean;
   /** How long a preflight's verdict holds, in milliseconds; undefined: until the server's key changes. */
   readonly maxAgeMs: number | undefined;
@@ -64,9 +70,10 @@ function isWithEngine(option: AttestationOption): option is Extract<AttestationO
 /**
  * Judges the attestation of one answer.
  *
- * `block` is `_metadata.tpm_attestation` as it came, `payloadId` the id that this very attempt drew, `payloadBinding` the server's
- * `_metadata.payload_binding`. Resolves to the report, or to undefined in mode `off`. In `require` it rejects with an `AttestationError`,
- * which has the report, unless everything verified: the caller wipes the answer and passes the error on.
+ * `block` is `_metadata.tpm_attestation` as it came, `payloadId` the id that this very attempt drew, `payloadBinding`
+ * the server's `_metadata.payload_binding`. Resolves to the report, or to undefined in mode `off`. In `require` it
+ * rejects with an `AttestationError`, which has the report, unless everything verified: the caller wipes the answer and
+ * passes the error on.
  */
 export async function enforce(
   enforcement: Enforcement,

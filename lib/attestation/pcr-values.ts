@@ -1,13 +1,14 @@
 /** PCR values as people have them: the output of tpm2_pcrread, and how they compare with the profiles of a policy. */
 import { ConfigurationError } from "../errors.js";
-import { bankBytes, type AttestationProfile, type PcrBank, type PcrExpectation } from "./policy.js";
+import { bankBytes } from "./policy.js";
+import type { AttestationProfile, PcrBank, PcrExpectation } from "./policy.js";
 
 /** Bank to index to lower-case hex. */
 export type PcrValues = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 /**
- * Reads what `tpm2_pcrread` prints (tpm2-tools 4 and 5): a bank's name, then its lines `  7 : 0xABCD…`. Throws a `ConfigurationError`
- * for everything else: a value that was not understood must not be missing from a baseline.
+ * Reads what `tpm2_pcrread` prints (tpm2-tools 4 and 5): a bank's name, then its lines ` 7 : 0xABCD…`. Throws a
+ * `ConfigurationError` for everything else: a value that was not understood must not be missing from a baseline.
  */
 export function parsePcrread(text: string, option = "pcrread"): PcrValues {
   const values: Record<string, Record<string, string>> = {};

@@ -1,4 +1,7 @@
-/** The attestation policy: its type, its strict check, its identity. The verifier in native/ checks again what it reads of it. */
+/**
+ * The attestation policy: its type, its strict check, its identity. The verifier in native/ checks again what it reads
+ * of it.
+ */
 import { nodeCrypto } from "../builtins.js";
 import { ConfigurationError } from "../errors.js";
 import { ownMembers } from "../own-members.js";
@@ -8,8 +11,8 @@ export type AttestationMode = "off" | "report" | "require";
 export type PcrBank = "sha1" | "sha256" | "sha384" | "sha512";
 
 /**
- * What a PCR may hold: one value, one of several, or `"any"`: quoted, and neither all zero nor all ones. Values are hex, of exactly the
- * bank's length.
+ * What a PCR may hold: one value, one of several, or `"any"`: quoted, and neither all zero nor all ones. Values are
+ * hex, of exactly the bank's length.
  */
 export type PcrExpectation = string | readonly string[];
 
@@ -30,7 +33,10 @@ export interface AttestationPolicy {
   readonly mode?: AttestationMode;
   /** In `require`: verify a quote before the first prompt leaves. `false` by default. */
   readonly preflight?: boolean;
-  /** How long a preflight's verdict holds, in milliseconds: 1 to 2 592 000 000 (30 days). Without it, until the server's key changes. */
+  /**
+   * How long a preflight's verdict holds, in milliseconds: 1 to 2 592 000 000 (30 days). Without it, until the server's
+   * key changes.
+   */
   readonly maxAgeMs?: number;
   readonly signature?: {
     readonly schemes?: readonly ("rsassa" | "rsapss" | "ecdsa")[];
@@ -50,8 +56,8 @@ export interface AttestationPolicy {
   /** PEM certificates, one each. When given, an AIK without a certificate under one of them is refused. */
   readonly aikRoots?: readonly string[];
   /**
-   * The relay binding (docs/attestation.md): `"optional"` puts the commitment to both keys into the payload id, `"required"` also refuses
-   * answers of servers that do not confirm it. Without it, payload ids are plain UUIDs.
+   * The relay binding (docs/attestation.md): `"optional"` puts the commitment to both keys into the payload id,
+   * `"required"` also refuses answers of servers that do not confirm it. Without it, payload ids are plain UUIDs.
    */
   readonly binding?: "optional" | "required";
 }
@@ -62,12 +68,15 @@ const MAX_AGE_MS = 30 * 86_400_000;
 /** Bytes of a digest in each bank. */
 export const bankBytes: Readonly<Record<PcrBank, number>> = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 };
 
-/** A policy that has passed the check: a frozen copy of what was given, with hex in lower case and `mode` filled in, that inherits nothing. */
+/**
+ * A policy that has passed the check: a frozen copy of what was given, with hex in lower case and `mode` filled in,
+ * that inherits nothing.
+ */
 export type CheckedPolicy = AttestationPolicy & { readonly mode: AttestationMode };
 
 /**
- * Checks a policy against the schema and returns a frozen copy. `option` names the place in the error.
- * The strings `"off"`, `"report"` and `"require"` stand for a policy with only that mode. Throws a `ConfigurationError`.
+ * Checks a policy against the schema and returns a frozen copy. `option` names the place in the error. The strings
+ * `"off"`, `"report"` and `"require"` stand for a policy with only that mode. Throws a `ConfigurationError`.
  */
 export function checkPolicy(given: unknown, option = "attestation"): CheckedPolicy {
   if (given === "off" || given === "report" || given === "require") {
@@ -105,8 +114,8 @@ export function parsePolicy(file: Uint8Array | string, option = "policy"): Check
 }
 
 /**
- * SHA-256 (hex) of the policy in canonical form: JSON without white space, keys sorted by code unit, as RFC 8785 has it. It changes with
- * every demand, and not with the layout of the file.
+ * SHA-256 (hex) of the policy in canonical form: JSON without white space, keys sorted by code unit, as RFC 8785 has
+ * it. It changes with every demand, and not with the layout of the file.
  */
 export function policyId(policy: CheckedPolicy): string {
   return nodeCrypto().createHash("sha256").update(canonical(policy), "utf8").digest("hex");

@@ -1,4 +1,6 @@
-/** The verdict on a server before a prompt goes to it: shared among its callers, and asked for again when it is too old. */
+/**
+ * The verdict on a server before a prompt goes to it: shared among its callers, and asked for again when it is too old.
+ */
 
 interface Verdict {
   readonly serverKey: string;
@@ -9,8 +11,9 @@ interface Verdict {
 /**
  * One for each server, policy, tier and engine; a verdict is on one key of the server.
  *
- * Callers share verdicts, and nothing else. Who finds none asks, with his own credentials and his own patience; who comes meanwhile
- * waits, with his own patience, for how that ends. A failure is the asker's alone: those who waited ask for themselves, one at a time.
+ * Callers share verdicts, and nothing else. Who finds none asks, with his own credentials and his own patience; who
+ * comes meanwhile waits, with his own patience, for how that ends. A failure is the asker's alone: those who waited ask
+ * for themselves, one at a time.
  */
 export class Preflight {
   #verdict: Verdict | undefined;
@@ -31,9 +34,11 @@ export class Preflight {
   /**
    * Asks for a verdict on this key, unless somebody does so already: then waits for that.
    *
-   * It does not say what came of it, since that may be too old by the time it is looked at: ask {@link covers}, and call this again.
+   * It does not say what came of it, since that may be too old by the time it is looked at: ask {@link covers}, and
+   * call this again.
    *
-   * @param ask - Rejects when the quote is not accepted, and with whatever else goes wrong; this call then rejects with that.
+   * @param ask - Rejects when the quote is not accepted, and with whatever else goes wrong; this call then rejects with
+   *   that.
    * @param race - Waits with the caller's patience for the asking of another.
    * @returns whether this very call asked.
    */

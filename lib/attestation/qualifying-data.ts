@@ -7,8 +7,9 @@ export function qualifyingDataOf(payloadId: string): Uint8Array {
 }
 
 /**
- * The relay binding's commitment: `base64url(SHA-256(server SPKI DER ‖ client SPKI DER))`, 43 characters, no padding. Both keys are PEM
- * SubjectPublicKeyInfo (RFC 7468 section 13). See docs/attestation.md for what it adds and what it does not.
+ * The relay binding's commitment: `base64url(SHA-256(server SPKI DER ‖ client SPKI DER))`, 43 characters, no padding.
+ * Both keys are PEM SubjectPublicKeyInfo (RFC 7468 section 13). See docs/attestation.md for what it adds and what it
+ * does not.
  */
 export function keyCommitment(serverKeyPem: string, clientKeyPem: string): string {
   const { createHash, createPublicKey } = nodeCrypto();

@@ -1,4 +1,6 @@
-/** The outcome of verifying a quote: the same object on success, in `AttestationError.report`, and on the command line. */
+/**
+ * The outcome of verifying a quote: the same object on success, in `AttestationError.report`, and on the command line.
+ */
 import type { PcrBank, PcrExpectation } from "./policy.js";
 
 /** Every check of the verifier, in the order in which it decides. */
@@ -78,8 +80,8 @@ export interface AttestationReport {
   /** The name of the profile that fits. */
   readonly profile?: string;
   /**
-   * On `PCR_BASELINE`: the profile that the fewest PCRs keep from fitting (the first of several), and those PCRs. `found` is lower-case
-   * hex; `null`: the quote does not have this PCR.
+   * On `PCR_BASELINE`: the profile that the fewest PCRs keep from fitting (the first of several), and those PCRs.
+   * `found` is lower-case hex; `null`: the quote does not have this PCR.
    */
   readonly nearest?: {
     readonly profile: string;

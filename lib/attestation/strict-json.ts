@@ -1,6 +1,7 @@
 /**
- * A JSON reader for files that people review: `JSON.parse`, and then a scan that refuses a key which an object has twice. With
- * `JSON.parse` alone the last one wins, so that a reviewer who read the first would have approved something else.
+ * A JSON reader for files that people review: `JSON.parse`, and then a scan that refuses a key which an object has
+ * twice. With `JSON.parse` alone the last one wins, so that a reviewer who read the first would have approved something
+ * else.
  */
 
 /** Why a text was not taken; one sentence, to follow "…: ". */
@@ -19,8 +20,8 @@ export function parseStrictJson(text: string): unknown {
 }
 
 /**
- * `text` is valid JSON, so a string in an object is a key exactly when the last token before it was `{` or `,`; and tokens that are
- * neither strings nor punctuation matter to nobody here.
+ * `text` is valid JSON, so a string in an object is a key exactly when the last token before it was `{` or `,`; and
+ * tokens that are neither strings nor punctuation matter to nobody here.
  */
 function refuseDuplicateKeys(text: string): void {
   const tokens = /"(?:[^"\\]|\\.)*"|[{}[\],:]/g;

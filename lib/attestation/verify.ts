@@ -3,11 +3,15 @@ import { ConfigurationError, NomyoError } from "../errors.js";
 import { native } from "../native.js";
 import { fromNative, nativeCode } from "../native-error.js";
 import { ownMembers } from "../own-members.js";
-import { checkPolicy, policyId, type AttestationMode, type AttestationPolicy, type CheckedPolicy } from "./policy.js";
+import { checkPolicy, policyId } from "./policy.js";
+import type { AttestationMode, AttestationPolicy, CheckedPolicy } from "./policy.js";
 import { qualifyingDataOf } from "./qualifying-data.js";
 import type { AttestationReport, AttestationFault } from "./report.js";
 
-/** Who checks the signature: our own libcrypto alone, or a TPM as well, reached by a TCTI string such as `device:/dev/tpmrm0`. */
+/**
+ * Who checks the signature: our own libcrypto alone, or a TPM as well, reached by a TCTI string such as
+ * `device:/dev/tpmrm0`.
+ */
 export type AttestationEngine = "offline" | { readonly tcti: string };
 
 /** What a quote must have been made over: exactly one of the two. */
@@ -31,13 +35,15 @@ export type VerifyOptions = QuoteNonce & {
 };
 
 /**
- * Verifies a server's `_metadata.tpm_attestation`. Resolves to a report whatever the block holds: look at `verified`. When the verifier
- * itself could not work (tpm2-tss is not installed, the engine's TPM does not answer) the report is not verified and has a `fault`.
+ * Verifies a server's `_metadata.tpm_attestation`. Resolves to a report whatever the block holds: look at `verified`.
+ * When the verifier itself could not work (tpm2-tss is not installed, the engine's TPM does not answer) the report is
+ * not verified and has a `fault`.
  *
- * With the id of a stored answer this proves consistency, not freshness: that the block was made for that id, at any time. Only the
- * client that drew the id for a request, and uses it once, knows that the quote is new.
+ * With the id of a stored answer this proves consistency, not freshness: that the block was made for that id, at any
+ * time. Only the client that drew the id for a request, and uses it once, knows that the quote is new.
  *
- * Rejects with a `ConfigurationError` for a wrong argument, and with a `NomyoError` when there is no memory or no place in the queue.
+ * Rejects with a `ConfigurationError` for a wrong argument, and with a `NomyoError` when there is no memory or no place
+ * in the queue.
  */
 export async function verifyTpmAttestation(attestation: unknown, options: VerifyOptions): Promise<AttestationReport> {
   if (typeof options !== "object" || (options as unknown) === null) {
@@ -107,7 +113,10 @@ function faultOf(error: unknown): AttestationFault | undefined {
   return code === "TSS_MISSING" || code === "TPM_ERROR" ? code : undefined;
 }
 
-/** What is not JSON (a cycle, a BigInt, undefined) cannot have come from a server: it is judged as a block that is missing. */
+/**
+ * What is not JSON (a cycle, a BigInt, undefined) cannot have come from a server: it is judged as a block that is
+ * missing.
+ */
 function jsonOf(attestation: unknown): string {
   try {
     const text: unknown = JSON.stringify(attestation); // its type forgets that it may be undefined
@@ -191,8 +200,8 @@ export interface ParsedTpmAttestation {
 }
 
 /**
- * Takes a block apart without believing any of it. Throws a `NomyoError` with the code `ATTESTATION_MALFORMED` when it cannot be
- * read, `TSS_MISSING` when tpm2-tss is not installed.
+ * Takes a block apart without believing any of it. Throws a `NomyoError` with the code `ATTESTATION_MALFORMED` when it
+ * cannot be read, `TSS_MISSING` when tpm2-tss is not installed.
  */
 export function parseTpmAttestation(attestation: unknown): ParsedTpmAttestation {
   try {

@@ -1,6 +1,7 @@
 /**
- * The package format by Node's own crypto, as fast as it gets: what `nomyo-native bench` measures against, and, since it shares nothing
- * with the addon, what tests hold it against. Keys and plaintext lie in ordinary memory here: this is a yardstick, never a fallback.
+ * The package format by Node's own crypto, as fast as it gets: what `nomyo-native bench` measures against, and, since
+ * it shares nothing with the addon, what tests hold it against. Keys and plaintext lie in ordinary memory here: this is
+ * a yardstick, never a fallback.
  */
 import { isAscii, isUtf8 } from "node:buffer";
 import {
@@ -38,21 +39,27 @@ export function unwrapKey(key: NodeKey, wrapped: string): Buffer {
 }
 
 /** What comes before and after the ciphertext in a package without white space. */
-const head = '{"version":"1.0","algorithm":"hybrid-aes256-rsa4096","encrypted_payload":{"ciphertext":"';
+const HEAD = '{"version":"1.0","algorithm":"hybrid-aes256-rsa4096","encrypted_payload":{"ciphertext":"';
 const tail = (nonce: string, tag: string, wrapped: string): string =>
   `","nonce":"${nonce}","tag":"${tag}"},"encrypted_aes_key":"${wrapped}",` +
   '"key_algorithm":"RSA-OAEP-SHA256","payload_algorithm":"AES-256-GCM"}';
 
 /** The text of a package; all parts in base64. */
 export function packageText(ciphertext: string, nonce: string, tag: string, wrapped: string): string {
-  return head + ciphertext + tail(nonce, tag, wrapped);
+  return HEAD + ciphertext + tail(nonce, tag, wrapped);
 }
 
-/** A multiple of 3 and of 4: the base64 of pieces can be joined, and cut. It stays in the second-level cache with its results. */
-const cachedPiece = 48 * 1024;
+/**
+ * A multiple of 3 and of 4: the base64 of pieces can be joined, and cut. It stays in the second-level cache with its
+ * results.
+ */
+const CACHED_PIECE = 48 * 1024;
 
 let kept = Buffer.alloc(0);
-/** Memory for plaintext that is kept between calls: the fresh pages of a new buffer cost more than copying into an old one. */
+/**
+ * Memory for plaintext that is kept between calls: the fresh pages of a new buffer cost more than copying into an old
+ * one.
+ */
 export function scratch(bytes: number): Buffer {
   if (kept.length < bytes) kept = Buffer.allocUnsafeSlow(Math.max(bytes, kept.length * 2));
   return kept;
@@ -63,13 +70,13 @@ const aesKey = keyAndNonce.subarray(0, 32);
 const nonce = keyAndNonce.subarray(32);
 
 /** Makes a package of `plain`, in memory of its own. It is encrypted and encoded in pieces of `piece` bytes. */
-export function sealBytes(recipient: NodeKey, plain: Buffer, piece = cachedPiece): Buffer {
+export function sealBytes(recipient: NodeKey, plain: Buffer, piece = CACHED_PIECE): Buffer {
   randomFillSync(keyAndNonce);
   const gcm = createCipheriv("aes-256-gcm", aesKey, nonce, { authTagLength: 16 });
   const end = (tag: Buffer): string => tail(nonce.toString("base64"), tag.toString("base64"), wrapped);
   const wrapped = wrapKey(recipient, aesKey);
-  const out = Buffer.allocUnsafe(head.length + Math.ceil(plain.length / 3) * 4 + end(Buffer.alloc(16)).length);
-  let at = out.write(head, 0, "latin1");
+  const out = Buffer.allocUnsafe(HEAD.length + Math.ceil(plain.length / 3) * 4 + end(Buffer.alloc(16)).length);
+  let at = out.write(HEAD, 0, "latin1");
   for (let from = 0; from < plain.length; from += piece) {
     at += out.write(gcm.update(plain.subarray(from, from + piece)).toString("base64"), at, "latin1");
   }
@@ -85,7 +92,10 @@ export function sealPieces(recipient: NodeKey, value: unknown, piece?: number): 
   return sealBytes(recipient, plain.subarray(0, plain.write(json, 0, "utf8")), piece);
 }
 
-/** Where a field's text starts and ends; base64 holds no quotation mark and no escape. Undefined where it is written otherwise. */
+/**
+ * Where a field's text starts and ends; base64 holds no quotation mark and no escape. Undefined where it is written
+ * otherwise.
+ */
 function field(body: Buffer, name: string, from: number): readonly [start: number, end: number] | undefined {
   const at = body.indexOf(`"${name}":"`, from, "latin1");
   const start = at + name.length + 4;
@@ -99,10 +109,10 @@ function compact(body: Buffer): Buffer {
 }
 
 /**
- * Opens a package, decoding and decrypting in pieces of `piece` characters. Throws when the tag does not hold; the package's form is
- * trusted. The plaintext is in memory that the next call overwrites.
+ * Opens a package, decoding and decrypting in pieces of `piece` characters. Throws when the tag does not hold; the
+ * package's form is trusted. The plaintext is in memory that the next call overwrites.
  */
-export function openBytes(key: NodeKey, body: Buffer, piece = cachedPiece): Buffer {
+export function openBytes(key: NodeKey, body: Buffer, piece = CACHED_PIECE): Buffer {
   const ciphertext = field(body, "ciphertext", 0);
   const [wrapped, iv, tag] = ["encrypted_aes_key", "nonce", "tag"].map((name) => {
     const found = field(body, name, ciphertext?.[1] ?? 0);

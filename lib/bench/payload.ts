@@ -6,7 +6,8 @@ export const contents = ["ascii", "latin1", "cjk", "tools"] as const;
  * - `ascii`: a clinical letter, with the quotes and line ends that JSON must escape.
  * - `latin1`: German with umlauts: one byte per character in V8, up to two in UTF-8.
  * - `cjk`: Japanese, Chinese and emoji: two bytes per code unit in V8, three or four per character in UTF-8.
- * - `tools`: a conversation of 200 messages with tool calls, whose results are JSON within JSON strings (4 messages under 32 KiB).
+ * - `tools`: a conversation of 200 messages with tool calls, whose results are JSON within JSON strings (4 messages
+ *   under 32 KiB).
  */
 export type Content = (typeof contents)[number];
 

@@ -16,7 +16,7 @@ export interface Clock {
 const processClock: Clock = { now: () => performance.now(), sleep };
 
 /** Shorter than this, and the clock and the loop around the operation would show in the figure. */
-const shortestSampleMs = 0.05;
+const SHORTEST_SAMPLE_MS = 0.05;
 
 export class Sampler {
   readonly #operation: Operation;
@@ -24,14 +24,20 @@ export class Sampler {
   readonly #clock: Clock;
   #batch = 1;
 
-  /** With a pause of over 0 ms before each run: what a program does that has something else to do meanwhile. Never in batches then. */
+  /**
+   * With a pause of over 0 ms before each run: what a program does that has something else to do meanwhile. Never in
+   * batches then.
+   */
   constructor(operation: Operation, pauseMs = 0, clock: Clock = processClock) {
     this.#operation = operation;
     this.#pauseMs = pauseMs;
     this.#clock = clock;
   }
 
-  /** Runs for about `milliseconds`, at least once, so that code is compiled and caches and pools are filled; then sizes the batches. */
+  /**
+   * Runs for about `milliseconds`, at least once, so that code is compiled and caches and pools are filled; then sizes
+   * the batches.
+   */
   async warmUp(milliseconds: number): Promise<void> {
     const times: number[] = [];
     const end = this.#clock.now() + milliseconds;
@@ -41,7 +47,7 @@ export class Sampler {
     } while (this.#clock.now() < end);
     if (this.#pauseMs > 0) return;
     const typical = summarise(times).median;
-    this.#batch = Math.max(1, Math.ceil(shortestSampleMs / Math.max(typical, 1e-5)));
+    this.#batch = Math.max(1, Math.ceil(SHORTEST_SAMPLE_MS / Math.max(typical, 1e-5)));
   }
 
   /** Milliseconds of single runs, for about `milliseconds` in all, `maximum` at most and one at least. */
@@ -55,7 +61,9 @@ export class Sampler {
     return samples;
   }
 
-  /** Outside of what is timed. Without it memory whose release waits for the event loop would pile up, as in no program. */
+  /**
+   * Outside of what is timed. Without it memory whose release waits for the event loop would pile up, as in no program.
+   */
   async #pause(): Promise<void> {
     if (this.#pauseMs > 0) await this.#clock.sleep(this.#pauseMs);
     else await turnOfTheLoop();

@@ -1,3 +1,4 @@
+/** `_metadata` of an answer: what the server says is checked, and what only this client can know is put over it. */
 import { SecurityError } from "../errors.js";
 import type { AttestationReport } from "../attestation/report.js";
 import type { AnswerMetadata } from "./chat-types.js";
@@ -10,8 +11,8 @@ const ENCRYPTION_ALGORITHM = "hybrid-aes256-rsa4096";
 /**
  * What the server put into `_metadata`, as an object.
  *
- * Throws a `SecurityError` when the server itself says that the answer is for another request, or was made at a lower tier than the one
- * that was asked for; and when `_metadata` is no object.
+ * Throws a `SecurityError` when the server itself says that the answer is for another request, or was made at a lower
+ * tier than the one that was asked for; and when `_metadata` is no object.
  *
  * @param askedTier - undefined when the request named none: then whatever the server says is right.
  */
@@ -36,7 +37,9 @@ export function checkServerMetadata(
   return fields;
 }
 
-/** A tier that is not stated is not known to be lower. One that is none of the three cannot be compared, and is refused. */
+/**
+ * A tier that is not stated is not known to be lower. One that is none of the three cannot be compared, and is refused.
+ */
 function checkTier(stated: unknown, asked: SecurityTier): void {
   if (stated === undefined || stated === null) return;
   if (isSecurityTier(stated) && isAtLeast(stated, asked)) return;

@@ -1,6 +1,7 @@
 /**
- * The types of a chat completion, as OpenAI's API has them. Known parameters are typed; `create` takes any others too and passes them on
- * untouched. `openai`'s own parameter types are accepted, and answers are assignable to its `ChatCompletion`.
+ * The types of a chat completion, as OpenAI's API has them. Known parameters are typed; `create` takes any others too
+ * and passes them on untouched. `openai`'s own parameter types are accepted, and answers are assignable to its
+ * `ChatCompletion`.
  */
 import type { AttestationReport } from "../attestation/report.js";
 import type { SecurityTier } from "./security-tier.js";

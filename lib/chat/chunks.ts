@@ -1,11 +1,14 @@
+/** A whole answer as the chunks that a streaming server would have sent. */
 import type { ChatCompletion, ChatCompletionChunk, ChunkDelta, StreamOptions } from "./chat-types.js";
 import { listOf, objectOf } from "./completion.js";
 
 /**
- * A whole answer as the chunks that a streaming server would have sent: for each choice one with the role, one with everything that
- * the message says, one with the reason for its end; then, if asked for, one with the token counts. `_metadata` is on the last.
+ * A whole answer as the chunks that a streaming server would have sent: for each choice one with the role, one with
+ * everything that the message says, one with the reason for its end; then, if asked for, one with the token counts.
+ * `_metadata` is on the last.
  *
- * Whatever is read here came from a server: a null counts as absent, and what is not of its form is a `SecurityError` (`ANSWER_SHAPE`).
+ * Whatever is read here came from a server: a null counts as absent, and what is not of its form is a `SecurityError`
+ * (`ANSWER_SHAPE`).
  */
 export function toChunks(answer: ChatCompletion, options: StreamOptions | null | undefined): ChatCompletionChunk[] {
   const { choices, usage, _metadata, object: _object, ...head } = answer;

@@ -1,11 +1,13 @@
+/** The value of an opened answer, looked at as far as this package looks at it. */
 import { SecurityError } from "../errors.js";
 import type { AnswerMetadata, ChatCompletion } from "./chat-types.js";
 
 /**
- * The value of an opened answer as a completion: what the server sent, with the client's `_metadata` in the place of the server's.
+ * The value of an opened answer as a completion: what the server sent, with the client's `_metadata` in the place of
+ * the server's.
  *
- * Throws a `SecurityError` when it is not an object. What is inside is checked only where this package itself looks at it
- * ({@link ChatCompletionStream}); otherwise it is passed on as it came.
+ * Throws a `SecurityError` when it is not an object. What is inside is checked only where this package itself looks at
+ * it ({@link ChatCompletionStream}); otherwise it is passed on as it came.
  */
 export function asCompletion(value: unknown, metadata: AnswerMetadata): ChatCompletion {
   return { ...(objectOf(value, "The answer") as unknown as ChatCompletion), _metadata: metadata };

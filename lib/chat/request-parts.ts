@@ -1,3 +1,4 @@
+/** A request taken apart into what is sealed and what is for this client. */
 import { ConfigurationError } from "../errors.js";
 import type { StreamOptions } from "./chat-types.js";
 import { ownMembers } from "../own-members.js";
@@ -12,12 +13,15 @@ export interface RequestBody {
   readonly streamOptions: StreamOptions | undefined;
 }
 
-/** Names under which other clients take the API key: in a body it would be sealed into the payload, which it never may be. */
+/**
+ * Names under which other clients take the API key: in a body it would be sealed into the payload, which it never may
+ * be.
+ */
 const keyNames = ["api_key", "apiKey"];
 
 /**
- * Takes a request apart. `security_tier` goes into a header; `stream: true` and `stream_options` stay here, since the service never
- * streams and would answer with an error, or not as JSON; everything else is passed on untouched.
+ * Takes a request apart. `security_tier` goes into a header; `stream: true` and `stream_options` stay here, since the
+ * service never streams and would answer with an error, or not as JSON; everything else is passed on untouched.
  */
 export function takeApart(body: object): RequestBody {
   if (typeof body !== "object" || (body as unknown) === null) {

@@ -1,8 +1,12 @@
 /** Parsing of a command's arguments with Node's own parser, which is strict: what it does not know is an error. */
-import { parseArgs, type ParseArgsConfig } from "node:util";
+import { parseArgs } from "node:util";
+import type { ParseArgsConfig } from "node:util";
 import { UsageError } from "./exit-code.js";
 
-/** `parseArgs` whose mistakes are {@link UsageError}s. Values never repeat in the message: someone may have put a secret there. */
+/**
+ * `parseArgs` whose mistakes are {@link UsageError}s. Values never repeat in the message: someone may have put a secret
+ * there.
+ */
 export function parse<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
   try {
     return parseArgs(config);

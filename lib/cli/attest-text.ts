@@ -1,5 +1,6 @@
 /** How `attest` prints what it found, for people. */
-import { compare, isAllOnes, isAllZero, type PcrComparison, type PcrValues } from "../attestation/pcr-values.js";
+import { compare, isAllOnes, isAllZero } from "../attestation/pcr-values.js";
+import type { PcrComparison, PcrValues } from "../attestation/pcr-values.js";
 import type { AttestationProfile, PcrExpectation } from "../attestation/policy.js";
 import type { AttestationCheck, AttestationReport } from "../attestation/report.js";
 import type { ParsedTpmAttestation } from "../attestation/verify.js";
@@ -148,7 +149,10 @@ function expectationText(expected: PcrExpectation): string[] {
   return typeof expected === "string" ? [expected] : [...expected];
 }
 
-/** A table of PCRs: what fits on one line, what changed with both values under one another, so that they can be compared. */
+/**
+ * A table of PCRs: what fits on one line, what changed with both values under one another, so that they can be
+ * compared.
+ */
 export function pcrTable(name: string, rows: readonly PcrComparison[], paint: Painter): string {
   const changed = rows.filter((row) => !row.fits).length;
   const title = changed === 0 ? paint.good("fits") : paint.bad(`${changed} of ${rows.length} PCRs differ`);

@@ -3,30 +3,29 @@ import { existsSync, realpathSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
-import { baselineFrom, baselineOfValues, mergeProfile, type Baseline } from "../attestation/baseline.js";
-import { compare, parsePcrread, type PcrValues } from "../attestation/pcr-values.js";
-import {
-  bankBytes,
-  parsePolicy,
-  type AttestationProfile,
-  type CheckedPolicy,
-  type PcrBank,
-} from "../attestation/policy.js";
+import { baselineFrom, baselineOfValues, mergeProfile } from "../attestation/baseline.js";
+import type { Baseline } from "../attestation/baseline.js";
+import { compare, parsePcrread } from "../attestation/pcr-values.js";
+import type { PcrValues } from "../attestation/pcr-values.js";
+import { bankBytes, parsePolicy } from "../attestation/policy.js";
+import type { AttestationProfile, CheckedPolicy, PcrBank } from "../attestation/policy.js";
 import type { AttestationReport } from "../attestation/report.js";
-import { parseTpmAttestation, verifyTpmAttestation, type QuoteNonce } from "../attestation/verify.js";
+import { parseTpmAttestation, verifyTpmAttestation } from "../attestation/verify.js";
+import type { QuoteNonce } from "../attestation/verify.js";
 import { writeFileAtomically } from "../keys/atomic-file.js";
 import { AttestationError } from "../attestation/attestation-error.js";
 import { ConfigurationError, NomyoError } from "../errors.js";
 import { withFileLock } from "../keys/file-lock.js";
 import { parse } from "./arguments.js";
-import { pcrTable, painterFor, parsedText, profileTables, reportText, type Painter } from "./attest-text.js";
+import { pcrTable, painterFor, parsedText, profileTables, reportText } from "./attest-text.js";
+import type { Painter } from "./attest-text.js";
 import { exitCode, UsageError } from "./exit-code.js";
 import type { Streams } from "./streams.js";
 
 /** Exit codes of `attest`, beside those that all commands share. */
 export const attestExitCode = { verified: 0, refused: 10, unsupported: 20, malformed: 30 } as const;
 
-export const attestHelp = `Usage: nomyo-native attest show     FILE [--json]
+export const ATTEST_HELP = `Usage: nomyo-native attest show     FILE [--json]
        nomyo-native attest verify   FILE [--payload-id ID | --qualifying-data HEX] [--policy FILE] [--tcti TCTI] [--json]
        nomyo-native attest baseline FILE [--payload-id ID] [--name NAME] [--note TEXT] [--merge FILE] [--out FILE] [--json]
        nomyo-native attest baseline --pcrread FILE [the same]
@@ -106,13 +105,16 @@ const actions: Readonly<Record<string, Action>> = {
 };
 
 /** An answer with its attestation is smaller; it is read as text. */
-const maxInputBytes = 64 * 1024 * 1024;
+const MAX_INPUT_BYTES = 64 * 1024 * 1024;
 
-/** Runs `attest` with the arguments after it; resolves to the exit code. Rejects with a UsageError or ConfigurationError. */
+/**
+ * Runs `attest` with the arguments after it; resolves to the exit code. Rejects with a UsageError or
+ * ConfigurationError.
+ */
 export async function runAttest(args: readonly string[], streams: Streams): Promise<number> {
   const { values, positionals } = parse({ args: [...args], options, allowPositionals: true });
   if (values.help === true) {
-    streams.stdout.write(attestHelp);
+    streams.stdout.write(ATTEST_HELP);
     return exitCode.ok;
   }
   const [name, ...files] = positionals;
@@ -248,7 +250,10 @@ function valuesOf(input: Input): PcrValues {
   return pcrsOfReport(input.attestation) ?? parseTpmAttestation(input.attestation).pcrs;
 }
 
-/** The values in a saved report; undefined for anything else. Checked, since a file is anyone's: what is compared is printed. */
+/**
+ * The values in a saved report; undefined for anything else. Checked, since a file is anyone's: what is compared is
+ * printed.
+ */
 function pcrsOfReport(value: unknown): PcrValues | undefined {
   const pcrs = member(value, "pcrs");
   if (!Array.isArray(member(value, "checks")) || typeof member(value, "verified") !== "boolean") return undefined;
@@ -329,7 +334,7 @@ function member(value: unknown, key: string): unknown {
 
 async function readText(file: string, streams: Streams): Promise<string> {
   if (file === "-") {
-    using read = await streams.input.all(maxInputBytes, "preferred");
+    using read = await streams.input.all(MAX_INPUT_BYTES, "preferred");
     return read.toString();
   }
   return (await readBytes(file)).toString("utf8");

@@ -1,12 +1,16 @@
 /**
- * `nomyo-native bench`: how fast this machine seals, opens and makes keys, beside Node's own crypto. It needs the package alone. The full
- * comparison, with other libraries, the router and a picture, is `npm run bench` in the repository.
+ * `nomyo-native bench`: how fast this machine seals, opens and makes keys, beside Node's own crypto. It needs the
+ * package alone. The full comparison, with other libraries, the router and a picture, is `npm run bench` in the
+ * repository.
  */
 import { createPrivateKey, createPublicKey } from "node:crypto";
 import { openPieces, sealPieces } from "../bench/node-envelope.js";
-import { chatRequest, contents, type Content } from "../bench/payload.js";
-import { Sampler, type Operation } from "../bench/sampler.js";
-import { summarise, type Summary } from "../bench/statistics.js";
+import { chatRequest, contents } from "../bench/payload.js";
+import type { Content } from "../bench/payload.js";
+import { Sampler } from "../bench/sampler.js";
+import type { Operation } from "../bench/sampler.js";
+import { summarise } from "../bench/statistics.js";
+import type { Summary } from "../bench/statistics.js";
 import { openPackage } from "../envelope/open.js";
 import { sealJson } from "../envelope/seal.js";
 import { getBuildInfo } from "../build-info.js";
@@ -16,7 +20,7 @@ import { parse, wholeNumber } from "./arguments.js";
 import { exitCode, UsageError } from "./exit-code.js";
 import type { Streams } from "./streams.js";
 
-const help = `Usage: nomyo-native bench [options]
+const HELP = `Usage: nomyo-native bench [options]
 
 Measures on this machine: sealing a request, opening an answer, the RSA-4096 private operation and key generation, each
 beside the fastest way that Node's own crypto offers. The two take turns; figures are medians of single calls.
@@ -29,12 +33,12 @@ beside the fastest way that Node's own crypto offers. The two take turns; figure
   --help
 `;
 
-const policy: LockPolicy = "required";
-const sealing = { policy, maxPlaintextBytes: 10 * 1024 * 1024 };
+const LOCKING: LockPolicy = "required";
+const sealing = { policy: LOCKING, maxPlaintextBytes: 10 * 1024 * 1024 };
 const jobs = ["seal", "open", "rsa", "keygen"] as const;
 type Job = (typeof jobs)[number];
 /** Turns of each side. */
-const rounds = 5;
+const ROUNDS = 5;
 
 interface Line {
   readonly job: Job;
@@ -50,7 +54,7 @@ type Sides = Required<Pick<Line, "native" | "node">>;
 export async function runBench(args: readonly string[], streams: Streams): Promise<number> {
   const options = readOptions(args);
   if (options === undefined) {
-    streams.stdout.write(help);
+    streams.stdout.write(HELP);
     return exitCode.ok;
   }
   const lines: Line[] = [];
@@ -108,7 +112,7 @@ function readOptions(args: readonly string[]): Options | undefined {
 
 async function measure(options: Options, report: (line: Line) => void): Promise<void> {
   const { jobs: chosen, sizes, content, milliseconds } = options;
-  const key = await PrivateKey.generate(policy);
+  const key = await PrivateKey.generate(LOCKING);
   try {
     const recipient = key.publicHandle;
     const node = await exportToNode(key);
@@ -138,7 +142,7 @@ async function measure(options: Options, report: (line: Line) => void): Promise<
 
 /** The same key for Node's crypto: a throw-away key, which protects nothing. */
 async function exportToNode(key: PrivateKey) {
-  const pem = await key.toPem(null, policy);
+  const pem = await key.toPem(null, LOCKING);
   try {
     const text = pem.toString();
     return { private: createPrivateKey(text), public: createPublicKey(text) };
@@ -148,7 +152,7 @@ async function exportToNode(key: PrivateKey) {
 }
 
 async function open(key: PrivateKeyHandle, body: Uint8Array): Promise<unknown> {
-  const opened = await openPackage(key, body, { policy });
+  const opened = await openPackage(key, body, { policy: LOCKING });
   try {
     return opened.value();
   } finally {
@@ -173,10 +177,10 @@ async function check(
 
 async function compare(own: Operation, other: Operation, milliseconds: number): Promise<Sides> {
   const samplers = [new Sampler(own), new Sampler(other)] as const;
-  const turn = milliseconds / 2 / (rounds + 1);
+  const turn = milliseconds / 2 / (ROUNDS + 1);
   for (const sampler of samplers) await sampler.warmUp(turn);
   const samples: [number[], number[]] = [[], []];
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     samples[0].push(...(await samplers[0].round(turn)));
     samples[1].push(...(await samplers[1].round(turn)));
   }
@@ -189,7 +193,7 @@ async function keyGeneration(milliseconds: number): Promise<Summary> {
   const end = performance.now() + milliseconds;
   while (times.length < 3 || performance.now() < end) {
     const begin = performance.now();
-    const key = await PrivateKey.generate(policy);
+    const key = await PrivateKey.generate(LOCKING);
     times.push(performance.now() - begin);
     key.dispose();
   }

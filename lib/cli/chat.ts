@@ -15,7 +15,7 @@ import { withoutLineEnd } from "./secret-input.js";
 import { writeSecret } from "./secret-output.js";
 import type { Streams } from "./streams.js";
 
-export const chatHelp = `Usage: nomyo-native chat [options] [PROMPT]
+export const CHAT_HELP = `Usage: nomyo-native chat [options] [PROMPT]
 
 Sends the prompt, end-to-end encrypted, and prints the answer. Without PROMPT it is read from stdin; at a terminal you
 get a conversation: an empty line or Ctrl-D ends it, /new starts over.
@@ -72,12 +72,12 @@ const options = {
 type Values = ReturnType<typeof parse<{ args: string[]; options: typeof options; allowPositionals: true }>>["values"];
 
 /** No prompt is larger than a request may be (PROTOCOL 2). */
-const maxPromptBytes = 10 * 1024 * 1024;
+const MAX_PROMPT_BYTES = 10 * 1024 * 1024;
 
 export async function runChat(args: readonly string[], streams: Streams): Promise<number> {
   const { values, positionals } = parse({ args: [...args], options, allowPositionals: true });
   if (values.help === true) {
-    streams.stdout.write(chatHelp);
+    streams.stdout.write(CHAT_HELP);
     return exitCode.ok;
   }
   if (positionals.length > 1) throw new UsageError("There is an argument too many: put the prompt in quotation marks.");
@@ -131,7 +131,10 @@ class Chat {
     }
   }
 
-  /** Turn after turn, all of them in locked memory; an answer that fails leaves the conversation as it was before the question. */
+  /**
+   * Turn after turn, all of them in locked memory; an answer that fails leaves the conversation as it was before the
+   * question.
+   */
   async conversation(): Promise<number> {
     const { input, stdout, stderr } = this.#streams;
     let turns: readonly Turn[] = this.#opening();
@@ -205,7 +208,9 @@ class Chat {
     return answer;
   }
 
-  /** The answer goes from the pool to the descriptor. As JSON, and where there are only tool calls, it becomes a string. */
+  /**
+   * The answer goes from the pool to the descriptor. As JSON, and where there are only tool calls, it becomes a string.
+   */
   async #print(answer: SecureResponse): Promise<void> {
     const { stdout } = this.#streams;
     if (this.#values.json === true) {
@@ -327,7 +332,7 @@ function tierOf(tier: string | undefined): "standard" | "high" | "maximum" | und
 
 /** All of stdin, without the last line's end, in the pool. */
 async function readPrompt({ input }: Streams): Promise<SecureBuffer> {
-  const prompt = withoutLineEnd(await input.all(maxPromptBytes, "required"));
+  const prompt = withoutLineEnd(await input.all(MAX_PROMPT_BYTES, "required"));
   if (prompt.length > 0) return prompt;
   prompt.dispose();
   throw new UsageError("The prompt is empty.");

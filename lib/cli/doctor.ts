@@ -1,4 +1,7 @@
-/** `nomyo-native doctor`: what of this package works on this machine and under this account, and what to do about the rest. */
+/**
+ * `nomyo-native doctor`: what of this package works on this machine and under this account, and what to do about the
+ * rest.
+ */
 import { readFileSync } from "node:fs";
 import { failureText, weakerRemedy } from "../memory/lock-failure.js";
 import { tssInfo } from "../attestation/tpm.js";
@@ -10,15 +13,18 @@ import { exitCode } from "./exit-code.js";
 import type { Streams } from "./streams.js";
 
 /**
- * What `secureMemory: "required"` needs to lock for one request at a time: two job stacks (128 KiB each), keys, and the buffers of sealing
- * and of a short answer. An answer's plaintext comes on top.
+ * What `secureMemory: "required"` needs to lock for one request at a time: two job stacks (128 KiB each), keys, and the
+ * buffers of sealing and of a short answer. An answer's plaintext comes on top.
  */
 const REQUIRED_BYTES = 1024 * 1024;
-/** The lock limit up to which answers are likely to be refused: a stack for each of a few threads, and a long answer or two. */
+/**
+ * The lock limit up to which answers are likely to be refused: a stack for each of a few threads, and a long answer or
+ * two.
+ */
 const COMFORTABLE_LIMIT = 8 * 1024 * 1024;
 const OLDEST_NODE = 20;
 
-export const doctorHelp = `Usage: nomyo-native doctor [--json]
+export const DOCTOR_HELP = `Usage: nomyo-native doctor [--json]
 
 Looks at this machine and this account: memory locking and its limit, swap, core dumps, ptrace, OpenSSL, tpm2-tss, Node.
 Run it under the account, in the container or in the unit in which your service runs: limits differ between them.
@@ -324,7 +330,7 @@ export async function runDoctor(args: readonly string[], streams: Streams): Prom
     allowPositionals: false,
   });
   if (values.help === true) {
-    streams.stdout.write(doctorHelp);
+    streams.stdout.write(DOCTOR_HELP);
     return exitCode.ok;
   }
   const facts = gatherFacts();

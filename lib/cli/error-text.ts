@@ -1,4 +1,6 @@
-/** What a person at the command line is told of an error: in the words of the command line, with what the server said. */
+/**
+ * What a person at the command line is told of an error: in the words of the command line, with what the server said.
+ */
 import { APIError } from "../errors.js";
 
 /** The flag for each option of the API that a command can set. Errors of the library speak of options. */
@@ -42,15 +44,15 @@ const keysFlags: Readonly<Record<string, string>> = {
 };
 
 /** Where the library's messages end with where to look. */
-const whereToLook = " What the server said is in `errorDetails`.";
-const mostOfServer = 400;
+const WHERE_TO_LOOK = " What the server said is in `errorDetails`.";
+const MOST_OF_SERVER = 400;
 
 /** The message of an error of `command`. It may hold text of the server's: whoever prints it makes that harmless. */
 export function errorText(error: unknown, command: string | undefined): string {
   let text = error instanceof Error ? error.message : String(error);
   if (error instanceof APIError) {
     const said = serverSentence(error.errorDetails);
-    text = text.replace(whereToLook, said === undefined ? "" : ` The server said: ${said}`);
+    text = text.replace(WHERE_TO_LOOK, said === undefined ? "" : ` The server said: ${said}`);
   }
   const own = command === "keys" ? { ...flags, ...keysFlags } : flags;
   for (const [option, flag] of Object.entries(own)) {
@@ -66,7 +68,7 @@ function serverSentence(details: unknown): string | undefined {
   const said = firstText(details, 0);
   if (said === undefined || said.trim() === "") return undefined;
   const few = said.trim().split("\n").slice(0, 3).join(" ");
-  return few.length > mostOfServer ? `${few.slice(0, mostOfServer)}…` : few;
+  return few.length > MOST_OF_SERVER ? `${few.slice(0, MOST_OF_SERVER)}…` : few;
 }
 
 function firstText(value: unknown, depth: number): string | undefined {

@@ -13,7 +13,7 @@ import { exitCode, UsageError } from "./exit-code.js";
 import { promptSecret, readSecret } from "./secret.js";
 import type { Streams } from "./streams.js";
 
-export const keysHelp = `Usage: nomyo-native keys generate [--dir FOLDER] [password options] [--json]
+export const KEYS_HELP = `Usage: nomyo-native keys generate [--dir FOLDER] [password options] [--json]
        nomyo-native keys show     [--dir FOLDER | FILE] [password options] [--json]
        nomyo-native keys check    [--dir FOLDER] [password options] [--json]
 
@@ -35,7 +35,7 @@ Exit codes: 0 good, 2 wrong arguments or a file that cannot be read, 3 the key w
 `;
 
 /** A PEM file of a key is a few KiB. */
-const maxPemBytes = 65_536;
+const MAX_PEM_BYTES = 65_536;
 
 const options = {
   dir: { type: "string" },
@@ -54,7 +54,7 @@ interface Request {
 export async function runKeys(args: readonly string[], streams: Streams): Promise<number> {
   const { values, positionals } = parse({ args: [...args], options, allowPositionals: true });
   if (values.help === true) {
-    streams.stdout.write(keysHelp);
+    streams.stdout.write(KEYS_HELP);
     return exitCode.ok;
   }
   const [action, file, ...more] = positionals;
@@ -152,7 +152,7 @@ function readPublicPem(path: string): string | undefined {
   let secret: SecureBuffer;
   try {
     const { bytes } = readSecretFile(path, "required", ({ size }) => {
-      if (size > BigInt(maxPemBytes)) throw new ConfigurationError("FILE", `${path} is larger than a key can be.`);
+      if (size > BigInt(MAX_PEM_BYTES)) throw new ConfigurationError("FILE", `${path} is larger than a key can be.`);
     });
     secret = bytes;
   } catch (error) {
@@ -162,7 +162,8 @@ function readPublicPem(path: string): string | undefined {
     throw new ConfigurationError("FILE", `${path} cannot be read (${code ?? "unknown error"}).`);
   }
   using pem = secret;
-  // Wherever it stands: other text may come before a key, and a file may hold both. What has neither may still be a secret.
+  // Wherever it stands: other text may come before a key, and a file may hold both. What has neither may still be a
+  // secret.
   const kind = pem.use((view) => {
     const bytes = Buffer.from(view.buffer, view.byteOffset, view.length);
     if (bytes.includes("PRIVATE KEY")) return "private";

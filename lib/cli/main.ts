@@ -19,7 +19,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   bench: async () => (await import("./bench.js")).runBench,
 };
 
-const help = `Usage: nomyo-native COMMAND [options]
+const HELP = `Usage: nomyo-native COMMAND [options]
 
 End-to-end encrypted, OpenAI-compatible chat completions, with keys and plaintext in locked memory and the server's TPM
 quote verified.
@@ -72,7 +72,7 @@ async function run(args: readonly string[], streams: Streams): Promise<number> {
   try {
     if (name === undefined) throw new UsageError("A command is needed.");
     if (name === "--help" || name === "-h" || name === "help") {
-      streams.stdout.write(help);
+      streams.stdout.write(HELP);
       return exitCode.ok;
     }
     if (name === "--version") {

@@ -1,6 +1,6 @@
 /**
- * All output of the commands. Each write is checked: what is lost is no success. Text of others (servers, files) cannot move a terminal's
- * cursor, turn its text round or fake a prompt.
+ * All output of the commands. Each write is checked: what is lost is no success. Text of others (servers, files) cannot
+ * move a terminal's cursor, turn its text round or fake a prompt.
  */
 import { fstatSync, writeSync } from "node:fs";
 import type { Writable } from "node:stream";
@@ -35,7 +35,10 @@ export class Output {
     this.#enqueue(Buffer.from(harmless(text, "\ufffd")));
   }
 
-  /** The same of text that has colours of ours in it (`ESC [ n m`); text of others in it must be {@link harmless} already. */
+  /**
+   * The same of text that has colours of ours in it (`ESC [ n m`); text of others in it must be {@link harmless}
+   * already.
+   */
   writeStyled(text: string): void {
     const parts = text.split("\u001b[");
     const styled = parts.map((part, index) => {
@@ -52,7 +55,10 @@ export class Output {
     this.#enqueue(Buffer.from(`${harmless(JSON.stringify(value, null, indent), undefined)}\n`));
   }
 
-  /** Bytes as they are. They are not copied, and may be taken away when the promise has settled; {@link OutputError} as by {@link flush}. */
+  /**
+   * Bytes as they are. They are not copied, and may be taken away when the promise has settled; {@link OutputError} as
+   * by {@link flush}.
+   */
   async writeBytes(parts: readonly Uint8Array[]): Promise<void> {
     for (const part of parts) this.#enqueue(part);
     await this.flush();
@@ -101,8 +107,8 @@ function sinkOf(stream: Writable & { readonly fd?: number }): Sink {
 }
 
 /**
- * Whether a terminal could act on it: control characters but tab and line feed, line and paragraph separators, and marks that change the
- * direction of writing (Unicode 15, chapter 23.2).
+ * Whether a terminal could act on it: control characters but tab and line feed, line and paragraph separators, and
+ * marks that change the direction of writing (Unicode 15, chapter 23.2).
  */
 function isActive(code: number): boolean {
   return (
@@ -116,7 +122,10 @@ function isActive(code: number): boolean {
   );
 }
 
-/** `text` with `instead` in the place of each such character, and of halves of surrogate pairs; or with its escape in JSON. */
+/**
+ * `text` with `instead` in the place of each such character, and of halves of surrogate pairs; or with its escape in
+ * JSON.
+ */
 export function harmless(text: string, instead: string | undefined): string {
   let done = "";
   let from = 0;

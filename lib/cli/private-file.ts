@@ -5,22 +5,22 @@ import type { SecureBuffer } from "../memory/secure-buffer.js";
 import type { LockPolicy } from "../native.js";
 
 /** A file with a thousand API keys is smaller. */
-const maxBytes = 128 * 1024;
+const MAX_BYTES = 128 * 1024;
 
 /**
  * The file's bytes. It must be readable by its owner only. `option` names what the file was given for in the
  * {@link ConfigurationError} that says what is wrong.
  */
-export function readPrivateFile(option: string, file: string, policy: LockPolicy): SecureBuffer {
+export function readPrivateFile(option: string, file: string, locking: LockPolicy): SecureBuffer {
   const wrong = (what: string) => new ConfigurationError(option, `The file ${file} ${what}.`);
   try {
-    const { bytes } = readSecretFile(file, policy, ({ mode, size }) => {
+    const { bytes } = readSecretFile(file, locking, ({ mode, size }) => {
       // Windows has no such bits: Node reports what the read-only attribute gives.
       if (process.platform !== "win32" && (mode & 0o077n) !== 0n) {
         throw wrong(`is open to others than its owner; run: chmod 600 '${file}'`);
       }
       if (size === 0n) throw wrong("is empty");
-      if (size > BigInt(maxBytes)) throw wrong(`is larger than ${maxBytes} bytes`);
+      if (size > BigInt(MAX_BYTES)) throw wrong(`is larger than ${MAX_BYTES} bytes`);
     });
     return bytes;
   } catch (error) {

@@ -1,19 +1,21 @@
 /** `nomyo-native router`: the local router as a process. */
 import { statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
+import type { parseArgs } from "node:util";
 import { ConfigurationError } from "../errors.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
 import type { LockPolicy } from "../native.js";
 import { parseApiKeys } from "../http/api-keys.js";
-import { startRouter, type AccessEntry, type Router, type RouterOptions } from "../router/index.js";
-import { isSecurityTier, type SecurityTier } from "../chat/security-tier.js";
+import { startRouter } from "../router/index.js";
+import type { AccessEntry, Router, RouterOptions } from "../router/index.js";
+import { isSecurityTier } from "../chat/security-tier.js";
+import type { SecurityTier } from "../chat/security-tier.js";
 import { parse, wholeNumber } from "./arguments.js";
 import { exitCode, UsageError } from "./exit-code.js";
 import { readSecret, readSecretText } from "./secret.js";
 import type { Streams } from "./streams.js";
 
-export const routerHelp = `Usage: nomyo-native router [options]
+export const ROUTER_HELP = `Usage: nomyo-native router [options]
 
 The server's side of the NOMYO protocol on your machine: it opens encrypted requests, has them answered by an
 OpenAI-compatible server (Ollama, vLLM, llama.cpp …) or the built-in echo model, and seals the answers.
@@ -110,7 +112,7 @@ type Values = ReturnType<typeof parseArgs<{ args: string[]; options: typeof opti
 export async function runRouter(args: readonly string[], streams: Streams): Promise<number> {
   const { values } = parse({ args: [...args], options, allowPositionals: false });
   if (values.help === true) {
-    streams.stdout.write(routerHelp);
+    streams.stdout.write(ROUTER_HELP);
     return exitCode.ok;
   }
   const asJson = values.json === true;
@@ -202,7 +204,7 @@ async function routerOptions(
   const tlsKey = await readTlsFile("--tls-key", values["tls-key"]);
   if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new UsageError("--tls-cert and --tls-key go together.");
   checkKeyMode(values["tls-key"]);
-  const policy = policyOf(values);
+  const locking = policyOf(values);
   const rateLimit = rateLimitOf(values["rate-limit"]);
   const upstreamTimeout = wholeNumber("upstream-timeout", values["upstream-timeout"]);
   const stopTimeout = wholeNumber("stop-timeout", values["stop-timeout"]);
@@ -229,7 +231,7 @@ async function routerOptions(
     rateLimit,
     maxRequests: wholeNumber("max-requests", values["max-requests"]),
     maxRequestsPerKey: wholeNumber("max-requests-per-key", values["max-requests-per-key"]),
-    secureMemory: policy,
+    secureMemory: locking,
     secureInference: values["no-secure-inference"] !== true,
     echoDelayMs: wholeNumber("echo-delay", values["echo-delay"]),
     stopTimeoutMs: stopTimeout === undefined ? undefined : stopTimeout * 1000,

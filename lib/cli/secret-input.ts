@@ -1,6 +1,6 @@
 /**
- * Where a command reads secrets from: its standard input, by read(2) straight into the pool. Node's streams are not used: their buffers are
- * ordinary memory, and stay.
+ * Where a command reads secrets from: its standard input, by read(2) straight into the pool. Node's streams are not
+ * used: their buffers are ordinary memory, and stay.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { isatty } from "node:tty";
@@ -19,18 +19,18 @@ export interface LineOptions {
 export interface SecretInput {
   readonly isTTY: boolean;
   /** All of it; a {@link UsageError} over `maxBytes`. */
-  all(maxBytes: number, policy: LockPolicy): Promise<SecureBuffer>;
+  all(maxBytes: number, locking: LockPolicy): Promise<SecureBuffer>;
   /**
-   * The next line without its end, as it was typed at a terminal; `undefined` at the end of the input. Without `echo` the terminal does not
-   * show what is typed. `signal` ends the waiting: then it is `undefined` too. `ask` shows the question when the echo is off already: what
-   * is typed at once must be neither shown nor lost.
+   * The next line without its end, as it was typed at a terminal; `undefined` at the end of the input. Without `echo`
+   * the terminal does not show what is typed. `signal` ends the waiting: then it is `undefined` too. `ask` shows the
+   * question when the echo is off already: what is typed at once must be neither shown nor lost.
    */
-  line(policy: LockPolicy, options: LineOptions): Promise<SecureBuffer | undefined>;
+  line(locking: LockPolicy, options: LineOptions): Promise<SecureBuffer | undefined>;
 }
 
-const firstBytes = 64 * 1024;
+const FIRST_BYTES = 64 * 1024;
 /** How long a person or a pipe waits at most until it is noticed. */
-const pollMs = 20;
+const POLL_MS = 20;
 
 export class DescriptorInput implements SecretInput {
   readonly #fd: number;
@@ -41,17 +41,17 @@ export class DescriptorInput implements SecretInput {
     this.isTTY = isatty(fd);
   }
 
-  async all(maxBytes: number, policy: LockPolicy): Promise<SecureBuffer> {
-    return await this.#read(policy, maxBytes, () => false, undefined);
+  async all(maxBytes: number, locking: LockPolicy): Promise<SecureBuffer> {
+    return await this.#read(locking, maxBytes, () => false, undefined);
   }
 
-  async line(policy: LockPolicy, { echo, signal, ask }: LineOptions): Promise<SecureBuffer | undefined> {
+  async line(locking: LockPolicy, { echo, signal, ask }: LineOptions): Promise<SecureBuffer | undefined> {
     // The kernel's line discipline does the editing, and gives one line for each read: it has at most 4 095 bytes.
     if (!echo) echoTyping(this.#fd, false);
     let line: SecureBuffer;
     try {
       await ask?.();
-      line = await this.#read(policy, firstBytes, (bytes) => bytes.at(-1) === 0x0a, signal);
+      line = await this.#read(locking, FIRST_BYTES, (bytes) => bytes.at(-1) === 0x0a, signal);
     } finally {
       // Node restores the terminal itself when a signal ends the process.
       if (!echo) echoTyping(this.#fd, true);
@@ -62,20 +62,20 @@ export class DescriptorInput implements SecretInput {
   }
 
   async #read(
-    policy: LockPolicy,
+    locking: LockPolicy,
     maxBytes: number,
     isWhole: (bytes: Uint8Array) => boolean,
     signal: AbortSignal | undefined,
   ): Promise<SecureBuffer> {
     // One more than is allowed: by it the limit is seen to be passed.
     const most = maxBytes + 1;
-    const bytes = new PoolBytes(policy, Math.min(firstBytes, most));
+    const bytes = new PoolBytes(locking, Math.min(FIRST_BYTES, most));
     try {
       while (signal?.aborted !== true) {
         if (bytes.length > maxBytes) throw tooMuch(maxBytes);
         const got = bytes.readFrom(this.#fd, most);
         if (got === 0) break;
-        if (got < 0) await sleep(pollMs);
+        if (got < 0) await sleep(POLL_MS);
         else if (bytes.use(isWhole)) break;
       }
       return bytes.release();

@@ -1,6 +1,6 @@
 /**
- * Secrets of the command line: from files, the environment, or a prompt; never from arguments, which every account of the machine can read
- * in the list of processes.
+ * Secrets of the command line: from files, the environment, or a prompt; never from arguments, which every account of
+ * the machine can read in the list of processes.
  */
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import type { LockPolicy } from "../native.js";
@@ -14,18 +14,18 @@ export interface SecretSource {
   readonly option: string;
   readonly file: string | undefined;
   /**
-   * The environment variable to look at when there is no file. It stays where others see it: in /proc/PID/environ, and in diagnostic
-   * reports.
+   * The environment variable to look at when there is no file. It stays where others see it: in /proc/PID/environ, and
+   * in diagnostic reports.
    */
   readonly variable: string;
 }
 
 /** The secret in the pool, without the line's end; `undefined` when there is none. The caller disposes of it. */
-export function readSecret(source: SecretSource, env: Streams["env"], policy: LockPolicy): SecureBuffer | undefined {
+export function readSecret(source: SecretSource, env: Streams["env"], locking: LockPolicy): SecureBuffer | undefined {
   const { option, file, variable } = source;
-  if (file !== undefined) return withoutLineEnd(readPrivateFile(option, file, policy));
+  if (file !== undefined) return withoutLineEnd(readPrivateFile(option, file, locking));
   const value = env[variable];
-  return value === undefined || value === "" ? undefined : SecureBuffer.from(value, policy);
+  return value === undefined || value === "" ? undefined : SecureBuffer.from(value, locking);
 }
 
 /** The same as a string, for secrets that have to be one (an HTTP header). */
@@ -35,14 +35,14 @@ export function readSecretText(source: SecretSource, env: Streams["env"]): strin
 }
 
 /** Asks at the terminal without showing what is typed. */
-export async function promptSecret(question: string, streams: Streams, policy: LockPolicy): Promise<SecureBuffer> {
+export async function promptSecret(question: string, streams: Streams, locking: LockPolicy): Promise<SecureBuffer> {
   const { input, stderr } = streams;
   if (!input.isTTY) throw new UsageError("There is no terminal to ask for the password: give a file or a variable.");
   const ask = async (): Promise<void> => {
     stderr.write(question);
     await stderr.flush();
   };
-  const secret = await input.line(policy, { echo: false, ask });
+  const secret = await input.line(locking, { echo: false, ask });
   if (secret === undefined) throw new UsageError("No password was typed.");
   return secret;
 }

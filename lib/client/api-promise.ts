@@ -1,3 +1,4 @@
+/** The promise of an answer, which gives the response beside it. */
 import type { ResponseHeaders } from "../response-headers.js";
 
 /** What is known of the HTTP exchange beside the answer. */
@@ -23,8 +24,8 @@ export class APIPromise<T> extends Promise<T> {
   readonly #whole: Promise<WithResponse<T>>;
 
   constructor(whole: Promise<WithResponse<T>>) {
-    // The promise that `super` makes is never looked at: `then` asks `whole`. It must settle without an error of its own, or a
-    // failure would be reported twice, once of them as unhandled.
+    // The promise that `super` makes is never looked at: `then` asks `whole`. It must settle without an error of its
+    // own, or a failure would be reported twice, once of them as unhandled.
     super((resolve) => resolve(undefined as T));
     this.#whole = whole;
   }

@@ -1,3 +1,4 @@
+/** The client's own keys: made or loaded in the background, leased to attempts, replaced in time. */
 import { ConfigurationError } from "../errors.js";
 import type { LockPolicy, PrivateKeyHandle } from "../native.js";
 import type { KeyPassword } from "../keys/key-password.js";
@@ -8,7 +9,10 @@ import { PrivateKey } from "../keys/private-key.js";
 import type { GenerateOptions } from "../keys/private-key.js";
 import { ownError } from "./own-error.js";
 
-/** The next key is begun this much before it is needed, or in the last tenth of a shorter interval. Generation takes seconds at most. */
+/**
+ * The next key is begun this much before it is needed, or in the last tenth of a shorter interval. Generation takes
+ * seconds at most.
+ */
 const LEAD_MS = 60_000;
 /** After a failed rotation (a full disk, say) the next try comes after this long. */
 const RETRY_MS = 60_000;
@@ -20,7 +24,7 @@ export interface ClientKeysOptions {
   readonly keyPassword: KeyPassword | undefined;
   /** Milliseconds; 0 for never. */
   readonly keyRotationInterval: number;
-  readonly policy: LockPolicy;
+  readonly locking: LockPolicy;
 }
 
 /** A client key in use by one attempt: it stays alive until it is released, whatever happens to the ring meanwhile. */
@@ -161,12 +165,12 @@ export class ClientKeys {
   }
 
   async #loadOrGenerate(): Promise<StoredKey> {
-    const { keyDir, keyPassword, policy } = this.#options;
-    if (keyDir === undefined) return generate(policy, { signal: this.#closing.signal, background: true });
+    const { keyDir, keyPassword, locking } = this.#options;
+    if (keyDir === undefined) return generate(locking, { signal: this.#closing.signal, background: true });
     if (!hasKey(keyDir)) {
-      const made = await generate(policy, { signal: this.#closing.signal, background: true });
+      const made = await generate(locking, { signal: this.#closing.signal, background: true });
       try {
-        return { ...made, version: await savePrivateKey(keyDir, made.key, keyPassword, policy) };
+        return { ...made, version: await savePrivateKey(keyDir, made.key, keyPassword, locking) };
       } catch (error) {
         made.key.dispose();
         // Another process was faster: its key is the folder's.
@@ -178,7 +182,7 @@ export class ClientKeys {
 
   async #loadStored(keyDir: string): Promise<StoredKey> {
     try {
-      return await loadKeyPair(keyDir, this.#options.keyPassword, this.#options.policy);
+      return await loadKeyPair(keyDir, this.#options.keyPassword, this.#options.locking);
     } catch (error) {
       throw storeError(keyDir, error);
     }
@@ -204,7 +208,9 @@ export class ClientKeys {
     this.#timer.unref();
   }
 
-  /** Makes the next key, then waits for its moment. Errors are logged, since nobody waits here; the present key goes on. */
+  /**
+   * Makes the next key, then waits for its moment. Errors are logged, since nobody waits here; the present key goes on.
+   */
   async #prepare(): Promise<void> {
     const due = this.#current?.dueAt ?? Infinity;
     // A timer cannot be longer than 24.8 days.
@@ -237,18 +243,18 @@ export class ClientKeys {
   }
 
   /**
-   * The key that comes after the current one: a new one, or, of a folder that other processes use too, the one that the first of them has
-   * made.
+   * The key that comes after the current one: a new one, or, of a folder that other processes use too, the one that the
+   * first of them has made.
    */
   async #successor(): Promise<StoredKey> {
-    const { keyDir, keyPassword, policy } = this.#options;
+    const { keyDir, keyPassword, locking } = this.#options;
     const former = this.#current?.version;
-    const made = await generate(policy, { signal: this.#closing.signal, background: true });
+    const made = await generate(locking, { signal: this.#closing.signal, background: true });
     if (keyDir === undefined || this.#closed) return made;
     let version: string | undefined;
     try {
       // A key that came from elsewhere (`use`) is in no file: the folder's own takes over from it.
-      version = await savePrivateKey(keyDir, made.key, keyPassword, policy, former ?? "none");
+      version = await savePrivateKey(keyDir, made.key, keyPassword, locking, former ?? "none");
       if (version !== undefined) return { ...made, version };
     } catch (error) {
       made.key.dispose();
@@ -279,8 +285,8 @@ async function awake<T>(waiting: Promise<T>): Promise<T> {
 }
 
 /** Makes a new key on the package's own threads. */
-export async function generate(policy: LockPolicy, options?: GenerateOptions): Promise<StoredKey> {
-  return { key: await PrivateKey.generate(policy, options), writtenAt: Date.now() };
+export async function generate(locking: LockPolicy, options?: GenerateOptions): Promise<StoredKey> {
+  return { key: await PrivateKey.generate(locking, options), writtenAt: Date.now() };
 }
 
 function closed(): ConfigurationError {

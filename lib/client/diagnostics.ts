@@ -1,3 +1,4 @@
+/** The channels of `node:diagnostics_channel`, their messages, and the timing of phases. */
 import diagnosticsChannel from "node:diagnostics_channel";
 
 import type { Sent } from "../errors.js";
@@ -7,8 +8,9 @@ import type { LockFailure, MemoryInfo } from "../native.js";
 export type Phase = "client-key" | "rate-limit" | "server-key" | "seal" | "exchange" | "read" | "open" | "verify";
 
 /**
- * The message of the tracing channel `nomyo:request` (so of the channels `tracing:nomyo:request:start`, `:end`, `:asyncStart`,
- * `:asyncEnd` and `:error`): one object for one request, filled as it goes on. Sizes, times and ids; no prompt, answer or key.
+ * The message of the tracing channel `nomyo:request` (so of the channels `tracing:nomyo:request:start`, `:end`,
+ * `:asyncStart`, `:asyncEnd` and `:error`): one object for one request, filled as it goes on. Sizes, times and ids; no
+ * prompt, answer or key.
  */
 export interface RequestTrace {
   /** Base URL. */
@@ -78,8 +80,8 @@ export const memoryChannel = diagnosticsChannel.channel("nomyo:memory");
 export const serverKeyChannel = diagnosticsChannel.channel("nomyo:server-key");
 
 /**
- * Runs `work` between the channel's events. Node's own `tracePromise` would put the result, which is the answer, into the message:
- * this does not.
+ * Runs `work` between the channel's events. Node's own `tracePromise` would put the result, which is the answer, into
+ * the message: this does not.
  */
 export async function traceRequest<T>(trace: RequestTrace, work: () => Promise<T>): Promise<T> {
   const started = performance.now();

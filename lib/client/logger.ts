@@ -19,7 +19,8 @@ export function isLogger(value: unknown): value is Logger {
 }
 
 /**
- * A logger that never throws: a log line must not be able to end a request half way, when the server may already have been asked.
+ * A logger that never throws: a log line must not be able to end a request half way, when the server may already have
+ * been asked.
  */
 export function guardedLogger(target: Logger | undefined): Logger {
   const at =

@@ -1,3 +1,4 @@
+/** Tells a client's user, once, that memory is less protected than was asked for. */
 import { memoryInfo, memorySetbacks, probeMemory } from "../memory/protection.js";
 import type { LockPolicy } from "../native.js";
 import { explainUnlocked, explainWeaker } from "../memory/lock-failure.js";
@@ -6,42 +7,49 @@ import type { MemoryTrace } from "./diagnostics.js";
 import type { Logger } from "./logger.js";
 
 /**
- * Locked memory in bytes without which a client could not even make its key and send a small request: a worker's stack, the numbers of a
- * key generation, the sealer's buffers. Measured: 794 624 bytes are locked after that.
+ * Locked memory in bytes without which a client could not even make its key and send a small request: a worker's stack,
+ * the numbers of a key generation, the sealer's buffers. Measured: 794 624 bytes are locked after that.
  */
 const LEAST_BYTES = 800 * 1024;
 
 /**
- * Tells early, and once, that memory cannot be locked: under `"required"` by an error, under `"preferred"` through the logger. Also once, that
- * it is locked by a weaker mechanism than the first choice. The diagnostics channel `nomyo:memory` is told the same as the logger.
+ * Tells early, and once, that memory cannot be locked: under `"required"` by an error, under `"preferred"` through the
+ * logger. Also once, that it is locked by a weaker mechanism than the first choice. The diagnostics channel
+ * `nomyo:memory` is told the same as the logger.
  */
 export class MemoryCheck {
-  readonly #policy: LockPolicy;
+  readonly #locking: LockPolicy;
   readonly #logger: Logger;
   #reported = false;
   #reportedWeaker = false;
 
-  /** Throws a `MemoryProtectionError` that names the limit and how to raise it, if the policy is `"required"` and cannot be met. */
-  constructor(policy: LockPolicy, logger: Logger) {
-    this.#policy = policy;
+  /**
+   * Throws a `MemoryProtectionError` that names the limit and how to raise it, if the policy is `"required"` and cannot
+   * be met.
+   */
+  constructor(locking: LockPolicy, logger: Logger) {
+    this.#locking = locking;
     this.#logger = logger;
-    if (policy === "off") return;
+    if (locking === "off") return;
     // What other clients of this process have in use is there to be shared: threads and their stacks most of all.
     const missing = LEAST_BYTES - memoryInfo().stats.bytesInUse;
-    if (missing > 0) probeMemory(missing, policy);
+    if (missing > 0) probeMemory(missing, locking);
     this.report();
   }
 
-  /** To be called after work: warns the first time that something has had to go on in memory that is less protected than was hoped for. */
+  /**
+   * To be called after work: warns the first time that something has had to go on in memory that is less protected than
+   * was hoped for.
+   */
   report(): void {
-    if (this.#policy === "off" || (this.#reported && this.#reportedWeaker)) return;
+    if (this.#locking === "off" || (this.#reported && this.#reportedWeaker)) return;
     const { degraded, weakerBecause } = memorySetbacks();
     if (weakerBecause !== null && !this.#reportedWeaker) {
       this.#reportedWeaker = true;
       this.#logger.warn(explainWeaker(weakerBecause), { call: weakerBecause.call, error: weakerBecause.error });
       this.#publish({ event: "weaker-mechanism", because: weakerBecause });
     }
-    if (!degraded || this.#policy !== "preferred" || this.#reported) return;
+    if (!degraded || this.#locking !== "preferred" || this.#reported) return;
     this.#reported = true;
     const { lockLimitSoft, lockRefused } = memoryInfo();
     this.#logger.warn(

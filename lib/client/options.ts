@@ -24,11 +24,13 @@ export type ApiKey = string | (() => string | Promise<string>);
 /** How the server's key is trusted (PROTOCOL section 5). */
 export interface ServerKeyOptions {
   /**
-   * Pins: the server's key must be one of these. SHA-256 of its SubjectPublicKeyInfo DER in hex, either case, with or without colons
-   * and the prefix `sha256:`.
+   * Pins: the server's key must be one of these. SHA-256 of its SubjectPublicKeyInfo DER in hex, either case, with or
+   * without colons and the prefix `sha256:`.
    */
   readonly fingerprints?: string | readonly string[] | undefined;
-  /** How long a fetched key is used, in milliseconds. 3 600 000 (one hour) by default; 0 fetches it for every request. */
+  /**
+   * How long a fetched key is used, in milliseconds. 3 600 000 (one hour) by default; 0 fetches it for every request.
+   */
   readonly cacheTtl?: number | undefined;
   /** Smallest modulus in bits: 4096 by default, 2048 to 8192. */
   readonly minBits?: number | undefined;
@@ -37,8 +39,9 @@ export interface ServerKeyOptions {
 }
 
 /**
- * A token bucket on this side. The hosted service documents one to two requests a second for each API key, and short bursts of
- * twice that: `{ requestsPerSecond: 1, burst: 2 }` keeps below it always, `{ requestsPerSecond: 2, burst: 4 }` uses it fully.
+ * A token bucket on this side. The hosted service documents one to two requests a second for each API key, and short
+ * bursts of twice that: `{ requestsPerSecond: 1, burst: 2 }` keeps below it always, `{ requestsPerSecond: 2, burst: 4
+ * }` uses it fully.
  */
 export interface RateLimitOptions {
   /** Tokens that come back each second; above 0. */
@@ -47,7 +50,10 @@ export interface RateLimitOptions {
   readonly burst?: number | undefined;
 }
 
-/** Options of a client. All are optional; every wrong or unknown one is refused with a `ConfigurationError` that names it. */
+/**
+ * Options of a client. All are optional; every wrong or unknown one is refused with a `ConfigurationError` that names
+ * it.
+ */
 export interface ClientOptions {
   /** Read from the environment variable `NOMYO_API_KEY` when it is not given. `null`: send none. */
   readonly apiKey?: ApiKey | null | undefined;
@@ -68,8 +74,8 @@ export interface ClientOptions {
   /** `"bucket"` appends spaces to the JSON so that only a few lengths are ever seen; `"none"` by default. */
   readonly padding?: "none" | "bucket" | undefined;
   /**
-   * What happens when memory cannot be locked: `"required"` (default; the same as `true`), `"preferred"`, `"off"` (`false`). As an object
-   * it can demand a way of locking too.
+   * What happens when memory cannot be locked: `"required"` (default; the same as `true`), `"preferred"`, `"off"`
+   * (`false`). As an object it can demand a way of locking too.
    */
   readonly secureMemory?: SecureMemory | undefined;
   readonly serverKey?: ServerKeyOptions | undefined;
@@ -81,7 +87,10 @@ export interface ClientOptions {
   readonly maxResponseBytes?: number | undefined;
   /** A `fetch` to use instead of this package's own connections. */
   readonly fetch?: FetchLike | undefined;
-  /** An undici dispatcher (`ProxyAgent`, `Agent` with `connect: { ca, cert, key }` …), used through `fetch`, else Node's own. */
+  /**
+   * An undici dispatcher (`ProxyAgent`, `Agent` with `connect: { ca, cert, key }` …), used through `fetch`, else Node's
+   * own.
+   */
   readonly dispatcher?: DispatcherLike | undefined;
   /** Told what the client does; silent without one. */
   readonly logger?: Logger | undefined;
@@ -242,7 +251,10 @@ function checkApiKey(apiKey: ApiKey | null): ApiKey | null {
   return apiKey === null || typeof apiKey === "function" ? apiKey : checkApiKeyText(apiKey);
 }
 
-/** The value is never quoted. Without this check a fetch's `Headers` would do so: its error for a bad value contains the value. */
+/**
+ * The value is never quoted. Without this check a fetch's `Headers` would do so: its error for a bad value contains the
+ * value.
+ */
 function checkApiKeyText(value: unknown): string {
   if (typeof value === "string" && isPrintableWord(value)) return value;
   throw new ConfigurationError(

@@ -1,10 +1,12 @@
+/** A copy of an error for each of those who share what failed. */
 import { AttestationError } from "../attestation/attestation-error.js";
 import { APIError, ConfigurationError, MemoryProtectionError, NomyoError, SecurityError } from "../errors.js";
 import type { APIErrorInit } from "../errors.js";
 
 /**
- * An error for one caller, made from one that several share: those who wait for the same fetch of a key fail together, and each writes
- * his own `sent` and payload id into what he throws. Anything but a `NomyoError` is returned as it is, since nothing is written into it.
+ * An error for one caller, made from one that several share: those who wait for the same fetch of a key fail together,
+ * and each writes his own `sent` and payload id into what he throws. Anything but a `NomyoError` is returned as it is,
+ * since nothing is written into it.
  */
 export function ownError(shared: unknown): unknown {
   if (!(shared instanceof NomyoError)) return shared;

@@ -1,6 +1,6 @@
 /**
- * A map of the entries used most recently. A client may be given another `baseUrl` with each request: what is kept for each of them must
- * not grow for ever.
+ * A map of the entries used most recently. A client may be given another `baseUrl` with each request: what is kept for
+ * each of them must not grow for ever.
  */
 export class RecentMap<V> {
   readonly #entries = new Map<string, V>();

@@ -1,3 +1,4 @@
+/** The client that most programs use: `create`, `createSecure`, `attest`. */
 /* eslint-disable @typescript-eslint/no-unnecessary-type-parameters --
    A request's type is a parameter because only then does TypeScript let unknown parameters pass in a literal. */
 import { ConfigurationError, NomyoError } from "../errors.js";
@@ -18,7 +19,7 @@ import { resolveClientOptions, resolveRequestOptions } from "./options.js";
 import type { ClientOptions, RequestOptions } from "./options.js";
 import { takeApart } from "../chat/request-parts.js";
 import { SecureChannel } from "./secure-channel.js";
-import type { OpenedAnswer } from "./secure-channel.js";
+import type { OpenedAnswer } from "./attempt.js";
 
 /** Options of {@link SecureChatCompletion.attest}. */
 export interface AttestOptions extends RequestOptions {
@@ -40,8 +41,9 @@ export interface CloseOptions {
  * const answer = await client.create({ model: "Qwen/Qwen3-0.6B", messages: [{ role: "user", content: "Hello" }] });
  * ```
  *
- * One client serves any number of concurrent requests of one thread. Making it starts the generation of its key in the background and
- * sends nothing. Throws a `ConfigurationError` that names the option when one is wrong, and a `SecurityError` for plain `http:`.
+ * One client serves any number of concurrent requests of one thread. Making it starts the generation of its key in the
+ * background and sends nothing. Throws a `ConfigurationError` that names the option when one is wrong, and a
+ * `SecurityError` for plain `http:`.
  */
 export class SecureChatCompletion implements AsyncDisposable {
   /** The same calls under the names that OpenAI's client has. */
@@ -55,13 +57,15 @@ export class SecureChatCompletion implements AsyncDisposable {
   }
 
   /**
-   * Sends a request and answers with the whole completion, or, with `stream: true`, with an async iterable of its chunks (made of the
-   * whole answer: the service does not stream).
+   * Sends a request and answers with the whole completion, or, with `stream: true`, with an async iterable of its
+   * chunks (made of the whole answer: the service does not stream).
    *
-   * @param body - OpenAI's parameters, and `security_tier`. Unknown ones are passed on. Any text may be a `SecureBuffer`.
+   * @param body - OpenAI's parameters, and `security_tier`. Unknown ones are passed on. Any text may be a
+   *   `SecureBuffer`.
    * @returns a promise that also has `.withResponse()`: status, headers, payload id.
    *
-   * Rejects with the classes of `docs/errors.md`; each tells by `sent` whether the server may have processed the request.
+   * Rejects with the classes of `docs/errors.md`; each tells by `sent` whether the server may have processed the
+   * request.
    */
   create<B extends ChatCompletionRequestStreaming>(body: B, options?: RequestOptions): APIPromise<ChatCompletionStream>;
   create<B extends ChatCompletionRequestNonStreaming>(body: B, options?: RequestOptions): APIPromise<ChatCompletion>;
@@ -96,7 +100,8 @@ export class SecureChatCompletion implements AsyncDisposable {
   }
 
   /**
-   * As {@link create}, but the answer stays in locked memory: nothing of it becomes a JavaScript value until it is asked for.
+   * As {@link create}, but the answer stays in locked memory: nothing of it becomes a JavaScript value until it is
+   * asked for.
    *
    * The caller owns the `SecureResponse` and disposes of it (`using`). `stream` is not looked at.
    */
@@ -111,10 +116,11 @@ export class SecureChatCompletion implements AsyncDisposable {
   }
 
   /**
-   * Asks for a quote with a harmless request of one token and verifies it, so that a policy can be enforced before the first
-   * confidential prompt leaves. Costs one request.
+   * Asks for a quote with a harmless request of one token and verifies it, so that a policy can be enforced before the
+   * first confidential prompt leaves. Costs one request.
    *
-   * @returns the report; under a policy of mode `"require"` it rejects with an `AttestationError` unless the quote verified.
+   * @returns the report; under a policy of mode `"require"` it rejects with an `AttestationError` unless the quote
+   *   verified.
    */
   async attest(options: AttestOptions = {}): Promise<AttestationReport> {
     const { model, resolved } = beforeSending(() => {
@@ -127,7 +133,9 @@ export class SecureChatCompletion implements AsyncDisposable {
     return await this.#channel.attest(resolved, model);
   }
 
-  /** Resolves when the client's key is there, so that the first request need not wait for it; rejects when it cannot be. */
+  /**
+   * Resolves when the client's key is there, so that the first request need not wait for it; rejects when it cannot be.
+   */
   async ready(): Promise<void> {
     const lease = await this.#channel.keys.lease((promise) => promise);
     lease.release();
@@ -139,7 +147,10 @@ export class SecureChatCompletion implements AsyncDisposable {
     return { pem, fingerprint };
   }
 
-  /** Takes no more requests, waits for those in flight (or aborts them), wipes the keys, closes the connections. Harmless twice. */
+  /**
+   * Takes no more requests, waits for those in flight (or aborts them), wipes the keys, closes the connections.
+   * Harmless twice.
+   */
   close(options: CloseOptions = {}): Promise<void> {
     return this.#channel.close(Object.hasOwn(options, "abort") && options.abort === true);
   }

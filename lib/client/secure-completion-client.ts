@@ -1,3 +1,4 @@
+/** The client whose steps can be called one by one, as the Python class has them. */
 import { ConfigurationError } from "../errors.js";
 import { openPackage } from "../envelope/open.js";
 import { Snapshot } from "../envelope/seal.js";
@@ -34,9 +35,9 @@ const generateKeysOptions = {
 } satisfies OptionTable<GenerateKeysOptions>;
 
 /**
- * The steps of the protocol one by one, for those who need more than {@link SecureChatCompletion}: the methods of the Python client's
- * class of the same name, in camelCase. Options, errors and security are the same; without {@link generateKeys} or {@link loadKeys} a
- * key is made when it is first needed.
+ * The steps of the protocol one by one, for those who need more than {@link SecureChatCompletion}: the methods of the
+ * Python client's class of the same name, in camelCase. Options, errors and security are the same; without {@link
+ * generateKeys} or {@link loadKeys} a key is made when it is first needed.
  */
 export class SecureCompletionClient implements AsyncDisposable {
   readonly #channel: SecureChannel;
@@ -51,10 +52,10 @@ export class SecureCompletionClient implements AsyncDisposable {
     if (!saveToFile && password !== undefined) {
       throw new ConfigurationError("password", "`password` protects a file: set `saveToFile: true`, or leave it out.");
     }
-    const policy = this.#channel.options.secureMemory.locking;
-    const made = await generate(policy);
+    const locking = this.#channel.options.secureMemory.locking;
+    const made = await generate(locking);
     try {
-      if (saveToFile) await savePrivateKey(keyDir, made.key, password, policy);
+      if (saveToFile) await savePrivateKey(keyDir, made.key, password, locking);
     } catch (error) {
       made.key.dispose();
       const { code, syscall } = error as NodeJS.ErrnoException;
@@ -85,7 +86,10 @@ export class SecureCompletionClient implements AsyncDisposable {
     return (await this.#channel.serverKey(this.#channel.options.baseUrl)).pem;
   }
 
-  /** Seals a payload (any JSON value of an object, up to 10 MiB) to the server's key: the bytes of a package, ready to be sent. */
+  /**
+   * Seals a payload (any JSON value of an object, up to 10 MiB) to the server's key: the bytes of a package, ready to
+   * be sent.
+   */
   async encryptPayload(payload: object): Promise<Uint8Array<ArrayBuffer>> {
     const snapshot = new Snapshot(payload);
     try {
@@ -98,8 +102,8 @@ export class SecureCompletionClient implements AsyncDisposable {
   /**
    * Opens an answer that was sealed to this client's key, and completes its `_metadata`.
    *
-   * The attestation is not verified here, whatever the option says: use `verifyTpmAttestation` with the same payload id. Nor is the
-   * server's `security_tier` compared with anything, since no tier was asked for here.
+   * The attestation is not verified here, whatever the option says: use `verifyTpmAttestation` with the same payload
+   * id. Nor is the server's `security_tier` compared with anything, since no tier was asked for here.
    *
    * @param body - The bytes as they came.
    * @param payloadId - The id that the request was sent with.
@@ -127,7 +131,9 @@ export class SecureCompletionClient implements AsyncDisposable {
     }
   }
 
-  /** Seals, sends, opens and verifies: one request with retries, as `SecureChatCompletion.create` without its manners. */
+  /**
+   * Seals, sends, opens and verifies: one request with retries, as `SecureChatCompletion.create` without its manners.
+   */
   async sendSecureRequest(payload: object, options: RequestOptions = {}): Promise<ChatCompletion> {
     const { taken, resolved } = beforeSending(() => {
       const taken = takeApart(payload);

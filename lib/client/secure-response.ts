@@ -1,3 +1,4 @@
+/** An answer that stays in locked memory. */
 import { inspect } from "node:util";
 import { ConfigurationError } from "../errors.js";
 import type { OpenedPackage } from "../envelope/open.js";
@@ -16,12 +17,12 @@ const REDACTED = "[SecureResponse: redacted]";
  * using text = answer.content();
  * ```
  *
- * `dispose()` wipes it, and everything but `_metadata` throws a `NomyoError` with the code `DISPOSED` afterwards. One that is forgotten
- * is wiped when it is collected, and the client's logger is told so at `debug`.
+ * `dispose()` wipes it, and everything but `_metadata` throws a `NomyoError` with the code `DISPOSED` afterwards. One
+ * that is forgotten is wiped when it is collected, and the client's logger is told so at `debug`.
  */
 export class SecureResponse {
   readonly #opened: OpenedPackage;
-  readonly #policy: LockPolicy;
+  readonly #locking: LockPolicy;
 
   /** About the answer: ids, and what the server says of itself. No part of the answer. */
   readonly _metadata: AnswerMetadata;
@@ -30,9 +31,9 @@ export class SecureResponse {
    * Takes `opened` over.
    * @internal
    */
-  constructor(opened: OpenedPackage, metadata: AnswerMetadata, policy: LockPolicy = "required") {
+  constructor(opened: OpenedPackage, metadata: AnswerMetadata, locking: LockPolicy = "required") {
     this.#opened = opened;
-    this.#policy = policy;
+    this.#locking = locking;
     this._metadata = metadata;
   }
 
@@ -42,21 +43,25 @@ export class SecureResponse {
   }
 
   /**
-   * The whole answer as the server sent it, JSON text: a copy in the JavaScript heap. These are the server's own words, its `_metadata`
-   * too: an `attestation_report` in it is the server's verdict about itself. Believe only {@link SecureResponse._metadata}.
+   * The whole answer as the server sent it, JSON text: a copy in the JavaScript heap. These are the server's own words,
+   * its `_metadata` too: an `attestation_report` in it is the server's verdict about itself. Believe only {@link
+   * SecureResponse._metadata}.
    */
   text(): string {
     return this.#opened.text();
   }
 
-  /** The whole answer as an object, as `create()` would give it, with the same `_metadata`: a copy in the JavaScript heap. */
+  /**
+   * The whole answer as an object, as `create()` would give it, with the same `_metadata`: a copy in the JavaScript
+   * heap.
+   */
   json(): ChatCompletion {
     return asCompletion(this.#opened.value(), this._metadata);
   }
 
   /**
-   * The value at a JSON pointer (RFC 6901), e.g. `/usage/total_tokens`; code `NOT_FOUND` when there is none. A copy, in the server's own
-   * words: also of `/_metadata`, for which see {@link SecureResponse.text}.
+   * The value at a JSON pointer (RFC 6901), e.g. `/usage/total_tokens`; code `NOT_FOUND` when there is none. A copy, in
+   * the server's own words: also of `/_metadata`, for which see {@link SecureResponse.text}.
    */
   get(pointer: string): unknown {
     return this.#opened.get(pointer);
@@ -68,7 +73,7 @@ export class SecureResponse {
    * @param pointer - the message's text by default; code `NOT_FOUND` when there is no string there.
    */
   content(pointer = "/choices/0/message/content"): SecureBuffer {
-    return SecureBuffer.fromHandle(this.#opened.buffer(pointer, this.#policy));
+    return SecureBuffer.fromHandle(this.#opened.buffer(pointer, this.#locking));
   }
 
   /** Wipes the answer. Harmless twice. Buffers that `content()` gave live on. */
@@ -80,7 +85,10 @@ export class SecureResponse {
     this.dispose();
   }
 
-  /** Throws a {@link ConfigurationError}: in a request, a text would be sent in the answer's place. `json()` and `content()` give it. */
+  /**
+   * Throws a {@link ConfigurationError}: in a request, a text would be sent in the answer's place. `json()` and
+   * `content()` give it.
+   */
   toJSON(): never {
     throw new ConfigurationError(
       "SecureResponse",

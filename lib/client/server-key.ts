@@ -1,3 +1,4 @@
+/** The key of one server: fetched once, checked against pins and known servers, shared by requests. */
 import { SecurityError } from "../errors.js";
 import { PublicKey } from "../keys/public-key.js";
 import type { PublicKeyHandle } from "../native.js";
@@ -38,7 +39,8 @@ interface Flight {
 export type FetchPem = (signal: AbortSignal) => Promise<string>;
 
 /**
- * The key of one server: fetched once, cached, shared by concurrent requests, and checked against the pins before anybody gets it.
+ * The key of one server: fetched once, cached, shared by concurrent requests, and checked against the pins before
+ * anybody gets it.
  */
 export class ServerKeyCache {
   readonly #base: string;
@@ -58,9 +60,11 @@ export class ServerKeyCache {
   }
 
   /**
-   * The key, from the cache while it is fresh. `cached` says that it was not fetched for this call: it may be out of date.
+   * The key, from the cache while it is fresh. `cached` says that it was not fetched for this call: it may be out of
+   * date.
    *
-   * @param race - Waits with the caller's patience, e.g. `deadline.race`. When nobody waits any more, the fetch is aborted.
+   * @param race - Waits with the caller's patience, e.g. `deadline.race`. When nobody waits any more, the fetch is
+   *   aborted.
    */
   async get(race: (promise: Promise<ServerKey>) => Promise<ServerKey>): Promise<{ key: ServerKey; cached: boolean }> {
     if (this.#cached !== undefined && performance.now() < this.#cached.until) {
@@ -69,7 +73,9 @@ export class ServerKeyCache {
     return { key: await this.#fetch(race), cached: false };
   }
 
-  /** Forgets the cached key, unless it is another one than `key` by now, so that the next call fetches it. Pins stay. */
+  /**
+   * Forgets the cached key, unless it is another one than `key` by now, so that the next call fetches it. Pins stay.
+   */
   invalidate(key: ServerKey): void {
     if (this.#cached?.key !== key) return;
     // Requests that still hold it seal with keys that they make themselves.

@@ -1,3 +1,4 @@
+/** Opening a package: the bytes of an answer become authenticated JSON in locked memory. */
 import { cancellable } from "../memory/cancellable.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import { native } from "../native.js";
@@ -24,8 +25,9 @@ const forgotten = new FinalizationRegistry<NonNullable<OpenOptions["logger"]>>((
 });
 
 /**
- * An opened package: authenticated JSON in locked memory. Only what is asked for is copied out of it. Dispose of it to wipe it at
- * once; otherwise that happens when it is collected. Using it afterwards throws a `NomyoError` with code `DISPOSED`.
+ * An opened package: authenticated JSON in locked memory. Only what is asked for is copied out of it. Dispose of it to
+ * wipe it at once; otherwise that happens when it is collected. Using it afterwards throws a `NomyoError` with code
+ * `DISPOSED`.
  */
 export class OpenedPackage {
   readonly #handle: OpenedHandle;
@@ -89,11 +91,11 @@ export class OpenedPackage {
 }
 
 /**
- * Opens the bytes of a package with `key`: RSA, AES, and the check of the JSON run on the package's own threads. `body` is copied before
- * this returns, so the caller may do with it what he likes; over a SharedArrayBuffer or a resizable ArrayBuffer it is refused (a
- * `NomyoError` with code `INVALID_ARGUMENT`). Rejects with a `SecurityError` whatever is wrong with the package
- * (`code`: `PACKAGE_FORMAT`, `PACKAGE_ALGORITHM`, `DECRYPT`, `PLAINTEXT`, `TOO_LARGE`), with `MemoryProtectionError`, with a `NomyoError` of
- * code `QUEUE_FULL`, or with the signal's reason.
+ * Opens the bytes of a package with `key`: RSA, AES, and the check of the JSON run on the package's own threads. `body`
+ * is copied before this returns, so the caller may do with it what he likes; over a SharedArrayBuffer or a resizable
+ * ArrayBuffer it is refused (a `NomyoError` with code `INVALID_ARGUMENT`). Rejects with a `SecurityError` whatever is
+ * wrong with the package (`code`: `PACKAGE_FORMAT`, `PACKAGE_ALGORITHM`, `DECRYPT`, `PLAINTEXT`, `TOO_LARGE`), with
+ * `MemoryProtectionError`, with a `NomyoError` of code `QUEUE_FULL`, or with the signal's reason.
  */
 export async function openPackage(
   key: PrivateKeyHandle,

@@ -1,3 +1,4 @@
+/** Sealing a request: an object becomes the bytes of a package. */
 import { nodeCrypto, nodeV8 } from "../builtins.js";
 import { ConfigurationError, NomyoError } from "../errors.js";
 import { native } from "../native.js";
@@ -26,8 +27,9 @@ let markers = "";
 let markersUsed = 0;
 
 /**
- * A marker for one call: 128 fresh random bits, so that nothing the caller hands over can hold it. It starts with DEL, which JSON text
- * leaves as it is, hardly any text holds, and the rest of the marker (hexadecimal) does not: that makes it quick to find.
+ * A marker for one call: 128 fresh random bits, so that nothing the caller hands over can hold it. It starts with DEL,
+ * which JSON text leaves as it is, hardly any text holds, and the rest of the marker (hexadecimal) does not: that makes
+ * it quick to find.
  */
 function freshMarker(): string {
   if (markersUsed === markers.length) {
@@ -42,8 +44,8 @@ function freshMarker(): string {
 }
 
 /**
- * Whether the addon must read two bytes for each character of `text`. It may for any text; one is faster, and right for all that V8 keeps
- * so. (A regular expression would know as well, but `RegExp.$_` then keeps the text.)
+ * Whether the addon must read two bytes for each character of `text`. It may for any text; one is faster, and right for
+ * all that V8 keeps so. (A regular expression would know as well, but `RegExp.$_` then keeps the text.)
  */
 function isWide(text: string): boolean {
   if (text.length > SHORT) {
@@ -67,9 +69,9 @@ function sealText(text: string): SealText {
 }
 
 /**
- * A request as it was when the snapshot was made: what the caller does with it afterwards changes nothing. Long strings are not copied,
- * and the bytes of each `SecureBuffer` are shared: they are wiped when the caller has disposed of the buffer and the snapshot is
- * disposed of too.
+ * A request as it was when the snapshot was made: what the caller does with it afterwards changes nothing. Long strings
+ * are not copied, and the bytes of each `SecureBuffer` are shared: they are wiped when the caller has disposed of the
+ * buffer and the snapshot is disposed of too.
  */
 export class Snapshot {
   readonly #json: SealText;
@@ -79,12 +81,13 @@ export class Snapshot {
   readonly #expectedBytes: number;
 
   /**
-   * Reads `value` as `JSON.stringify` would: the JSON is exactly `JSON.stringify(value)` in UTF-8, except that each `SecureBuffer` in it
-   * is written as the string of its bytes. V8 makes it, but with every long string taken out and a marker left in its place.
+   * Reads `value` as `JSON.stringify` would: the JSON is exactly `JSON.stringify(value)` in UTF-8, except that each
+   * `SecureBuffer` in it is written as the string of its bytes. V8 makes it, but with every long string taken out and a
+   * marker left in its place.
    *
-   * Synchronous. Throws {@link ConfigurationError} when the value is not an object, when `JSON.stringify` would throw (a cycle, a BigInt;
-   * whatever a getter or a `toJSON` of the caller's threw: it is the `cause`), or for a `SecureBuffer` of another addon; a `NomyoError`
-   * with the code `DISPOSED` for one that was disposed of.
+   * Synchronous. Throws {@link ConfigurationError} when the value is not an object, when `JSON.stringify` would throw
+   * (a cycle, a BigInt; whatever a getter or a `toJSON` of the caller's threw: it is the `cause`), or for a
+   * `SecureBuffer` of another addon; a `NomyoError` with the code `DISPOSED` for one that was disposed of.
    */
   constructor(value: unknown) {
     const marker = freshMarker();
@@ -119,11 +122,12 @@ export class Snapshot {
   }
 
   /**
-   * Seals to `recipient`, as often as is wanted, and returns the package's bytes. The addon reads the strings straight into locked
-   * memory, escapes them there and encrypts, block by block: so the whole JSON never exists.
+   * Seals to `recipient`, as often as is wanted, and returns the package's bytes. The addon reads the strings straight
+   * into locked memory, escapes them there and encrypts, block by block: so the whole JSON never exists.
    *
-   * Synchronous, on the calling thread: it must read V8's strings there. Throws `InvalidRequestError` over `maxPlaintextBytes` and for a
-   * `SecureBuffer` that is not UTF-8, `MemoryProtectionError` when memory cannot be locked.
+   * Synchronous, on the calling thread: it must read V8's strings there. Throws `InvalidRequestError` over
+   * `maxPlaintextBytes` and for a `SecureBuffer` that is not UTF-8, `MemoryProtectionError` when memory cannot be
+   * locked.
    */
   seal(recipient: PublicKeyHandle, options: SealOptions): Uint8Array<ArrayBuffer> {
     return withNativeErrors("sealing", () =>
@@ -165,8 +169,8 @@ export function sealJson(recipient: PublicKeyHandle, value: unknown, options: Se
 }
 
 /**
- * Seals bytes that are already the UTF-8 JSON of one object, which the caller answers for; usually a view of pool memory. Throws as
- * {@link Snapshot.seal} does.
+ * Seals bytes that are already the UTF-8 JSON of one object, which the caller answers for; usually a view of pool
+ * memory. Throws as {@link Snapshot.seal} does.
  */
 export function sealBytes(
   recipient: PublicKeyHandle,

@@ -1,3 +1,4 @@
+/** The JSON of a value with its long strings and secrets taken out, so that they never pass through V8's JSON. */
 import { types } from "node:util";
 import { handleOf } from "../memory/secure-buffer.js";
 import type { BufferHandle } from "../native.js";
@@ -12,7 +13,10 @@ export interface Skeleton {
   readonly taken: readonly Taken[];
 }
 
-/** The longest string that stays in the skeleton. Taking a string out costs about as much as V8 copying so many characters. */
+/**
+ * The longest string that stays in the skeleton. Taking a string out costs about as much as V8 copying so many
+ * characters.
+ */
 const LONGEST_INLINE = 64;
 /** The most elements, and the deepest nesting, of which an outline is made. */
 const MOST_ELEMENTS = 1_000_000;
@@ -24,12 +28,14 @@ const LONG_LIST = 32;
 const isRawJSON = (JSON as { isRawJSON?: (item: object) => boolean }).isRawJSON ?? (() => false);
 
 /**
- * `JSON.stringify(value)`, but with every string over 64 characters and every `SecureBuffer` taken out and `marker` left in its place.
- * Throws what `JSON.stringify` throws, and a `ConfigurationError` for a `SecureBuffer` that cannot be read ({@link handleOf}).
+ * `JSON.stringify(value)`, but with every string over 64 characters and every `SecureBuffer` taken out and `marker`
+ * left in its place. Throws what `JSON.stringify` throws, and a `ConfigurationError` for a `SecureBuffer` that cannot
+ * be read ({@link handleOf}).
  *
- * V8 writes the JSON of an outline: a plain copy of what it would see of the value. A replacer would do without one, but V8 calls it for
- * every number, and a list of tokens takes four to six times as long with it. It is used where an outline would have no end, or would be
- * very deep or large; getters and `toJSON` methods are then called a second time.
+ * V8 writes the JSON of an outline: a plain copy of what it would see of the value. A replacer would do without one,
+ * but V8 calls it for every number, and a list of tokens takes four to six times as long with it. It is used where an
+ * outline would have no end, or would be very deep or large; getters and `toJSON` methods are then called a second
+ * time.
  */
 export function skeletonOf(value: unknown, marker: string): Skeleton {
   // V8 would ask the lists of an outline for such a `toJSON` once more.
@@ -46,13 +52,18 @@ export function skeletonOf(value: unknown, marker: string): Skeleton {
 
 class NoOutline extends Error {}
 
-/** Objects that inherit nothing: no `toJSON`, no setters, and `__proto__` is a key like another. Unlike `Object.create(null)`, fast ones. */
+/**
+ * Objects that inherit nothing: no `toJSON`, no setters, and `__proto__` is a key like another. Unlike
+ * `Object.create(null)`, fast ones.
+ */
 const Members = function (): void {
   // Nothing to set.
 } as unknown as new () => Record<string, unknown>;
 Members.prototype = Object.create(null) as object;
 
-/** Goes through a value as ECMA-262 25.5.2.2 (SerializeJSONProperty) does, and reads each property once, in that order. */
+/**
+ * Goes through a value as ECMA-262 25.5.2.2 (SerializeJSONProperty) does, and reads each property once, in that order.
+ */
 class Outline {
   readonly taken: Taken[] = [];
   readonly #marker: string;
@@ -157,8 +168,8 @@ function withReplacer(value: unknown, marker: string): Skeleton {
     taken.push(item);
     return marker;
   };
-  // V8 asks a value for its `toJSON` before the replacer sees it, and a buffer has none to show. So the buffers in an object are put
-  // into boxes when the object itself comes by.
+  // V8 asks a value for its `toJSON` before the replacer sees it, and a buffer has none to show. So the buffers in an
+  // object are put into boxes when the object itself comes by.
   const json = JSON.stringify(value, (_key, item: unknown) => {
     if (typeof item === "string") return item.length > LONGEST_INLINE ? take(item) : item;
     if (typeof item !== "object" || item === null) return item;

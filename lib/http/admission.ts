@@ -1,9 +1,10 @@
 /**
  * Who is served at one time.
  *
- * A request is *admitted* when its headers are accepted, and *running* from when its body is there until it is answered. Running takes a
- * slot. Receiving does not, since a body may take its time, or never come: of these there may be several times as many. Where there is
- * more than one API key, none of them has more than half of either: one client that floods, or stalls, leaves room for the others.
+ * A request is *admitted* when its headers are accepted, and *running* from when its body is there until it is
+ * answered. Running takes a slot. Receiving does not, since a body may take its time, or never come: of these there may
+ * be several times as many. Where there is more than one API key, none of them has more than half of either: one client
+ * that floods, or stalls, leaves room for the others.
  */
 import { Refusal, unavailable } from "./refusal.js";
 
@@ -15,7 +16,7 @@ export interface AdmissionLimits {
 }
 
 /** Requests that are admitted, for each that may run. */
-const admittedForEach = 4;
+const ADMITTED_FOR_EACH = 4;
 
 interface Count {
   admitted: number;
@@ -38,14 +39,14 @@ export class Admission {
   }
 
   /**
-   * Admits a request of key number `key`. Throws a 503 when there are too many, a 429 when there are too many of this key; also when it could
-   * not run at the moment: better said before a body is sent.
+   * Admits a request of key number `key`. Throws a 503 when there are too many, a 429 when there are too many of this
+   * key; also when it could not run at the moment: better said before a body is sent.
    */
   admit(key: number): Ticket {
     const { maxRequests, maxRequestsPerKey } = this.#limits;
     const own = this.#keys.get(key) ?? { admitted: 0, running: 0 };
-    if (this.#all.admitted >= admittedForEach * maxRequests) throw busy();
-    if (own.admitted >= admittedForEach * maxRequestsPerKey) throw tooManyOfKey();
+    if (this.#all.admitted >= ADMITTED_FOR_EACH * maxRequests) throw busy();
+    if (own.admitted >= ADMITTED_FOR_EACH * maxRequestsPerKey) throw tooManyOfKey();
     this.#checkRunning(own);
     this.#keys.set(key, own);
     const counts = [this.#all, own];

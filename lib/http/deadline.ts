@@ -1,12 +1,14 @@
+/** The time of one attempt: a clock and the signals that end it. */
 import { setMaxListeners } from "node:events";
 
 import { APIConnectionTimeoutError, APIUserAbortError } from "../errors.js";
 
 /**
- * One attempt's time: ends when `timeoutMs` have passed, or when one of the given signals is aborted, whichever comes first.
+ * One attempt's time: ends when `timeoutMs` have passed, or when one of the given signals is aborted, whichever comes
+ * first.
  *
- * It removes its listeners from the caller's signal when it is disposed of: callers share one signal among thousands of requests, and
- * `AbortSignal.any` would keep something alive for each.
+ * It removes its listeners from the caller's signal when it is disposed of: callers share one signal among thousands of
+ * requests, and `AbortSignal.any` would keep something alive for each.
  */
 export class Deadline {
   readonly #controller = new AbortController();
@@ -45,7 +47,10 @@ export class Deadline {
     this.#timer = setTimeout(() => this.#controller.abort(this.timeoutError()), this.#timeoutMs);
   }
 
-  /** Gives what comes after the last byte a time of its own. It ends with `error`: the server is not to blame, nor asked again. */
+  /**
+   * Gives what comes after the last byte a time of its own. It ends with `error`: the server is not to blame, nor asked
+   * again.
+   */
   restartClock(ms: number, error: () => Error): void {
     this.stopClock();
     this.#end = performance.now() + ms;

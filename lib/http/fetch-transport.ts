@@ -1,3 +1,4 @@
+/** HTTP by a `fetch` or a dispatcher that the caller gives. */
 import { ConfigurationError, SecurityError } from "../errors.js";
 import type { Sent } from "../errors.js";
 import { ownMembers } from "../own-members.js";
@@ -18,7 +19,10 @@ export interface FetchInit {
   dispatcher?: unknown;
 }
 
-/** An undici `Dispatcher`: `Agent`, `ProxyAgent`, `EnvHttpProxyAgent`, `Pool` … of any version that fits the `fetch` in use. */
+/**
+ * An undici `Dispatcher`: `Agent`, `ProxyAgent`, `EnvHttpProxyAgent`, `Pool` … of any version that fits the `fetch` in
+ * use.
+ */
 export interface DispatcherLike {
   dispatch(options: object, handler: object): boolean;
 }
@@ -26,7 +30,9 @@ export interface DispatcherLike {
 /** Codes of failures before any byte of the request can have left. */
 const neverSent =
   /^(ECONNREFUSED|ENOTFOUND|EAI_\w+|UND_ERR_CONNECT_TIMEOUT|CERT_\w+|ERR_TLS_\w+|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+)$/;
-/** Codes that say so only of an attempt to connect: an established connection ends with them too when its route is lost. */
+/**
+ * Codes that say so only of an attempt to connect: an established connection ends with them too when its route is lost.
+ */
 const neverConnected = /^(EHOSTUNREACH|ENETUNREACH|ETIMEDOUT)$/;
 
 /** The transport over a `fetch`: for a caller's own, and for an undici dispatcher (proxy, private CA, mutual TLS). */
@@ -41,7 +47,8 @@ export class FetchTransport implements Transport {
 
   async send({ method, url, headers, body, signal, onSending }: TransportRequest): Promise<TransportResponse> {
     if (signal.aborted) throw signal.reason;
-    // The variable switches verification off for everything that fetch does in this process, and no option of fetch overrules it.
+    // The variable switches verification off for everything that fetch does in this process, and no option of fetch
+    // overrules it.
     if (url.protocol === "https:" && process.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
       throw new SecurityError(
         "NODE_TLS_REJECT_UNAUTHORIZED=0 turns certificate verification off in this process: remove it. " +
@@ -93,7 +100,10 @@ export class FetchTransport implements Transport {
     // The connections belong to the caller's fetch or dispatcher.
   }
 
-  /** A fetch of the caller's may not look at its signal: the signal ends the waiting all the same, and a late answer is let go. */
+  /**
+   * A fetch of the caller's may not look at its signal: the signal ends the waiting all the same, and a late answer is
+   * let go.
+   */
   async #response(init: FetchInit, url: URL): Promise<Response> {
     const { signal } = init;
     const call = this.#fetch;
@@ -136,8 +146,8 @@ function discard(response: Response): void {
 }
 
 /**
- * The same dispatcher without undici's own time-outs for headers and body (300 s each): the deadline of the attempt is the only one, and
- * an answer that does not stream may well take longer to begin.
+ * The same dispatcher without undici's own time-outs for headers and body (300 s each): the deadline of the attempt is
+ * the only one, and an answer that does not stream may well take longer to begin.
  */
 function withoutTimeouts(dispatcher: DispatcherLike): DispatcherLike {
   return {

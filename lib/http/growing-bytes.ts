@@ -1,11 +1,12 @@
 /**
  * Bytes that come in pieces, collected into one buffer that grows.
  *
- * A list of the pieces would cost some 180 bytes of heap for each, however small: whoever sends one byte at a time would have a limit in
- * bytes pass hundreds of times as much memory. What is collected here is ciphertext; for secrets there is memory/pool-bytes.ts.
+ * A list of the pieces would cost some 180 bytes of heap for each, however small: whoever sends one byte at a time
+ * would have a limit in bytes pass hundreds of times as much memory. What is collected here is ciphertext; for secrets
+ * there is memory/pool-bytes.ts.
  */
 
-const firstCapacity = 16 * 1024;
+const FIRST_CAPACITY = 16 * 1024;
 
 export class GrowingBytes {
   readonly #limit: number;
@@ -14,8 +15,8 @@ export class GrowingBytes {
   #length = 0;
 
   /**
-   * `limit`: the most that will be collected, so that no more is taken. `grow` is told, before it is taken, by how many bytes the capacity
-   * grows, and may throw.
+   * `limit`: the most that will be collected, so that no more is taken. `grow` is told, before it is taken, by how many
+   * bytes the capacity grows, and may throw.
    */
   constructor(limit: number, grow: (bytes: number) => void = () => undefined) {
     this.#limit = limit;
@@ -36,7 +37,7 @@ export class GrowingBytes {
     const needed = this.#length + piece.length;
     if (needed > this.#limit) throw new RangeError("more bytes than the limit");
     if (needed > this.#bytes.length) {
-      const capacity = Math.min(this.#limit, Math.max(needed, 2 * this.#bytes.length, firstCapacity));
+      const capacity = Math.min(this.#limit, Math.max(needed, 2 * this.#bytes.length, FIRST_CAPACITY));
       this.#grow(capacity - this.#bytes.length);
       const larger = new Uint8Array(capacity);
       larger.set(this.#bytes.subarray(0, this.#length));

@@ -1,3 +1,4 @@
+/** The error for an answer that is not 200. */
 import {
   APIError,
   APIUserAbortError,
@@ -33,8 +34,8 @@ const byStatus: Readonly<Record<number, readonly [ErrorClass, string, string]>> 
 };
 
 /**
- * The error for an answer that is not 200. The body becomes `errorDetails`; it is text of a stranger, may quote the request, and is
- * therefore never part of the message.
+ * The error for an answer that is not 200. The body becomes `errorDetails`; it is text of a stranger, may quote the
+ * request, and is therefore never part of the message.
  */
 export async function httpError(
   response: TransportResponse,

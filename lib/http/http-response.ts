@@ -1,9 +1,10 @@
 /**
  * Reads one HTTP/1.1 response (RFC 9112) out of bytes that lie in the pool, as they come.
  *
- * Node's own reader copies what it parses into ordinary memory, where an answer would stay. This one keeps nothing but numbers and the line
- * that it is in the middle of, and makes no strings: not even an error's text, which may quote the prompt, becomes one. It is strict. A
- * body's length comes from Content-Length or from chunks: one that ends where the connection ends cannot be told from one that was cut off.
+ * Node's own reader copies what it parses into ordinary memory, where an answer would stay. This one keeps nothing but
+ * numbers and the line that it is in the middle of, and makes no strings: not even an error's text, which may quote the
+ * prompt, becomes one. It is strict. A body's length comes from Content-Length or from chunks: one that ends where the
+ * connection ends cannot be told from one that was cut off.
  */
 
 /** What is looked at of a response's head. */
@@ -28,9 +29,9 @@ export interface ResponseSink {
 export class ResponseFormatError extends Error {}
 
 /** Bytes of all heads, interim ones included, and of the trailers. Node's limit for requests. */
-export const maxHeadBytes = 16 * 1024;
+export const MAX_HEAD_BYTES = 16 * 1024;
 /** A chunk's size with its extensions, which nobody sends. */
-const maxSizeLineBytes = 256;
+const MAX_SIZE_LINE_BYTES = 256;
 
 type State = "status" | "header" | "length" | "size" | "chunk" | "chunk end" | "trailer" | "complete";
 
@@ -49,7 +50,9 @@ export class ResponseReader {
   #encoded = false;
   #retryAfter: number | undefined;
 
-  /** `line`: memory of {@link maxHeadBytes} for lines that come in pieces; the caller's, to be wiped with the rest. */
+  /**
+   * `line`: memory of {@link MAX_HEAD_BYTES} for lines that come in pieces; the caller's, to be wiped with the rest.
+   */
   constructor(line: Uint8Array, sink: ResponseSink) {
     this.#line = line;
     this.#sink = sink;
@@ -60,7 +63,10 @@ export class ResponseReader {
     return this.#state === "complete";
   }
 
-  /** Takes the next bytes. Throws a {@link ResponseFormatError}, or what the sink throws; then the reader is of no more use. */
+  /**
+   * Takes the next bytes. Throws a {@link ResponseFormatError}, or what the sink throws; then the reader is of no more
+   * use.
+   */
   push(bytes: Uint8Array): void {
     let at = 0;
     while (at < bytes.length && this.#state !== "complete") {
@@ -72,7 +78,7 @@ export class ResponseReader {
         if (this.#left === 0) this.#state = this.#state === "length" ? "complete" : "chunk end";
         continue;
       }
-      const newline = bytes.indexOf(lineFeed, at);
+      const newline = bytes.indexOf(LINE_FEED, at);
       const end = newline < 0 ? bytes.length : newline + 1;
       this.#gather(bytes.subarray(at, end));
       at = end;
@@ -83,8 +89,8 @@ export class ResponseReader {
   #gather(part: Uint8Array): void {
     const inHead = this.#state !== "size" && this.#state !== "chunk end";
     if (inHead) this.#headBytes += part.length;
-    if (this.#headBytes > maxHeadBytes) throw new ResponseFormatError("its headers are too large");
-    if (!inHead && this.#lineLength + part.length > maxSizeLineBytes) throw broken();
+    if (this.#headBytes > MAX_HEAD_BYTES) throw new ResponseFormatError("its headers are too large");
+    if (!inHead && this.#lineLength + part.length > MAX_SIZE_LINE_BYTES) throw broken();
     this.#line.set(part, this.#lineLength);
     this.#lineLength += part.length;
   }
@@ -92,10 +98,10 @@ export class ResponseReader {
   #endOfLine(): void {
     const length = this.#lineLength - 2;
     this.#lineLength = 0;
-    if (length < 0 || this.#line[length] !== carriageReturn) throw broken();
+    if (length < 0 || this.#line[length] !== CARRIAGE_RETURN) throw broken();
     const line = this.#line.subarray(0, length);
     // RFC 9112 2.2: a bare CR is no end of a line, and must not be taken for one.
-    if (line.includes(carriageReturn) || line.includes(0)) throw broken();
+    if (line.includes(CARRIAGE_RETURN) || line.includes(0)) throw broken();
     switch (this.#state) {
       case "status":
         this.#statusLine(line);
@@ -121,7 +127,7 @@ export class ResponseReader {
   #statusLine(line: Uint8Array): void {
     const minor = digitAt(line, 7);
     const digits = [9, 10, 11].map((at) => digitAt(line, at));
-    if (!startsWith(line, "http/1.") || line[8] !== space || (line.length > 12 && line[12] !== space)) throw broken();
+    if (!startsWith(line, "http/1.") || line[8] !== SPACE || (line.length > 12 && line[12] !== SPACE)) throw broken();
     if (minor > 1 || digits.some((digit) => digit < 0) || minor < 0) throw broken();
     this.#minor = minor;
     this.#status = digits.reduce((status, digit) => status * 10 + digit, 0);
@@ -188,16 +194,16 @@ export class ResponseReader {
       size = size * 16 + digit;
     }
     const next = line[at];
-    if (at === 0 || (next !== undefined && next !== 0x3b && next !== space && next !== tab)) throw broken();
+    if (at === 0 || (next !== undefined && next !== 0x3b && next !== SPACE && next !== TAB)) throw broken();
     this.#left = size;
     this.#state = size === 0 ? "trailer" : "chunk";
   }
 }
 
-const tab = 0x09;
-const lineFeed = 0x0a;
-const carriageReturn = 0x0d;
-const space = 0x20;
+const TAB = 0x09;
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const SPACE = 0x20;
 
 function broken(): ResponseFormatError {
   return new ResponseFormatError("it is not a well-formed HTTP/1.1 response");
@@ -223,8 +229,8 @@ function lowerCase(byte: number): number {
 function trimmed(value: Uint8Array): Uint8Array {
   let start = 0;
   let end = value.length;
-  while (start < end && (value[start] === space || value[start] === tab)) start += 1;
-  while (end > start && (value[end - 1] === space || value[end - 1] === tab)) end -= 1;
+  while (start < end && (value[start] === SPACE || value[start] === TAB)) start += 1;
+  while (end > start && (value[end - 1] === SPACE || value[end - 1] === TAB)) end -= 1;
   return value.subarray(start, end);
 }
 

@@ -1,3 +1,4 @@
+/** HTTP by connections of this package's own. */
 import type { Agent, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -8,7 +9,10 @@ import { ReceivedHeaders } from "./received-headers.js";
 import { ConnectionFailure, failureCode } from "./transport.js";
 import type { Transport, TransportRequest, TransportResponse } from "./transport.js";
 
-/** How long a connection is kept without a request, in milliseconds: less than the 5 s after which many servers close theirs. */
+/**
+ * How long a connection is kept without a request, in milliseconds: less than the 5 s after which many servers close
+ * theirs.
+ */
 const LONGEST_IDLE_MS = 4_000;
 /** A connection this near to its end is not used again: the server's clock started earlier than ours. */
 const IDLE_MARGIN_MS = 500;
@@ -16,12 +20,13 @@ const IDLE_MARGIN_MS = 500;
 /**
  * The default transport: `node:https` with connections of its own, kept alive.
  *
- * Why not the global `fetch`: it gives up after 300 s without headers, while answers, which do not stream, may take longer;
- * `NODE_TLS_REJECT_UNAUTHORIZED=0`, `NODE_USE_ENV_PROXY` and `setGlobalDispatcher` change it from outside; frameworks replace it with
- * one that caches; it needs WebAssembly; and it cannot tell whether a request had left when the connection broke, which `sent` has to say.
+ * Why not the global `fetch`: it gives up after 300 s without headers, while answers, which do not stream, may take
+ * longer; `NODE_TLS_REJECT_UNAUTHORIZED=0`, `NODE_USE_ENV_PROXY` and `setGlobalDispatcher` change it from outside;
+ * frameworks replace it with one that caches; it needs WebAssembly; and it cannot tell whether a request had left when
+ * the connection broke, which `sent` has to say.
  *
- * A connection that the server has closed meanwhile must not cost a request, for then nobody could say whether that was processed. So
- * before one is used again, what the system knows of it is asked for; see {@link NodeTransport.send}.
+ * A connection that the server has closed meanwhile must not cost a request, for then nobody could say whether that was
+ * processed. So before one is used again, what the system knows of it is asked for; see {@link NodeTransport.send}.
  */
 export class NodeTransport implements Transport {
   /** When a connection was last put aside, on the monotonic clock. */
@@ -45,10 +50,11 @@ export class NodeTransport implements Transport {
   /**
    * Sends a request, on a kept connection where there is a sound one.
    *
-   * One that has been idle too long is closed first; then the event loop turns twice, so that a close which has arrived while the
-   * process was busy is seen; then those that have ended are closed too. If the chosen one turns out to be dead before a byte was
-   * written to it, nothing can have arrived, and the request is sent on a fresh one. A reset *after* that proves nothing: the server
-   * may have read the request, so it is reported (`sent: "maybe"`) and not repeated here.
+   * One that has been idle too long is closed first; then the event loop turns twice, so that a close which has arrived
+   * while the process was busy is seen; then those that have ended are closed too. If the chosen one turns out to be
+   * dead before a byte was written to it, nothing can have arrived, and the request is sent on a fresh one. A reset
+   * *after* that proves nothing: the server may have read the request, so it is reported (`sent: "maybe"`) and not
+   * repeated here.
    */
   async send(request: TransportRequest): Promise<TransportResponse> {
     if (this.#closeStale() > 0) {
@@ -199,7 +205,10 @@ export class NodeTransport implements Transport {
     }
   }
 
-  /** Closes the idle connections that have ended, or soon will, and returns how many are left. The agents take no closed one. */
+  /**
+   * Closes the idle connections that have ended, or soon will, and returns how many are left. The agents take no closed
+   * one.
+   */
   #closeStale(): number {
     const now = performance.now();
     let left = 0;
@@ -217,8 +226,8 @@ export class NodeTransport implements Transport {
 class DeadOnReuse extends ConnectionFailure {}
 
 /**
- * Two turns of the event loop. A callback may be running whose own turn has asked the system long ago; the second turn's poll comes
- * after now in any case.
+ * Two turns of the event loop. A callback may be running whose own turn has asked the system long ago; the second
+ * turn's poll comes after now in any case.
  */
 async function twoTurns(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
@@ -230,8 +239,8 @@ async function* nothing(): AsyncGenerator<Uint8Array> {
 }
 
 /**
- * The body's chunks. Not by the stream's own iterator: its preparations cost more than the reading of a usual answer, which is one chunk.
- * Listens from now on: the connection may break before somebody reads.
+ * The body's chunks. Not by the stream's own iterator: its preparations cost more than the reading of a usual answer,
+ * which is one chunk. Listens from now on: the connection may break before somebody reads.
  */
 function chunks(incoming: IncomingMessage, signal: AbortSignal, url: URL): AsyncGenerator<Uint8Array> {
   const state: BodyState = { ended: false, closed: false, failure: undefined, wake: () => undefined };

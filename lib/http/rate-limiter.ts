@@ -25,14 +25,20 @@ export class RateLimiter {
     this.#at = now();
   }
 
-  /** Takes one token, now or later, and returns how long to wait for it in milliseconds: turns come in the order of asking. */
+  /**
+   * Takes one token, now or later, and returns how long to wait for it in milliseconds: turns come in the order of
+   * asking.
+   */
   reserve(): number {
     this.#refill();
     this.#tokens -= 1;
     return this.#tokens >= 0 ? 0 : -this.#tokens / this.#perMs;
   }
 
-  /** Takes one token if there is one, and returns 0; else takes none, and returns in how many milliseconds there will be one. */
+  /**
+   * Takes one token if there is one, and returns 0; else takes none, and returns in how many milliseconds there will be
+   * one.
+   */
   takeNow(): number {
     this.#refill();
     if (this.#tokens < 1) return (1 - this.#tokens) / this.#perMs;
@@ -41,8 +47,8 @@ export class RateLimiter {
   }
 
   /**
-   * Waits for a token, as long as the deadline allows. An attempt that would have to wait past it fails at once with the deadline's
-   * time-out error, and gives its token back: waiting longer could not help it.
+   * Waits for a token, as long as the deadline allows. An attempt that would have to wait past it fails at once with
+   * the deadline's time-out error, and gives its token back: waiting longer could not help it.
    */
   async take(deadline: Deadline): Promise<void> {
     const wait = this.reserve();

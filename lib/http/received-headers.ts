@@ -1,8 +1,9 @@
+/** The headers of an answer, without the web's `Headers`. */
 import type { ResponseHeaders } from "../response-headers.js";
 
 /**
- * Headers that came with an answer. A class of our own, because touching the global `Headers` loads undici, which needs WebAssembly
- * and much address space: neither is there under `--jitless` or `ulimit -v`.
+ * Headers that came with an answer. A class of our own, because touching the global `Headers` loads undici, which needs
+ * WebAssembly and much address space: neither is there under `--jitless` or `ulimit -v`.
  */
 export class ReceivedHeaders implements ResponseHeaders {
   /** By lower-case name, in the order in which they came. */

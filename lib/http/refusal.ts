@@ -1,8 +1,8 @@
 /**
  * An answer that says no: a status of the protocol's table and one sentence for the person who reads it.
  *
- * The sentence leaves unencrypted. It never holds anything out of a request's plaintext (not even the model's name), an upstream's
- * error text (which may quote the prompt), or a key.
+ * The sentence leaves unencrypted. It never holds anything out of a request's plaintext (not even the model's name), an
+ * upstream's error text (which may quote the prompt), or a key.
  */
 export class Refusal extends Error {
   readonly status: number;

@@ -31,18 +31,23 @@ export interface BodyLimits {
 
 export interface ReceivedBody {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Bytes taken from the budget, for the caller to release: the memory that is held, which may be more than the body. */
+  /**
+   * Bytes taken from the budget, for the caller to release: the memory that is held, which may be more than the body.
+   */
   readonly held: number;
 }
 
-/** So many pieces may be as small as they like; from then on they are to have {@link leastMeanBytes} bytes on average. */
-const freePieces = 1024;
+/**
+ * So many pieces may be as small as they like; from then on they are to have {@link LEAST_MEAN_BYTES} bytes on average.
+ */
+const FREE_PIECES = 1024;
 /** A piece costs work for its framing, whatever it holds: nobody who means well sends one byte at a time. */
-const leastMeanBytes = 64;
+const LEAST_MEAN_BYTES = 64;
 
 /**
- * Reads the whole body. Refused with a 400: one over `maxBytes`, by its Content-Length or as soon as the first byte too many arrives; one
- * that stops arriving; one in a great many pieces of next to nothing. Rejects with `Disconnected` when the client goes away.
+ * Reads the whole body. Refused with a 400: one over `maxBytes`, by its Content-Length or as soon as the first byte too
+ * many arrives; one that stops arriving; one in a great many pieces of next to nothing. Rejects with `Disconnected`
+ * when the client goes away.
  */
 export async function readBody(
   request: IncomingMessage,
@@ -65,7 +70,7 @@ export async function readBody(
         pieces += 1;
         try {
           if (body.length + piece.length > maxBytes) throw tooLarge(maxBytes);
-          if (pieces > freePieces + (body.length + piece.length) / leastMeanBytes) {
+          if (pieces > FREE_PIECES + (body.length + piece.length) / LEAST_MEAN_BYTES) {
             throw new Refusal(400, "The body comes in pieces that are too small.");
           }
           body.append(piece);

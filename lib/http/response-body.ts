@@ -1,3 +1,4 @@
+/** An answer's body, read up to a limit. */
 import { GrowingBytes } from "./growing-bytes.js";
 import type { TransportResponse } from "./transport.js";
 
@@ -9,8 +10,8 @@ export interface LimitedBody {
 }
 
 /**
- * Reads a body up to `limit` bytes, and not one chunk further: the limit holds while reading, whatever Content-Length claims, and however
- * small the chunks are.
+ * Reads a body up to `limit` bytes, and not one chunk further: the limit holds while reading, whatever Content-Length
+ * claims, and however small the chunks are.
  */
 export async function readBody(response: TransportResponse, limit: number): Promise<LimitedBody> {
   const body = new GrowingBytes(limit);

@@ -1,3 +1,4 @@
+/** What a way to speak HTTP is to the rest, and how its failures are told. */
 import type { Sent } from "../errors.js";
 import type { ResponseHeaders } from "../response-headers.js";
 
@@ -23,8 +24,8 @@ export interface TransportResponse {
 /** A way to speak HTTP. Redirects are never followed: the headers carry a credential. */
 export interface Transport {
   /**
-   * Rejects with a {@link ConnectionFailure}, or with the signal's reason once that is aborted: then at once, whatever the other side
-   * does. The same holds for reading the body.
+   * Rejects with a {@link ConnectionFailure}, or with the signal's reason once that is aborted: then at once, whatever
+   * the other side does. The same holds for reading the body.
    */
   send(request: TransportRequest): Promise<TransportResponse>;
   /** Closes idle connections. */
@@ -32,8 +33,8 @@ export interface Transport {
 }
 
 /**
- * Why there was no answer. Made of a code and our own words only: what Node's and undici's errors carry (certificates, sockets, header
- * values, pieces of an answer) could hold secrets and stays behind.
+ * Why there was no answer. Made of a code and our own words only: what Node's and undici's errors carry (certificates,
+ * sockets, header values, pieces of an answer) could hold secrets and stays behind.
  */
 export class ConnectionFailure extends Error {
   /** Whether the server may have received the request. */
@@ -50,7 +51,7 @@ export class ConnectionFailure extends Error {
   }
 }
 
-const plainHttp = "The TLS handshake failed: perhaps the server speaks plain HTTP at this port";
+const PLAIN_HTTP = "The TLS handshake failed: perhaps the server speaks plain HTTP at this port";
 
 const explanations: Readonly<Record<string, string>> = {
   ECONNREFUSED: "The server refused the connection",
@@ -71,9 +72,9 @@ const explanations: Readonly<Record<string, string>> = {
   SELF_SIGNED_CERT_IN_CHAIN: "The server's certificate comes from a certificate authority that is not trusted",
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: "The server's certificate comes from a certificate authority that is not trusted",
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "The server's certificate comes from a certificate authority that is not trusted",
-  EPROTO: plainHttp,
-  ERR_SSL_WRONG_VERSION_NUMBER: plainHttp,
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: plainHttp,
+  EPROTO: PLAIN_HTTP,
+  ERR_SSL_WRONG_VERSION_NUMBER: PLAIN_HTTP,
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: PLAIN_HTTP,
 };
 
 function hostAndPort({ protocol, hostname, port }: URL): string {

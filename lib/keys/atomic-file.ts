@@ -1,3 +1,4 @@
+/** Files that are there whole or not at all. */
 import {
   closeSync,
   fsyncSync,
@@ -14,9 +15,10 @@ import { basename, dirname, join } from "node:path";
 import { nodeCrypto } from "../builtins.js";
 
 /**
- * Writes a file so that it is there whole or not at all, and has its final mode from its first moment: a new file (`O_EXCL`) beside it
- * is written, flushed, and takes its name. A symbolic link stays, and what it points to is replaced. The content never passes through
- * memory of this function's own. A crash may leave the new file beside: see {@link removeLeftovers}.
+ * Writes a file so that it is there whole or not at all, and has its final mode from its first moment: a new file
+ * (`O_EXCL`) beside it is written, flushed, and takes its name. A symbolic link stays, and what it points to is
+ * replaced. The content never passes through memory of this function's own. A crash may leave the new file beside: see
+ * {@link removeLeftovers}.
  *
  * @param replace - `false`: an existing file stays and the error has the code `EEXIST`.
  */
@@ -31,7 +33,8 @@ export function writeFileAtomically(path: string, content: Uint8Array, mode: num
     } finally {
       closeSync(file);
     }
-    // A link, unlike a rename, fails when the name is taken: two processes that start together cannot overwrite each other's key.
+    // A link, unlike a rename, fails when the name is taken: two processes that start together cannot overwrite each
+    // other's key.
     if (replace) renameSync(temporary, path);
     else linkSync(temporary, path);
   } catch (error) {
@@ -43,8 +46,8 @@ export function writeFileAtomically(path: string, content: Uint8Array, mode: num
 }
 
 /**
- * Removes what {@link writeFileAtomically} left beside `path` when it did not come to its end. Only for whoever knows that no other process
- * is writing this file: under its lock.
+ * Removes what {@link writeFileAtomically} left beside `path` when it did not come to its end. Only for whoever knows
+ * that no other process is writing this file: under its lock.
  */
 export function removeLeftovers(path: string): void {
   const beginning = `.${basename(path)}.`;

@@ -1,3 +1,4 @@
+/** A lock that processes hold by a file, and lose with their end. */
 import { closeSync, constants, fstatSync, openSync, statSync, unlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -9,12 +10,14 @@ const PATIENCE_MS = 30_000;
 const POLL_MS = 10;
 
 /**
- * Runs `work` while no other process, thread or call holds the lock at `path`: a file that is made for it (mode 0600) and removed after it.
+ * Runs `work` while no other process, thread or call holds the lock at `path`: a file that is made for it (mode 0600)
+ * and removed after it.
  *
- * The lock is the kernel's (flock): it ends with its holder, so that a crash leaves no more than an empty file, which is used again. The
- * event loop never waits for it.
+ * The lock is the kernel's (flock): it ends with its holder, so that a crash leaves no more than an empty file, which
+ * is used again. The event loop never waits for it.
  *
- * @param option - Named in the {@link ConfigurationError} when the lock file cannot be made, or is held for half a minute.
+ * @param option - Named in the {@link ConfigurationError} when the lock file cannot be made, or is held for half a
+ *   minute.
  */
 export async function withFileLock<T>(
   path: string,
@@ -27,7 +30,8 @@ export async function withFileLock<T>(
     return await work();
   } finally {
     try {
-      // Before the lock ends: whoever comes later makes a new file; whoever has this one open finds that it lost its name.
+      // Before the lock ends: whoever comes later makes a new file; whoever has this one open finds that it lost its
+      // name.
       unlinkSync(path);
     } finally {
       closeSync(file);

@@ -1,3 +1,4 @@
+/** The password of a key file, in locked memory while it is used. */
 import { ConfigurationError, NomyoError } from "../errors.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import type { LockPolicy } from "../native.js";
@@ -6,9 +7,9 @@ import type { LockPolicy } from "../native.js";
 export const MIN_PASSWORD_BYTES = 8;
 
 /**
- * The password of a private key file. A string stays in the JavaScript heap for as long as the caller's code keeps it; a
- * {@link SecureBuffer} (of UTF-8, owned by the caller, who must not dispose of it before the client is closed) never is there. A
- * function is called each time a key file is read or written.
+ * The password of a private key file. A string stays in the JavaScript heap for as long as the caller's code keeps it;
+ * a {@link SecureBuffer} (of UTF-8, owned by the caller, who must not dispose of it before the client is closed) never
+ * is there. A function is called each time a key file is read or written.
  */
 export type KeyPassword = string | SecureBuffer | (() => string | SecureBuffer | Promise<string | SecureBuffer>);
 
@@ -20,11 +21,12 @@ export function checkKeyPassword(value: KeyPassword, option: string): KeyPasswor
 }
 
 /**
- * Calls `use` with the password in locked memory, or with null when there is none. A copy made of a string is wiped afterwards.
+ * Calls `use` with the password in locked memory, or with null when there is none. A copy made of a string is wiped
+ * afterwards.
  */
 export async function withPassword<T>(
   password: KeyPassword | undefined,
-  policy: LockPolicy,
+  locking: LockPolicy,
   use: (password: SecureBuffer | null) => Promise<T>,
 ): Promise<T> {
   if (password === undefined) return use(null);
@@ -36,7 +38,7 @@ export async function withPassword<T>(
       "`keyPassword` must give a string that is not empty, or a SecureBuffer.",
     );
   }
-  const copy = SecureBuffer.from(value, policy);
+  const copy = SecureBuffer.from(value, locking);
   try {
     return await use(copy);
   } finally {

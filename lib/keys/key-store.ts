@@ -1,3 +1,4 @@
+/** The key pair in a folder: loaded strictly, written whole, never replaced by mistake. */
 import { existsSync, mkdirSync, readFileSync, statSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 
@@ -15,7 +16,10 @@ import { NotAFile, readSecretFile } from "./secret-file.js";
 /** A PEM file of a key is a few KiB. */
 const MAX_FILE_BYTES = 65_536;
 
-/** A private key, when it was made (milliseconds since 1970; a file's: when that was written), and which file it is, if it is one. */
+/**
+ * A private key, when it was made (milliseconds since 1970; a file's: when that was written), and which file it is, if
+ * it is one.
+ */
 export interface StoredKey {
   readonly key: PrivateKey;
   readonly writtenAt: number;
@@ -42,27 +46,27 @@ export function hasKey(folder: string): boolean {
 }
 
 /**
- * Runs `work` while no other process of this package changes the pair in `folder`. The two files cannot be replaced in one step: only under
- * this lock do they belong together for certain.
+ * Runs `work` while no other process of this package changes the pair in `folder`. The two files cannot be replaced in
+ * one step: only under this lock do they belong together for certain.
  */
 async function withFolderLock<T>(folder: string, work: () => T | Promise<T>): Promise<T> {
   return withFileLock(join(folder, ".lock"), "keyDir", work);
 }
 
 /**
- * Loads the pair in a folder as {@link loadPrivateKey} does, and makes a public key file that is missing anew. Another process may replace
- * the pair meanwhile: what comes is the former or the latter.
+ * Loads the pair in a folder as {@link loadPrivateKey} does, and makes a public key file that is missing anew. Another
+ * process may replace the pair meanwhile: what comes is the former or the latter.
  */
 export async function loadKeyPair(
   folder: string,
   password: KeyPassword | undefined,
-  policy: LockPolicy,
+  locking: LockPolicy,
 ): Promise<StoredKey> {
   const { privateKey, publicKey } = keyFiles(folder);
-  if (existsSync(publicKey)) return loadPrivateKey(privateKey, publicKey, password, policy);
+  if (existsSync(publicKey)) return loadPrivateKey(privateKey, publicKey, password, locking);
   return withFolderLock(folder, async () => {
     const beside = existsSync(publicKey);
-    const stored = await loadOnce(privateKey, beside ? publicKey : undefined, password, policy);
+    const stored = await loadOnce(privateKey, beside ? publicKey : undefined, password, locking);
     try {
       if (!beside) writePublicKey(publicKey, stored.key);
     } catch (error) {
@@ -76,8 +80,9 @@ export async function loadKeyPair(
 /**
  * Reads a private key (PKCS#8 or PKCS#1 PEM, RSA of 2048 bits or more) straight into locked memory.
  *
- * Refused, each with a `SecurityError` that says what to do: a file that others may read or that is another account's, one in a folder that
- * others may write to, one that is not such a key, a wrong password, a public key file that does not belong to it.
+ * Refused, each with a `SecurityError` that says what to do: a file that others may read or that is another account's,
+ * one in a folder that others may write to, one that is not such a key, a wrong password, a public key file that does
+ * not belong to it.
  *
  * @param publicKeyPath - Checked when given; must exist then.
  */
@@ -85,15 +90,15 @@ export async function loadPrivateKey(
   privateKeyPath: string,
   publicKeyPath: string | undefined,
   password: KeyPassword | undefined,
-  policy: LockPolicy,
+  locking: LockPolicy,
 ): Promise<StoredKey> {
   try {
-    return await loadOnce(privateKeyPath, publicKeyPath, password, policy);
+    return await loadOnce(privateKeyPath, publicKeyPath, password, locking);
   } catch (error) {
     // Perhaps the one file was read before another process replaced the pair, and the other one after it.
     if (publicKeyPath === undefined || dirname(publicKeyPath) !== dirname(privateKeyPath)) throw error;
     if ((error as { code?: unknown }).code !== "KEY_MISMATCH" && existsSync(publicKeyPath)) throw error;
-    return withFolderLock(dirname(privateKeyPath), () => loadOnce(privateKeyPath, publicKeyPath, password, policy));
+    return withFolderLock(dirname(privateKeyPath), () => loadOnce(privateKeyPath, publicKeyPath, password, locking));
   }
 }
 
@@ -101,15 +106,15 @@ async function loadOnce(
   privateKeyPath: string,
   publicKeyPath: string | undefined,
   password: KeyPassword | undefined,
-  policy: LockPolicy,
+  locking: LockPolicy,
 ): Promise<StoredKey> {
-  const { pem, writtenAt, version } = readIntoPool(privateKeyPath, policy);
+  const { pem, writtenAt, version } = readIntoPool(privateKeyPath, locking);
   let key: PrivateKey;
   try {
     const foreign = isForeignForm(pem);
-    key = await withPassword(password, policy, async (secret) => {
+    key = await withPassword(password, locking, async (secret) => {
       try {
-        return await PrivateKey.fromPem(pem, secret, policy);
+        return await PrivateKey.fromPem(pem, secret, locking);
       } catch (error) {
         throw describe(error, privateKeyPath, foreign, secret !== null);
       }
@@ -127,28 +132,29 @@ async function loadOnce(
 }
 
 /**
- * Writes a key pair into a folder, which is made with mode 0700 if need be: `private_key.pem` with mode 0600 (encrypted under the
- * password if there is one, PBES2 with AES-256-CBC), `public_key.pem` with mode 0644.
+ * Writes a key pair into a folder, which is made with mode 0700 if need be: `private_key.pem` with mode 0600 (encrypted
+ * under the password if there is one, PBES2 with AES-256-CBC), `public_key.pem` with mode 0644.
  *
- * @param replaces - The `version` of the key that this one takes the place of. Undefined: when there is a private key already, nothing is
- *   changed and the error has the code `EEXIST`.
- * @returns the `version` of the written file, or undefined when the folder holds another key than `replaces` by now, which stays.
+ * @param replaces - The `version` of the key that this one takes the place of. Undefined: when there is a private key
+ *   already, nothing is changed and the error has the code `EEXIST`.
+ * @returns the `version` of the written file, or undefined when the folder holds another key than `replaces` by now,
+ *   which stays.
  */
 export async function savePrivateKey(
   folder: string,
   key: PrivateKey,
   password: KeyPassword | undefined,
-  policy: LockPolicy,
+  locking: LockPolicy,
   replaces?: string,
 ): Promise<string | undefined> {
-  const pem = await withPassword(password, policy, async (secret) => {
+  const pem = await withPassword(password, locking, async (secret) => {
     if (secret !== null && secret.length < MIN_PASSWORD_BYTES) {
       throw new ConfigurationError(
         "keyPassword",
         `A private key is not written under a password of fewer than ${MIN_PASSWORD_BYTES} characters: choose a longer one.`,
       );
     }
-    return key.toPem(secret, policy);
+    return key.toPem(secret, locking);
   });
   const files = keyFiles(folder);
   try {
@@ -159,8 +165,8 @@ export async function savePrivateKey(
       if (replaces !== undefined && present !== undefined && present !== replaces) return undefined;
       removeLeftovers(files.privateKey);
       removeLeftovers(files.publicKey);
-      // A public key that is missing is made again from the private one; one that does not fit is refused. So a crash between the
-      // steps must leave none rather than a wrong one.
+      // A public key that is missing is made again from the private one; one that does not fit is refused. So a crash
+      // between the steps must leave none rather than a wrong one.
       if (replaces !== undefined && existsSync(files.publicKey)) unlinkSync(files.publicKey);
       pem.use((view) => writeFileAtomically(files.privateKey, view, 0o600, replaces !== undefined));
       writePublicKey(files.publicKey, key);
@@ -177,7 +183,10 @@ function versionOf(path: string): string | undefined {
   return stat === undefined ? undefined : `${stat.dev}:${stat.ino}:${stat.mtimeNs}`;
 }
 
-/** Whoever may write to a folder can put his own key in the place of the one in it. (In a sticky one, like /tmp, he cannot.) */
+/**
+ * Whoever may write to a folder can put his own key in the place of the one in it. (In a sticky one, like /tmp, he
+ * cannot.)
+ */
 function checkFolder(folder: string): void {
   if (process.platform === "win32") return;
   const { mode, uid } = statSync(folder);
@@ -203,10 +212,10 @@ export function writePublicKey(path: string, key: PrivateKey): void {
   writeFileAtomically(path, Buffer.from(key.publicInfo().pem), 0o644, true);
 }
 
-function readIntoPool(path: string, policy: LockPolicy): { pem: SecureBuffer; writtenAt: number; version: string } {
+function readIntoPool(path: string, locking: LockPolicy): { pem: SecureBuffer; writtenAt: number; version: string } {
   try {
     checkFolder(dirname(path));
-    const { bytes, stat } = readSecretFile(path, policy, ({ mode, size, uid }) => {
+    const { bytes, stat } = readSecretFile(path, locking, ({ mode, size, uid }) => {
       if (process.platform !== "win32" && (mode & 0o077n) !== 0n) {
         throw new SecurityError(
           `${path} holds a private key, and others than its owner may read it. Run: chmod 600 ${path}`,
@@ -237,8 +246,9 @@ function unreadable(path: string, error: unknown): ConfigurationError {
 }
 
 /**
- * Whether the file claims to be a password-protected key and cannot be PKCS#8: its content is not a DER SEQUENCE, or it is no PEM at
- * all. nomyo-js writes such files. What is looked at is encrypted, so it may be seen outside locked memory.
+ * Whether the file claims to be a password-protected key and cannot be PKCS#8: its content is not a DER SEQUENCE, or it
+ * is no PEM at all. nomyo-js writes such files. What is looked at is encrypted, so it may be seen outside locked
+ * memory.
  */
 function isForeignForm(pem: SecureBuffer): boolean {
   return pem.use((view) => {

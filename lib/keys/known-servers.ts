@@ -1,3 +1,4 @@
+/** The file that remembers servers' keys across processes. */
 import { mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 
@@ -5,8 +6,8 @@ import { ConfigurationError } from "../errors.js";
 import { removeLeftovers, writeFileAtomically } from "./atomic-file.js";
 import { withFileLock } from "./file-lock.js";
 
-const header = "# Keys of servers, one a line: base URL, SHA-256 of the key's SubjectPublicKeyInfo in hex.\n";
-const option = "serverKey.knownServersFile";
+const HEADER = "# Keys of servers, one a line: base URL, SHA-256 of the key's SubjectPublicKeyInfo in hex.\n";
+const OPTION = "serverKey.knownServersFile";
 
 /** What the file says of one server. */
 export interface KnownServer {
@@ -18,9 +19,9 @@ export interface KnownServer {
 }
 
 /**
- * The keys of servers seen before, in a file, like OpenSSH's `known_hosts`. One line for each base URL. Read anew each time, so that what
- * another process has learned counts too. Changed under a lock, whole and atomically, mode 0600: no process loses what another one
- * wrote, comments and symbolic links stay.
+ * The keys of servers seen before, in a file, like OpenSSH's `known_hosts`. One line for each base URL. Read anew each
+ * time, so that what another process has learned counts too. Changed under a lock, whole and atomically, mode 0600: no
+ * process loses what another one wrote, comments and symbolic links stay.
  */
 export class KnownServersFile {
   readonly path: string;
@@ -44,12 +45,12 @@ export class KnownServersFile {
       mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
       const target = this.#target();
       const lock = join(dirname(target), `.${basename(target)}.lock`);
-      return await withFileLock(lock, option, () => {
+      return await withFileLock(lock, OPTION, () => {
         const text = this.#read();
         const known = entriesOf(text, this.path).find((entry) => entry.base === base);
         if (known !== undefined) return known;
         removeLeftovers(target);
-        const before = text === "" ? header : text.endsWith("\n") ? text : `${text}\n`;
+        const before = text === "" ? HEADER : text.endsWith("\n") ? text : `${text}\n`;
         writeFileAtomically(target, Buffer.from(`${before}${base} sha256:${fingerprint}\n`), 0o600, true);
         return { base, fingerprint, line: before.split("\n").length };
       });
@@ -57,7 +58,7 @@ export class KnownServersFile {
       const { code, syscall } = error as NodeJS.ErrnoException;
       if (syscall === undefined) throw error;
       throw new ConfigurationError(
-        option,
+        OPTION,
         `${this.path} cannot be written (${code ?? "unknown"}). Without it the server's key would be trusted anew each time.`,
       );
     }
@@ -79,7 +80,7 @@ export class KnownServersFile {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
       throw new ConfigurationError(
-        option,
+        OPTION,
         `${this.path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"}). Without it a changed server key would go unnoticed.`,
       );
     }
@@ -93,7 +94,7 @@ function entriesOf(text: string, path: string): KnownServer[] {
     // A line that is not understood might be the one that should have protected this server.
     if (match?.[1] === undefined || match[2] === undefined) {
       throw new ConfigurationError(
-        option,
+        OPTION,
         `Line ${index + 1} of ${path} is not "URL sha256:HEX". Correct or remove it.`,
       );
     }

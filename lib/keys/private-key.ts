@@ -21,30 +21,33 @@ export class PrivateKey {
   }
 
   /** Makes a key of 4096 bits on the package's own threads. */
-  static async generate(policy: LockPolicy, { signal, background }: GenerateOptions = {}): Promise<PrivateKey> {
+  static async generate(locking: LockPolicy, { signal, background }: GenerateOptions = {}): Promise<PrivateKey> {
     try {
       return await cancellable(
         signal,
-        async (token) => new PrivateKey(await native.generatePrivateKey(4096, policy, token, background)),
+        async (token) => new PrivateKey(await native.generatePrivateKey(4096, locking, token, background)),
       );
     } catch (error) {
       throw fromNative(error, "opening");
     }
   }
 
-  /** Reads PKCS#8 (encrypted or not) or PKCS#1 PEM. Rejects with a `SecurityError`: `KEY_FORMAT`, `KEY_WEAK`, `KEY_PASSWORD`. */
-  static async fromPem(pem: SecureBuffer, password: SecureBuffer | null, policy: LockPolicy): Promise<PrivateKey> {
+  /**
+   * Reads PKCS#8 (encrypted or not) or PKCS#1 PEM. Rejects with a `SecurityError`: `KEY_FORMAT`, `KEY_WEAK`,
+   * `KEY_PASSWORD`.
+   */
+  static async fromPem(pem: SecureBuffer, password: SecureBuffer | null, locking: LockPolicy): Promise<PrivateKey> {
     try {
-      return new PrivateKey(await native.importPrivateKey(pem.handle, password?.handle ?? null, policy));
+      return new PrivateKey(await native.importPrivateKey(pem.handle, password?.handle ?? null, locking));
     } catch (error) {
       throw fromNative(error, "opening");
     }
   }
 
   /** PKCS#8 PEM; with a password PBES2 with AES-256-CBC and PBKDF2. The caller disposes of it. */
-  async toPem(password: SecureBuffer | null, policy: LockPolicy): Promise<SecureBuffer> {
+  async toPem(password: SecureBuffer | null, locking: LockPolicy): Promise<SecureBuffer> {
     try {
-      return SecureBuffer.fromHandle(await native.exportPrivateKey(this.handle, password?.handle ?? null, policy));
+      return SecureBuffer.fromHandle(await native.exportPrivateKey(this.handle, password?.handle ?? null, locking));
     } catch (error) {
       throw fromNative(error, "opening");
     }

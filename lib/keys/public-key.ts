@@ -12,8 +12,8 @@ export class PublicKey {
   }
 
   /**
-   * Reads the PEM SubjectPublicKeyInfo of an RSA key of `minBits` to `maxBits`. Throws a `SecurityError` with the code `KEY_FORMAT` or
-   * `KEY_WEAK`.
+   * Reads the PEM SubjectPublicKeyInfo of an RSA key of `minBits` to `maxBits`. Throws a `SecurityError` with the code
+   * `KEY_FORMAT` or `KEY_WEAK`.
    *
    * @param maxBits - 8192 by default, which is also the most that there can be.
    */

@@ -1,3 +1,4 @@
+/** A file with a secret in it, read straight into the pool. */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
 
@@ -13,19 +14,19 @@ export interface SecretFile {
 /**
  * Reads a regular file straight into the pool, by read(2): no buffer of Node's is between. Synchronous.
  *
- * @param check - Sees what the system says of the open file (its name could mean another one a moment later) before it is read, and
- *   throws what is to be said of one that is refused.
- * @throws the system's error (`code`, `syscall`); {@link NotAFile} for a folder, a pipe or a device, without waiting for anything; the
- *   addon's `MEMORY_LOCK`.
+ * @param check - Sees what the system says of the open file (its name could mean another one a moment later) before it
+ *   is read, and throws what is to be said of one that is refused.
+ * @throws the system's error (`code`, `syscall`); {@link NotAFile} for a folder, a pipe or a device, without waiting
+ *   for anything; the addon's `MEMORY_LOCK`.
  */
-export function readSecretFile(path: string, policy: LockPolicy, check: (stat: BigIntStats) => void): SecretFile {
+export function readSecretFile(path: string, locking: LockPolicy, check: (stat: BigIntStats) => void): SecretFile {
   // Without O_NONBLOCK opening a FIFO would wait for ever.
   const file = openSync(path, constants.O_RDONLY | (process.platform === "win32" ? 0 : constants.O_NONBLOCK));
   try {
     const stat = fstatSync(file, { bigint: true });
     if (!stat.isFile()) throw new NotAFile(`${path} is not a regular file.`);
     check(stat);
-    return { bytes: readAll(file, Number(stat.size), path, policy), stat };
+    return { bytes: readAll(file, Number(stat.size), path, locking), stat };
   } finally {
     closeSync(file);
   }
@@ -34,8 +35,8 @@ export function readSecretFile(path: string, policy: LockPolicy, check: (stat: B
 /** Something else has this name, or it changed while it was read. */
 export class NotAFile extends Error {}
 
-function readAll(file: number, size: number, path: string, policy: LockPolicy): SecureBuffer {
-  const bytes = SecureBuffer.alloc(size, policy);
+function readAll(file: number, size: number, path: string, locking: LockPolicy): SecureBuffer {
+  const bytes = SecureBuffer.alloc(size, locking);
   let read = 0;
   try {
     bytes.use((view) => {

@@ -2,7 +2,10 @@
 import { native } from "../native.js";
 import type { CancelToken } from "../native.js";
 
-/** Calls `work` with a token for its job; when `signal` aborts, or has before, the job is cancelled and rejects with `CANCELLED`. */
+/**
+ * Calls `work` with a token for its job; when `signal` aborts, or has before, the job is cancelled and rejects with
+ * `CANCELLED`.
+ */
 export async function cancellable<T>(
   signal: AbortSignal | undefined,
   work: (token: CancelToken) => Promise<T>,

@@ -1,27 +1,32 @@
 /**
- * The members of a JSON object that lies in the pool. The router looks at and edits requests and answers through this, so that they never
- * become JavaScript values; the work is done in native code, on the package's own threads, in one pass whatever the text holds.
+ * The members of a JSON object that lies in the pool. The router looks at and edits requests and answers through this,
+ * so that they never become JavaScript values; the work is done in native code, on the package's own threads, in one
+ * pass whatever the text holds.
  */
-import { native, type BufferHandle, type LockPolicy, type ScannedObject, type ScanOptions } from "../native.js";
+import { native } from "../native.js";
+import type { BufferHandle, LockPolicy, ScannedObject, ScanOptions } from "../native.js";
 import { nativeCode } from "../native-error.js";
 import { cancellable } from "./cancellable.js";
 
 /**
- * The bytes are not the JSON text of one object; or it has too many members, a name twice, or one that others would take for another. The
- * message is for the middle of a sentence, and never quotes them.
+ * The bytes are not the JSON text of one object; or it has too many members, a name twice, or one that others would
+ * take for another. The message is for the middle of a sentence, and never quotes them.
  */
 export class JsonObjectError extends Error {}
 
-/** See `NativeAddon.scanObject`. Rejects with a {@link JsonObjectError}, or the addon's other errors; `CANCELLED` when `signal` aborts. */
+/**
+ * See `NativeAddon.scanObject`. Rejects with a {@link JsonObjectError}, or the addon's other errors; `CANCELLED` when
+ * `signal` aborts.
+ */
 export async function scanObject(
   buffer: BufferHandle,
   byteLength: number,
   options: ScanOptions,
-  policy: LockPolicy,
+  locking: LockPolicy,
   signal?: AbortSignal,
 ): Promise<ScannedObject> {
   try {
-    return await cancellable(signal, (token) => native.scanObject(buffer, byteLength, options, policy, token));
+    return await cancellable(signal, (token) => native.scanObject(buffer, byteLength, options, locking, token));
   } catch (error) {
     if (nativeCode(error) === "PLAINTEXT") throw new JsonObjectError((error as Error).message);
     throw error;

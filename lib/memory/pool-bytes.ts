@@ -1,20 +1,26 @@
-/** Bytes that grow, in the addon's locked pool: answers of an upstream are gathered here instead of in the JavaScript heap. */
-import { native, type BufferHandle, type LockPolicy, type ScannedObject, type ScanOptions } from "../native.js";
+/**
+ * Bytes that grow, in the addon's locked pool: answers of an upstream are gathered here instead of in the JavaScript
+ * heap.
+ */
+import { native } from "../native.js";
+import type { BufferHandle, LockPolicy, ScannedObject, ScanOptions } from "../native.js";
 import { withNativeErrors } from "../native-error.js";
 import { scanObject } from "./json-members.js";
 import { SecureBuffer } from "./secure-buffer.js";
 
 export class PoolBytes {
-  readonly #policy: LockPolicy;
+  readonly #locking: LockPolicy;
   #buffer: BufferHandle;
   #capacity: number;
   #length = 0;
 
-  /** Takes `capacity` bytes of pool memory now; throws the addon's `MEMORY_LOCK` or `OUT_OF_MEMORY`, as `append` does. */
-  constructor(policy: LockPolicy, capacity = 4096) {
-    this.#policy = policy;
+  /**
+   * Takes `capacity` bytes of pool memory now; throws the addon's `MEMORY_LOCK` or `OUT_OF_MEMORY`, as `append` does.
+   */
+  constructor(locking: LockPolicy, capacity = 4096) {
+    this.#locking = locking;
     this.#capacity = Math.max(capacity, 1);
-    this.#buffer = native.bufferAlloc(this.#capacity, policy);
+    this.#buffer = native.bufferAlloc(this.#capacity, locking);
   }
 
   get length(): number {
@@ -41,7 +47,7 @@ export class PoolBytes {
 
   /** Scans the bytes, which must be the JSON of one object, and blanks members: `scanObject` of json-members.ts. */
   async scan(options: ScanOptions, signal?: AbortSignal): Promise<ScannedObject> {
-    return await scanObject(this.#buffer, this.#length, options, this.#policy, signal);
+    return await scanObject(this.#buffer, this.#length, options, this.#locking, signal);
   }
 
   /** Replaces what lies from `start` to the end by `bytes`. */
@@ -53,8 +59,8 @@ export class PoolBytes {
   }
 
   /**
-   * Reads (read(2)) what is there into the bytes' end, and never waits: -1 when nothing is, 0 at the end of the input, else how many bytes
-   * came. Of `most` bytes in all at most; the caller sees by the length that there are so many.
+   * Reads (read(2)) what is there into the bytes' end, and never waits: -1 when nothing is, 0 at the end of the input,
+   * else how many bytes came. Of `most` bytes in all at most; the caller sees by the length that there are so many.
    */
   readFrom(fd: number, most: number): number {
     if (this.#length === this.#capacity) this.#grow(Math.min(2 * this.#capacity, most));
@@ -81,7 +87,7 @@ export class PoolBytes {
   }
 
   #grow(capacity: number): void {
-    const larger = native.bufferAlloc(capacity, this.#policy);
+    const larger = native.bufferAlloc(capacity, this.#locking);
     native.bufferCopy(this.#buffer, larger);
     native.bufferDispose(this.#buffer);
     this.#buffer = larger;

@@ -1,3 +1,4 @@
+/** How this process's secrets are protected, and what can be done about it. */
 import { native } from "../native.js";
 import type { LockPolicy, MemoryInfo } from "../native.js";
 import { withNativeErrors } from "../native-error.js";
@@ -5,8 +6,8 @@ import { withNativeErrors } from "../native-error.js";
 /** How this process's secrets are protected at the moment, in numbers that are exact. */
 export interface MemoryProtectionInfo extends MemoryInfo {
   /**
-   * The strictest policy that everything so far has met: `"preferred"` once something under that policy had to go on in memory that is not
-   * locked. (What was asked for under `"off"` does not count.)
+   * The strictest policy that everything so far has met: `"preferred"` once something under that policy had to go on in
+   * memory that is not locked. (What was asked for under `"off"` does not count.)
    */
   readonly policyMet: "required" | "preferred";
   /** The OpenSSL that does the cryptography, the addon's own. */
@@ -24,13 +25,15 @@ export function memorySetbacks(): Pick<MemoryInfo, "degraded" | "weakerBecause">
 }
 
 /** Whether the pool can give so many bytes; throws a `MemoryProtectionError` with the limit and how to raise it. */
-export function probeMemory(bytes: number, policy: LockPolicy): void {
+export function probeMemory(bytes: number, locking: LockPolicy): void {
   withNativeErrors("opening", () => {
-    native.memoryProbe(bytes, policy);
+    native.memoryProbe(bytes, locking);
   });
 }
 
-/** What protects the secrets of this process: of all its clients, on all its threads. Cheap enough for a health check. */
+/**
+ * What protects the secrets of this process: of all its clients, on all its threads. Cheap enough for a health check.
+ */
 export function getMemoryProtectionInfo(): MemoryProtectionInfo {
   const info = native.memoryInfo();
   return {
@@ -41,9 +44,9 @@ export function getMemoryProtectionInfo(): MemoryProtectionInfo {
 }
 
 /**
- * Turns this process's core dumps off and, on Linux, makes it not dumpable: other processes of the account can then not attach to it or
- * read its memory. That includes debuggers and profilers, so it is opt-in. It cannot be undone. Throws a `NomyoError` with the code
- * `UNSUPPORTED` where there is no such thing.
+ * Turns this process's core dumps off and, on Linux, makes it not dumpable: other processes of the account can then not
+ * attach to it or read its memory. That includes debuggers and profilers, so it is opt-in. It cannot be undone. Throws
+ * a `NomyoError` with the code `UNSUPPORTED` where there is no such thing.
  */
 export function hardenProcess(): void {
   withNativeErrors("opening", () => {

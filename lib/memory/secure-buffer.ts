@@ -1,3 +1,4 @@
+/** Secret bytes in locked memory, as users of the package have them. */
 import { inspect } from "node:util";
 import { ConfigurationError, NomyoError } from "../errors.js";
 import { native } from "../native.js";
@@ -6,7 +7,9 @@ import { withNativeErrors } from "../native-error.js";
 
 const REDACTED = "[SecureBuffer: redacted]";
 
-/** Where a buffer shows its handle to whichever copy of this package meets it. The handle is opaque: it shows nothing. */
+/**
+ * Where a buffer shows its handle to whichever copy of this package meets it. The handle is opaque: it shows nothing.
+ */
 const HANDLE = Symbol.for("nomyo-native.SecureBuffer");
 
 // AsyncFunction has no name of its own in the global scope.
@@ -21,8 +24,8 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 /**
- * The handle of a `SecureBuffer`, of this copy of the package or of another one that uses the same addon; `undefined` for anything else.
- * A {@link ConfigurationError} for one of another addon, whose memory is not ours to read.
+ * The handle of a `SecureBuffer`, of this copy of the package or of another one that uses the same addon; `undefined`
+ * for anything else. A {@link ConfigurationError} for one of another addon, whose memory is not ours to read.
  */
 export function handleOf(item: object): BufferHandle | undefined {
   const handle = (item as { readonly [HANDLE]?: unknown })[HANDLE];
@@ -35,14 +38,16 @@ export function handleOf(item: object): BufferHandle | undefined {
 }
 
 /**
- * Secret bytes in locked memory: not swapped out, not in core dumps, wiped when they are disposed of. See `docs/memory.md`.
+ * Secret bytes in locked memory: not swapped out, not in core dumps, wiped when they are disposed of. See
+ * `docs/memory.md`.
  *
  * ```ts
  * using password = SecureBuffer.from(await readFile("password"));
  * ```
  *
- * A buffer belongs to the thread that made it: it can be neither posted nor cloned. Everything but `disposed` and `dispose()` throws a
- * `NomyoError` with the code `DISPOSED` afterwards. One that is forgotten is wiped when it is collected.
+ * A buffer belongs to the thread that made it: it can be neither posted nor cloned. Everything but `disposed` and
+ * `dispose()` throws a `NomyoError` with the code `DISPOSED` afterwards. One that is forgotten is wiped when it is
+ * collected.
  */
 export class SecureBuffer {
   readonly #handle: BufferHandle;
@@ -54,19 +59,19 @@ export class SecureBuffer {
   /**
    * A buffer of `size` zero bytes.
    *
-   * @param policy - what to do when memory cannot be locked: throw a `MemoryProtectionError` (`"required"`), go on in memory that is
-   *   not locked but is wiped all the same (`"preferred"`), or not to lock at all (`"off"`).
+   * @param locking - what to do when memory cannot be locked: throw a `MemoryProtectionError` (`"required"`), go on in
+   *   memory that is not locked but is wiped all the same (`"preferred"`), or not to lock at all (`"off"`).
    */
-  static alloc(size: number, policy: LockPolicy = "required"): SecureBuffer {
-    return new SecureBuffer(withNativeErrors("opening", () => native.bufferAlloc(size, policy)));
+  static alloc(size: number, locking: LockPolicy = "required"): SecureBuffer {
+    return new SecureBuffer(withNativeErrors("opening", () => native.bufferAlloc(size, locking)));
   }
 
   /**
-   * A copy of bytes, or of a string as UTF-8. The source stays what it is: wipe it (`bytes.fill(0)`) if it is yours. A string cannot be
-   * wiped. Throws a `NomyoError` with the code `INVALID_UTF8` for a string with half a surrogate pair.
+   * A copy of bytes, or of a string as UTF-8. The source stays what it is: wipe it (`bytes.fill(0)`) if it is yours. A
+   * string cannot be wiped. Throws a `NomyoError` with the code `INVALID_UTF8` for a string with half a surrogate pair.
    */
-  static from(source: Uint8Array | string, policy: LockPolicy = "required"): SecureBuffer {
-    return new SecureBuffer(withNativeErrors("opening", () => native.bufferFrom(source, policy)));
+  static from(source: Uint8Array | string, locking: LockPolicy = "required"): SecureBuffer {
+    return new SecureBuffer(withNativeErrors("opening", () => native.bufferFrom(source, locking)));
   }
 
   /**
@@ -116,16 +121,18 @@ export class SecureBuffer {
   }
 
   /**
-   * Calls `fn` with a view of the bytes themselves, not a copy, and returns what it returns. The view is detached (its length becomes
-   * 0) when `fn` returns or throws. `fn` must be synchronous: an async function is refused, since it would go on without the view.
+   * Calls `fn` with a view of the bytes themselves, not a copy, and returns what it returns. The view is detached (its
+   * length becomes 0) when `fn` returns or throws. `fn` must be synchronous: an async function is refused, since it
+   * would go on without the view.
    *
-   * `slice`, `structuredClone`, `postMessage`, `Buffer.from(view)` and the like copy the secret into ordinary memory: avoid them. Nor
-   * hand the view to anything that reads or fills it later, on another thread (`fs.write`, `crypto.randomFill` with a callback): the
-   * memory may hold another secret by then.
+   * `slice`, `structuredClone`, `postMessage`, `Buffer.from(view)` and the like copy the secret into ordinary memory:
+   * avoid them. Nor hand the view to anything that reads or fills it later, on another thread (`fs.write`,
+   * `crypto.randomFill` with a callback): the memory may hold another secret by then.
    *
    * A view whose memory was moved to another array buffer (`view.buffer.transfer()`), or that cannot be detached
-   * (`markAsUntransferable`), does not come back: the buffer is wiped at once and disposed of, its memory is never used again (it stays
-   * locked to the end of the process), and a `NomyoError` with the code `VIEW_TAKEN` says so; its `cause` is what `fn` threw, if it did.
+   * (`markAsUntransferable`), does not come back: the buffer is wiped at once and disposed of, its memory is never used
+   * again (it stays locked to the end of the process), and a `NomyoError` with the code `VIEW_TAKEN` says so; its
+   * `cause` is what `fn` threw, if it did.
    *
    * Throws a `NomyoError` with the code `UNSUPPORTED` where the runtime has no views of native memory (Electron).
    */
@@ -160,8 +167,8 @@ export class SecureBuffer {
   }
 
   /**
-   * The bytes as a string, which must be UTF-8 (else a `NomyoError` with the code `INVALID_UTF8`). An explicit copy into the JavaScript
-   * heap, where nothing wipes it.
+   * The bytes as a string, which must be UTF-8 (else a `NomyoError` with the code `INVALID_UTF8`). An explicit copy
+   * into the JavaScript heap, where nothing wipes it.
    */
   toString(): string {
     return withNativeErrors("opening", () => native.bufferToString(this.#handle));
@@ -174,8 +181,8 @@ export class SecureBuffer {
   }
 
   /**
-   * Wipes the bytes. Harmless twice. Inside `use` it throws. A request that was given the buffer before keeps the bytes until it is done
-   * with them.
+   * Wipes the bytes. Harmless twice. Inside `use` it throws. A request that was given the buffer before keeps the bytes
+   * until it is done with them.
    */
   dispose(): void {
     withNativeErrors("opening", () => {
@@ -188,8 +195,9 @@ export class SecureBuffer {
   }
 
   /**
-   * Throws a {@link ConfigurationError}: whoever turns a request into JSON before this package sees it (the `openai` SDK over
-   * `createSecureFetch`) would send a text in the secret's place. A request that this package seals takes the bytes without asking this.
+   * Throws a {@link ConfigurationError}: whoever turns a request into JSON before this package sees it (the `openai`
+   * SDK over `createSecureFetch`) would send a text in the secret's place. A request that this package seals takes the
+   * bytes without asking this.
    */
   toJSON(): never {
     throw new ConfigurationError(

@@ -7,9 +7,10 @@ import { oneOf, resolveByTable } from "../option-checks.js";
 import type { OptionTable } from "../option-checks.js";
 
 /**
- * The mechanisms that can be demanded. `"memfd_secret"` (Linux): locked, and unreadable from outside the process; where it cannot be had,
- * that is a `MemoryProtectionError`. `"mlock"`: forgoes `memfd_secret`, which is then never called, not even to find out whether it is
- * there: for system call filters that end the process at that call, and for machines that must be able to hibernate.
+ * The mechanisms that can be demanded. `"memfd_secret"` (Linux): locked, and unreadable from outside the process; where
+ * it cannot be had, that is a `MemoryProtectionError`. `"mlock"`: forgoes `memfd_secret`, which is then never called,
+ * not even to find out whether it is there: for system call filters that end the process at that call, and for machines
+ * that must be able to hibernate.
  */
 export type MemoryMechanism = "memfd_secret" | "mlock";
 
@@ -18,9 +19,10 @@ export interface SecureMemoryOptions {
   /** What happens when memory cannot be locked; `"required"` by default. */
   readonly policy?: LockPolicy | undefined;
   /**
-   * Demands a mechanism. Without it the best that there is is taken, and a weaker one than `memfd_secret` on Linux is reported to the
-   * logger. It is the whole process's: another client's different demand is a `ConfigurationError`, and so is one that comes after memory
-   * of another mechanism is in use. `"memfd_secret"` goes with the policy `"required"` only.
+   * Demands a mechanism. Without it the best that there is is taken, and a weaker one than `memfd_secret` on Linux is
+   * reported to the logger. It is the whole process's: another client's different demand is a `ConfigurationError`, and
+   * so is one that comes after memory of another mechanism is in use. `"memfd_secret"` goes with the policy
+   * `"required"` only.
    */
   readonly mechanism?: MemoryMechanism | undefined;
 }
@@ -59,11 +61,11 @@ export function resolveSecureMemory(value: SecureMemory): ResolvedSecureMemory {
 }
 
 /**
- * Demands a mechanism for the whole process. Call it before the first client or `SecureBuffer` is made, where that is not the option
- * `secureMemory.mechanism` of a client.
+ * Demands a mechanism for the whole process. Call it before the first client or `SecureBuffer` is made, where that is
+ * not the option `secureMemory.mechanism` of a client.
  *
- * @throws MemoryProtectionError when this system does not have it; ConfigurationError when another one was demanded before, or memory that
- * is in use is locked by another.
+ * @throws MemoryProtectionError when this system does not have it; ConfigurationError when another one was demanded
+ *   before, or memory that is in use is locked by another.
  */
 export function setMemoryMechanism(mechanism: MemoryMechanism): void {
   choose("mechanism", oneOf(mechanisms)(mechanism, "mechanism"));

@@ -1,3 +1,4 @@
+/** Our `fetch` for others' SDKs. */
 import { bearerCredential } from "../printable.js";
 import { AttestationError } from "../attestation/attestation-error.js";
 import { APIConnectionError, APIError, APIUserAbortError, ConfigurationError, NomyoError } from "../errors.js";
@@ -26,24 +27,29 @@ export interface SecureFetch extends AsyncDisposable {
 }
 
 /**
- * A `fetch` for OpenAI-compatible SDKs: `new OpenAI({ baseURL: "https://api.nomyo.ai/v1", fetch: createSecureFetch({ … }) })`.
+ * A `fetch` for OpenAI-compatible SDKs: `new OpenAI({ baseURL: "https://api.nomyo.ai/v1", fetch: createSecureFetch({ …
+ * }) })`.
  *
- * It answers `POST {baseUrl}/v1/chat/completions` through the encrypted protocol, as one JSON body, or as server-sent events when the
- * SDK asked for a stream. Everything else, and every other origin, is refused without anything being sent.
+ * It answers `POST {baseUrl}/v1/chat/completions` through the encrypted protocol, as one JSON body, or as server-sent
+ * events when the SDK asked for a stream. Everything else, and every other origin, is refused without anything being
+ * sent.
  *
  * - The API key is `apiKey` of the options, else the one of the SDK's `Authorization` header.
  * - The tier is `security_tier` in the body, or the header `X-Security-Tier`.
- * - It makes no retries: the SDK's own apply. (One exception: when the server has changed its key, the request is sealed anew, once.)
- * - Refusals of the server come back as responses with OpenAI's error form, so that the SDK throws its own classes; a failed
- *   connection rejects as `fetch` does, with a `TypeError` whose `cause` is ours. Errors that must not be retried (a broken tag, a wrong
- *   pin, a quote that did not verify, an answer that is no chat completion) come back with the status 424, which no SDK retries, and
- *   `error.code`. So do statuses that are neither a sealed 200 nor 400 to 599: a success that was not sealed is none.
- * - Beside the body, which has `_metadata`, the answer's headers tell `X-Payload-ID` and `X-Nomyo-Attestation`: the report as JSON in
- *   base64url, when there is one.
+ * - It makes no retries: the SDK's own apply. (One exception: when the server has changed its key, the request is
+ *   sealed anew, once.)
+ * - Refusals of the server come back as responses with OpenAI's error form, so that the SDK throws its own classes; a
+ *   failed connection rejects as `fetch` does, with a `TypeError` whose `cause` is ours. Errors that must not be
+ *   retried (a broken tag, a wrong pin, a quote that did not verify, an answer that is no chat completion) come back
+ *   with the status 424, which no SDK retries, and `error.code`. So do statuses that are neither a sealed 200 nor 400
+ *   to 599: a success that was not sealed is none.
+ * - Beside the body, which has `_metadata`, the answer's headers tell `X-Payload-ID` and `X-Nomyo-Attestation`: the
+ *   report as JSON in base64url, when there is one.
  *
- * The SDK holds prompts and answers as JavaScript strings, and prints them when `OPENAI_LOG=debug` is set: both happen above this
- * function, which cannot prevent them. The answer is also handed to it as the body of a `Response`: strings of the JavaScript heap and
- * bytes of ordinary memory, which are not wiped, because whoever reads a body may keep its pieces. `createSecure` has no such copy.
+ * The SDK holds prompts and answers as JavaScript strings, and prints them when `OPENAI_LOG=debug` is set: both happen
+ * above this function, which cannot prevent them. The answer is also handed to it as the body of a `Response`: strings
+ * of the JavaScript heap and bytes of ordinary memory, which are not wiped, because whoever reads a body may keep its
+ * pieces. `createSecure` has no such copy.
  */
 export function createSecureFetch(options: SecureFetchOptions = {}): SecureFetch {
   if (typeof options === "object" && (options as unknown) !== null && Object.hasOwn(options, "maxRetries")) {

@@ -1,8 +1,9 @@
 /**
  * The router's TPM: one quote for each answer, over the answer's payload id.
  *
- * A TPM does one thing at a time, so quotes queue, up to a bound. One that stops working makes answers without attestation (and tier
- * `maximum` is refused) until it works again: each quote after a short pause tries to open it anew.
+ * A TPM does one thing at a time, so quotes queue, up to a bound. One that stops working makes answers without
+ * attestation (and tier `maximum` is refused) until it works again: each quote after a short pause tries to open it
+ * anew.
  */
 import { createPublicKey, X509Certificate } from "node:crypto";
 import { qualifyingDataOf } from "../attestation/qualifying-data.js";
@@ -25,7 +26,10 @@ export interface AttestorSettings {
   readonly timeoutMs: number;
   /** Milliseconds between attempts to open a TPM that is gone. */
   readonly reopenMs: number;
-  /** Told when the TPM goes away, when it comes back, and of a persistent AIK without noDA: one sentence for the operator. */
+  /**
+   * Told when the TPM goes away, when it comes back, and of a persistent AIK without noDA: one sentence for the
+   * operator.
+   */
   readonly log: (message: string) => void;
 }
 
@@ -55,9 +59,9 @@ export class Attestor {
   }
 
   /**
-   * Makes a trial quote, so that a wrong `tcti` or key is found at start; rejects with the addon's error, or with a `ConfigurationError`
-   * when the first certificate is not the AIK's: every client would refuse such a chain. A persistent AIK under dictionary-attack
-   * protection is used, with a word to the log.
+   * Makes a trial quote, so that a wrong `tcti` or key is found at start; rejects with the addon's error, or with a
+   * `ConfigurationError` when the first certificate is not the AIK's: every client would refuse such a chain. A
+   * persistent AIK under dictionary-attack protection is used, with a word to the log.
    */
   async start(): Promise<void> {
     const block = await this.#inTime(this.#make(qualifyingDataOf("start")));
@@ -84,8 +88,8 @@ export class Attestor {
   }
 
   /**
-   * The block for an answer. `is_available` is false when the TPM does not work. Throws a 503 when too many quotes wait, and rejects
-   * with `Disconnected` when `signal` aborts before this one's turn.
+   * The block for an answer. `is_available` is false when the TPM does not work. Throws a 503 when too many quotes
+   * wait, and rejects with `Disconnected` when `signal` aborts before this one's turn.
    */
   async quote(payloadId: string, signal: AbortSignal): Promise<TpmAttestationBlock> {
     if (this.#waiting >= this.#settings.queueLimit) {

@@ -4,31 +4,38 @@ import { openPackage } from "../envelope/open.js";
 import { sealBytes } from "../envelope/seal.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
 import type { LockPolicy, TpmAttestationBlock } from "../native.js";
-import { notAvailable, type Attestor } from "./attestor.js";
-import { readBody, type BodyLimits } from "../http/request-body.js";
+import { notAvailable } from "./attestor.js";
+import type { Attestor } from "./attestor.js";
+import { readBody } from "../http/request-body.js";
+import type { BodyLimits } from "../http/request-body.js";
 import { JsonObjectError, scanObject } from "../memory/json-members.js";
 import { addMetadata, memoryProtection } from "./metadata.js";
 import type { Model } from "./model.js";
 import { checkPayloadBinding } from "./payload-binding.js";
 import { withView } from "../memory/pool-bytes.js";
 import { Disconnected, Refusal, unavailable } from "../http/refusal.js";
-import { readRequestHeaders, type SecureRequestHeaders } from "./request-headers.js";
+import { readRequestHeaders } from "./request-headers.js";
+import type { SecureRequestHeaders } from "./request-headers.js";
 import type { ServerKey } from "./server-key.js";
 import type { SecurityTier } from "../chat/security-tier.js";
-import { checkModelAllowed, type TierModels } from "./tier-models.js";
+import { checkModelAllowed } from "./tier-models.js";
+import type { TierModels } from "./tier-models.js";
 
-/** Room for `_metadata` beside the largest answer: a block with 16 banks of 24 PCRs and a certificate chain stays under it. */
-const metadataBytes = 128 * 1024;
+/**
+ * Room for `_metadata` beside the largest answer: a block with 16 banks of 24 PCRs and a certificate chain stays under
+ * it.
+ */
+const METADATA_BYTES = 128 * 1024;
 
 /** The longest name of a model, as JSON. */
-const maxModelBytes = 1024;
+const MAX_MODEL_BYTES = 1024;
 
 export interface CompletionSettings {
   readonly key: ServerKey;
   readonly model: Model;
   readonly attestor: Attestor | undefined;
   readonly tierModels: TierModels;
-  readonly policy: LockPolicy;
+  readonly locking: LockPolicy;
   readonly body: BodyLimits;
   readonly maxPlaintextBytes: number;
   readonly maxAnswerBytes: number;
@@ -50,8 +57,8 @@ export interface CompletionHooks {
 }
 
 /**
- * Reads, opens, answers and seals. Rejects with a `Refusal` or, when the client went away, with `Disconnected`; anything else is a defect,
- * or `signal`'s doing.
+ * Reads, opens, answers and seals. Rejects with a `Refusal` or, when the client went away, with `Disconnected`;
+ * anything else is a defect, or `signal`'s doing.
  */
 export async function complete(
   request: IncomingMessage,
@@ -91,7 +98,8 @@ async function completeFor(
     const model = await prepareRequest(plaintext, settings, signal);
     checkModelAllowed(settings.tierModels, tier, model);
     const quoting = quote(payloadId, tier, settings.attestor, signal);
-    // Tier maximum asks for proof first: without it the model never sees the prompt. Otherwise TPM and model work at the same time.
+    // Tier maximum asks for proof first: without it the model never sees the prompt. Otherwise TPM and model work at
+    // the same time.
     if (tier === "maximum") await quoting;
     const answering = settings.model.complete(plaintext, signal);
     const [attested, answered] = await Promise.allSettled([quoting, answering]);
@@ -109,16 +117,16 @@ async function completeFor(
           encryption_algorithm: "hybrid-aes256-rsa4096",
           response_status: "success",
           security_tier: tier,
-          memory_protection: memoryProtection(settings.policy),
+          memory_protection: memoryProtection(settings.locking),
           tpm_attestation: attested.value,
           payload_binding: binding,
         },
         settings.maxDepth,
       );
       const options = {
-        maxPlaintextBytes: settings.maxAnswerBytes + metadataBytes,
+        maxPlaintextBytes: settings.maxAnswerBytes + METADATA_BYTES,
         processedAt,
-        policy: settings.policy,
+        policy: settings.locking,
       };
       const sealed = answer.use((bytes) => sealBytes(clientKey.handle, bytes, options));
       return { sealed, bodyBytes: body.bytes.length, tier };
@@ -136,33 +144,40 @@ async function openRequest(body: Uint8Array, settings: CompletionSettings, signa
   if (body.length === 0) throw new Refusal(400, "The body is empty: it must be an encrypted package.");
   if (signal.aborted) throw new Disconnected();
   try {
-    const { maxPlaintextBytes, maxDepth, key, policy } = settings;
-    const opened = await openPackage(key.private.handle, body, { policy, signal, maxPlaintextBytes, maxDepth });
+    const { maxPlaintextBytes, maxDepth, key, locking } = settings;
+    const opened = await openPackage(key.private.handle, body, {
+      policy: locking,
+      signal,
+      maxPlaintextBytes,
+      maxDepth,
+    });
     return opened.take();
   } catch (error) {
-    if (signal.aborted) throw new Disconnected();
+    // What the signal's end looks like: there is nobody to answer.
+    if (error === signal.reason) throw new Disconnected();
     throw asRefusal(error);
   }
 }
 
 /**
- * Takes `stream` and `stream_options` out of the request, since the service never streams, and resolves to the model's name; rejects with
- * a 400 when there is none, or when the model's server could understand another model or another wish to stream than is seen here.
+ * Takes `stream` and `stream_options` out of the request, since the service never streams, and resolves to the model's
+ * name; rejects with a 400 when there is none, or when the model's server could understand another model or another
+ * wish to stream than is seen here.
  */
 async function prepareRequest(
   request: SecureBuffer,
-  { maxDepth, policy }: CompletionSettings,
+  { maxDepth, locking }: CompletionSettings,
   signal: AbortSignal,
 ): Promise<string> {
   const options = { find: ["model"], blank: ["stream", "stream_options"], refuseFolded: true, maxDepth };
-  const { found } = await scanObject(request.handle, request.length, options, policy, signal);
+  const { found } = await scanObject(request.handle, request.length, options, locking, signal);
   const place = found[0];
-  if (place !== null && place !== undefined && place.end - place.begin <= maxModelBytes) {
+  if (place !== null && place !== undefined && place.end - place.begin <= MAX_MODEL_BYTES) {
     const name = withView(request.handle, (view) => new TextDecoder().decode(view.subarray(place.begin, place.end)));
     const value: unknown = JSON.parse(name);
     if (typeof value === "string" && value !== "") return value;
   }
-  throw new Refusal(400, `The request needs a model: a string of at most ${maxModelBytes} bytes.`);
+  throw new Refusal(400, `The request needs a model: a string of at most ${MAX_MODEL_BYTES} bytes.`);
 }
 
 async function quote(

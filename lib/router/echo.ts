@@ -1,10 +1,11 @@
 /**
- * The echo model: deterministic answers, so that clients can be tried and tested without a language model. It says what it is in each answer.
+ * The echo model: deterministic answers, so that clients can be tried and tested without a language model. It says what
+ * it is in each answer.
  *
  * - It repeats the last message's text.
- * - Offered tools, it calls one when `tool_choice` is `"required"` or names it, or when the last message is a user's and starts with
- *   `call NAME`. Text after the name that is a JSON object becomes the arguments; otherwise each required property of the tool's schema
- *   gets a plain value of its type, strings the message's text.
+ * - Offered tools, it calls one when `tool_choice` is `"required"` or names it, or when the last message is a user's
+ *   and starts with `call NAME`. Text after the name that is a JSON object becomes the arguments; otherwise each
+ *   required property of the tool's schema gets a plain value of its type, strings the message's text.
  * - `max_tokens` and `max_completion_tokens` cut the answer; words stand for tokens in `usage`.
  *
  * It works on ordinary JavaScript values: prompts that it sees are not in locked memory.
@@ -38,12 +39,12 @@ interface ChatRequest {
 
 export class EchoModel implements Model {
   readonly kind = "echo";
-  readonly #policy: LockPolicy;
+  readonly #locking: LockPolicy;
   readonly #delayMs: number;
 
   /** `delayMs`: how long each answer takes, for tests of time-outs and cancellation. */
-  constructor(policy: LockPolicy, delayMs: number) {
-    this.#policy = policy;
+  constructor(locking: LockPolicy, delayMs: number) {
+    this.#locking = locking;
     this.#delayMs = delayMs;
   }
 
@@ -55,7 +56,7 @@ export class EchoModel implements Model {
         throw new Disconnected();
       });
     }
-    const bytes = new PoolBytes(this.#policy, answer.length);
+    const bytes = new PoolBytes(this.#locking, answer.length);
     bytes.appendAndWipe(answer);
     return bytes;
   }

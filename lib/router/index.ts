@@ -7,8 +7,10 @@ import type { PublicKeyInfo } from "../native.js";
 import { BodyBudget } from "../http/request-body.js";
 import { withoutBrackets } from "../printable.js";
 import { EchoModel } from "./echo.js";
-import { resolveOptions, type RouterOptions, type RouterSettings } from "./options.js";
-import { generateServerKey, loadServerKey, type ServerKey } from "./server-key.js";
+import { resolveOptions } from "./options.js";
+import type { RouterOptions, RouterSettings } from "./options.js";
+import { generateServerKey, loadServerKey } from "./server-key.js";
+import type { ServerKey } from "./server-key.js";
 import { RouterServer } from "./server.js";
 import { UpstreamModel } from "./upstream.js";
 
@@ -23,29 +25,33 @@ export interface Router extends AsyncDisposable {
   readonly port: number;
   /** The server's key: its PEM, bits and fingerprint, for pinning. */
   readonly publicKey: PublicKeyInfo;
-  /** Stops: no new requests, those under way finish within `stopTimeoutMs`, keys are wiped. Calling it again gives the same promise. */
+  /**
+   * Stops: no new requests, those under way finish within `stopTimeoutMs`, keys are wiped. Calling it again gives the
+   * same promise.
+   */
   close(): Promise<void>;
 }
 
 /** Deepest nesting of a request's or an answer's JSON. */
-const maxDepth = 256;
+const MAX_DEPTH = 256;
 /** Largest answer of a model: sealed, with base64, it stays under the 64 MiB that clients read. */
-const maxAnswerBytes = 47 * 1024 * 1024;
+const MAX_ANSWER_BYTES = 47 * 1024 * 1024;
 /** Pool memory without which no request could be answered. */
-const leastMemory = 1024 * 1024;
+const LEAST_MEMORY = 1024 * 1024;
 /** All bodies that are being received or opened, together. */
-const bodyBudgetBytes = 512 * 1024 * 1024;
+const BODY_BUDGET_BYTES = 512 * 1024 * 1024;
 /** Milliseconds that a body may pause. */
-const bodyIdleMs = 30_000;
+const BODY_IDLE_MS = 30_000;
 
 /**
- * Starts a router. Rejects with a `ConfigurationError` that names the option, the addon's error when the TPM or locked memory is not there (a
- * `MemoryProtectionError` when a demanded mechanism is not), or Node's when the address cannot be listened on; nothing is left running then.
+ * Starts a router. Rejects with a `ConfigurationError` that names the option, the addon's error when the TPM or locked
+ * memory is not there (a `MemoryProtectionError` when a demanded mechanism is not), or Node's when the address cannot
+ * be listened on; nothing is left running then.
  */
 export async function startRouter(options: RouterOptions = {}): Promise<Router> {
   const settings = resolveOptions(options);
   const { attestor, secureMemory } = settings;
-  const policy = secureMemory.locking;
+  const locking = secureMemory.locking;
   applyMechanism(secureMemory);
   checkMemory(settings);
   let key: ServerKey | undefined;
@@ -56,8 +62,8 @@ export async function startRouter(options: RouterOptions = {}): Promise<Router> 
   try {
     await attestor?.start();
     key = await (settings.keyFile === undefined
-      ? generateServerKey(policy)
-      : loadServerKey(settings.keyFile, settings.keyPassword, policy));
+      ? generateServerKey(locking)
+      : loadServerKey(settings.keyFile, settings.keyPassword, locking));
     if (settings.upstream?.url.protocol === "https:") {
       settings.log(
         "the upstream speaks TLS: Node decrypts its answers in memory that is neither locked nor wiped (docs/router.md, The upstream)",
@@ -78,11 +84,11 @@ export async function startRouter(options: RouterOptions = {}): Promise<Router> 
 
 function makeServer(settings: RouterSettings, key: ServerKey): RouterServer {
   const { attestor, upstream } = settings;
-  const policy = settings.secureMemory.locking;
+  const locking = settings.secureMemory.locking;
   const model =
     upstream === undefined
-      ? new EchoModel(policy, settings.echoDelayMs)
-      : new UpstreamModel({ ...upstream, maxAnswerBytes, maxDepth, policy });
+      ? new EchoModel(locking, settings.echoDelayMs)
+      : new UpstreamModel({ ...upstream, maxAnswerBytes: MAX_ANSWER_BYTES, maxDepth: MAX_DEPTH, locking });
   const server: RouterServer = new RouterServer(
     settings,
     {
@@ -90,15 +96,15 @@ function makeServer(settings: RouterSettings, key: ServerKey): RouterServer {
       model,
       attestor,
       tierModels: settings.tierModels,
-      policy,
+      locking,
       body: {
         maxBytes: settings.maxBodyBytes,
-        budget: new BodyBudget(Math.max(bodyBudgetBytes, settings.maxBodyBytes)),
-        idleMs: bodyIdleMs,
+        budget: new BodyBudget(Math.max(BODY_BUDGET_BYTES, settings.maxBodyBytes)),
+        idleMs: BODY_IDLE_MS,
       },
       maxPlaintextBytes: settings.maxPlaintextBytes,
-      maxAnswerBytes,
-      maxDepth,
+      maxAnswerBytes: MAX_ANSWER_BYTES,
+      maxDepth: MAX_DEPTH,
     },
     () => ({
       version: getBuildInfo().version,
@@ -111,15 +117,18 @@ function makeServer(settings: RouterSettings, key: ServerKey): RouterServer {
   return server;
 }
 
-/** Under `required` the largest request must fit into lockable memory, or it will be refused: better said at start than found out later. */
+/**
+ * Under `required` the largest request must fit into lockable memory, or it will be refused: better said at start than
+ * found out later.
+ */
 function checkMemory({ secureMemory, maxPlaintextBytes, log }: RouterSettings): void {
-  const policy = secureMemory.locking;
-  probeMemory(leastMemory, policy);
+  const locking = secureMemory.locking;
+  probeMemory(LEAST_MEMORY, locking);
   const { weakerBecause } = memorySetbacks();
   if (weakerBecause !== null) log(explainWeaker(weakerBecause));
-  if (policy !== "required") return;
+  if (locking !== "required") return;
   try {
-    probeMemory(2 * maxPlaintextBytes, policy);
+    probeMemory(2 * maxPlaintextBytes, locking);
   } catch (error) {
     log(`large requests will be answered 503: ${error instanceof Error ? error.message : String(error)}`);
   }

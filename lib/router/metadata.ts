@@ -15,7 +15,9 @@ export interface Metadata {
   readonly security_tier: SecurityTier;
   readonly memory_protection: Readonly<Record<string, unknown>>;
   readonly tpm_attestation: TpmAttestationBlock;
-  /** Whether the payload id's commitment to both keys was there and right (the relay binding of docs/attestation.md). */
+  /**
+   * Whether the payload id's commitment to both keys was there and right (the relay binding of docs/attestation.md).
+   */
   readonly payload_binding: PayloadBinding;
 }
 
@@ -27,11 +29,11 @@ export async function addMetadata(answer: PoolBytes, metadata: Metadata, maxDept
 }
 
 /** What this process does for its memory, as it stands now. */
-export function memoryProtection(policy: LockPolicy): Record<string, unknown> {
+export function memoryProtection(locking: LockPolicy): Record<string, unknown> {
   const info = memoryInfo();
   return {
     platform: process.platform,
-    policy,
+    policy: locking,
     mechanism: info.mechanism,
     memory_locked: info.mechanism !== "none" && !info.degraded,
     bytes_locked: info.stats.bytesLocked,

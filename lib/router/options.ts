@@ -20,13 +20,18 @@ import type { TierModels } from "./tier-models.js";
 import { completionsUrl } from "./upstream.js";
 
 export interface RouterOptions {
-  /** The address to listen on; `127.0.0.1` by default. Any other than loopback needs `apiKeys` and `tls`, or the `allow…` options. */
+  /**
+   * The address to listen on; `127.0.0.1` by default. Any other than loopback needs `apiKeys` and `tls`, or the
+   * `allow…` options.
+   */
   readonly host?: string;
   /** The port; 0, the default, lets the system choose. */
   readonly port?: number;
   /** PEM texts. */
   readonly tls?: { readonly cert: string | Uint8Array; readonly key: string | Uint8Array };
-  /** API keys of 16 or more visible ASCII characters, or `sha256:<64 hex digits>` of one. None: everyone is answered. */
+  /**
+   * API keys of 16 or more visible ASCII characters, or `sha256:<64 hex digits>` of one. None: everyone is answered.
+   */
   readonly apiKeys?: readonly string[];
   /** Answer everyone, on an address that others can reach. */
   readonly allowOpen?: boolean;
@@ -76,11 +81,15 @@ export interface RouterOptions {
   readonly maxBodyBytes?: number;
   /** Bytes of a request's plaintext; 10 MiB. */
   readonly maxPlaintextBytes?: number;
-  /** Requests whose bodies are there, at one time; 256. More are answered 503. Four times as many may be sending theirs. */
+  /**
+   * Requests whose bodies are there, at one time; 256. More are answered 503. Four times as many may be sending theirs.
+   */
   readonly maxRequests?: number;
   /** Of these, for one API key; half of `maxRequests` where there are several keys, else all. More are answered 429. */
   readonly maxRequestsPerKey?: number;
-  /** What to do when memory cannot be locked, `required` by default; as an object it can demand a way of locking too. */
+  /**
+   * What to do when memory cannot be locked, `required` by default; as an object it can demand a way of locking too.
+   */
   readonly secureMemory?: SecureMemory;
   /** False: the router is up, but answers 404, "secure inference not enabled". */
   readonly secureInference?: boolean;
@@ -108,8 +117,8 @@ type TlsOptions = NonNullable<RouterOptions["tls"]>;
 type UpstreamOptions = NonNullable<RouterOptions["upstream"]>;
 type TpmOptions = NonNullable<RouterOptions["tpm"]>;
 
-const mostRequests = 1_000_000;
-const dayMs = 86_400_000;
+const MOST_REQUESTS = 1_000_000;
+const DAY_MS = 86_400_000;
 
 const tlsOptions = {
   cert: { required: true, parse: pem },
@@ -120,8 +129,8 @@ const upstreamOptions = {
   allowHttp: { otherwise: false, parse: boolean },
   url: { required: true, parse: (value, name, { allowHttp }) => checkUpstreamUrl(value, name, allowHttp === true) },
   apiKey: { parse: checkUpstreamKey },
-  timeoutMs: { otherwise: 600_000, parse: integer(1, dayMs) },
-  connectTimeoutMs: { otherwise: 10_000, parse: integer(1, dayMs) },
+  timeoutMs: { otherwise: 600_000, parse: integer(1, DAY_MS) },
+  connectTimeoutMs: { otherwise: 10_000, parse: integer(1, DAY_MS) },
 } satisfies OptionTable<UpstreamOptions>;
 
 const aiks = ["ecc-p256", "rsa2048-rsassa", "rsa2048-rsapss"] as const satisfies readonly TpmOptions["aik"][];
@@ -158,8 +167,8 @@ const routerOptions = {
   rateLimit: { parse: (value, name) => resolveByTable(value, rateLimitOptions, name) },
   maxBodyBytes: { otherwise: 64 * 1024 * 1024, parse: integer(1024, 1024 * 1024 * 1024) },
   maxPlaintextBytes: { otherwise: 10 * 1024 * 1024, parse: integer(2, 1024 * 1024 * 1024) },
-  maxRequests: { otherwise: 256, parse: integer(1, mostRequests) },
-  maxRequestsPerKey: { parse: integer(1, mostRequests) },
+  maxRequests: { otherwise: 256, parse: integer(1, MOST_REQUESTS) },
+  maxRequestsPerKey: { parse: integer(1, MOST_REQUESTS) },
   secureMemory: { otherwise: "required", parse: (value) => resolveSecureMemory(value) },
   secureInference: { otherwise: true, parse: boolean },
   echoDelayMs: { otherwise: 0, parse: integer(0, 3_600_000) },
@@ -219,8 +228,8 @@ function checkExposure({
 }
 
 /**
- * The caller's function, of which no failure goes anywhere but to `failed`: what is told to a log must not decide whether a request is
- * answered, or the process lives.
+ * The caller's function, of which no failure goes anywhere but to `failed`: what is told to a log must not decide
+ * whether a request is answered, or the process lives.
  */
 function guarded<T>(tell: (what: T) => unknown, failed: (error: unknown) => void): (what: T) => void {
   return (what) => {

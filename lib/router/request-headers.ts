@@ -2,7 +2,8 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { PublicKey } from "../keys/public-key.js";
 import { Refusal } from "../http/refusal.js";
-import { isSecurityTier, securityTiers, type SecurityTier } from "../chat/security-tier.js";
+import { isSecurityTier, securityTiers } from "../chat/security-tier.js";
+import type { SecurityTier } from "../chat/security-tier.js";
 
 export interface SecureRequestHeaders {
   readonly payloadId: string;
@@ -14,14 +15,20 @@ export interface SecureRequestHeaders {
   readonly tier: SecurityTier;
 }
 
-/** A UUID with a commitment has 80 characters; ids of other clients may be longer, but have no reason to be longer than this. */
-const maxPayloadIdLength = 128;
+/**
+ * A UUID with a commitment has 80 characters; ids of other clients may be longer, but have no reason to be longer than
+ * this.
+ */
+const MAX_PAYLOAD_ID_LENGTH = 128;
 /** An RSA-4096 key's PEM has 800 characters; other line lengths and line ends make it longer. */
-const maxPemLength = 2048;
+const MAX_PEM_LENGTH = 2048;
 /** PROTOCOL: a client key under 2048 bits is refused. */
-const minClientKeyBits = 2048;
-/** PROTOCOL: a client's key has 4096 bits. Sealing to it is work on the JavaScript thread, for everyone, and grows with its square. */
-const maxClientKeyBits = 4096;
+const MIN_CLIENT_KEY_BITS = 2048;
+/**
+ * PROTOCOL: a client's key has 4096 bits. Sealing to it is work on the JavaScript thread, for everyone, and grows with
+ * its square.
+ */
+const MAX_CLIENT_KEY_BITS = 4096;
 
 /** Throws a 400 for anything that is missing or wrong. */
 export function readRequestHeaders(headers: IncomingHttpHeaders): SecureRequestHeaders {
@@ -53,15 +60,15 @@ function readClientKey(header: string | undefined): PublicKey {
   } catch {
     throw new Refusal(400, "X-Public-Key is not percent-encoded text.");
   }
-  if (pem.length > maxPemLength) throw new Refusal(400, "X-Public-Key is too long for an RSA public key.");
+  if (pem.length > MAX_PEM_LENGTH) throw new Refusal(400, "X-Public-Key is too long for an RSA public key.");
   try {
-    return PublicKey.fromPem(pem, minClientKeyBits, maxClientKeyBits);
+    return PublicKey.fromPem(pem, MIN_CLIENT_KEY_BITS, MAX_CLIENT_KEY_BITS);
   } catch (error) {
     const unfit = (error as { code?: unknown }).code === "KEY_WEAK";
     throw new Refusal(
       400,
       unfit
-        ? `X-Public-Key is too weak or too costly: an RSA key of ${minClientKeyBits} to ${maxClientKeyBits} bits with a public exponent of ` +
+        ? `X-Public-Key is too weak or too costly: an RSA key of ${MIN_CLIENT_KEY_BITS} to ${MAX_CLIENT_KEY_BITS} bits with a public exponent of ` +
             "32 bits at most is needed."
         : "X-Public-Key is not the PEM SubjectPublicKeyInfo of an RSA key, percent-encoded.",
     );
@@ -76,7 +83,7 @@ function one(value: string | string[] | undefined): string | undefined {
 
 /** Letters, digits and - . _ ~ : after a letter or digit. */
 function isPayloadId(text: string): boolean {
-  if (text === "" || text.length > maxPayloadIdLength) return false;
+  if (text === "" || text.length > MAX_PAYLOAD_ID_LENGTH) return false;
   for (let at = 0; at < text.length; at++) {
     const char = text.charAt(at);
     const isAlphanumeric = (char >= "a" && char <= "z") || (char >= "A" && char <= "Z") || (char >= "0" && char <= "9");

@@ -11,23 +11,25 @@ export interface ServerKey {
 }
 
 /** PROTOCOL: clients refuse a server key under 4096 bits. */
-const bits = 4096;
+const BITS = 4096;
 
-export async function generateServerKey(policy: LockPolicy): Promise<ServerKey> {
-  return withPublic(await PrivateKey.generate(policy));
+export async function generateServerKey(locking: LockPolicy): Promise<ServerKey> {
+  return withPublic(await PrivateKey.generate(locking));
 }
 
-/** Loads a key file as strictly as the client loads its own; a new key is never made in place of one that does not load. */
+/**
+ * Loads a key file as strictly as the client loads its own; a new key is never made in place of one that does not load.
+ */
 export async function loadServerKey(
   file: string,
   password: KeyPassword | undefined,
-  policy: LockPolicy,
+  locking: LockPolicy,
 ): Promise<ServerKey> {
-  const { key } = await loadPrivateKey(file, undefined, password, policy);
+  const { key } = await loadPrivateKey(file, undefined, password, locking);
   const loaded = withPublic(key);
-  if (loaded.public.bits >= bits) return loaded;
+  if (loaded.public.bits >= BITS) return loaded;
   key.dispose();
-  throw new SecurityError(`${file} holds a key of ${loaded.public.bits} bits, and clients want ${bits}.`, "KEY_WEAK");
+  throw new SecurityError(`${file} holds a key of ${loaded.public.bits} bits, and clients want ${BITS}.`, "KEY_WEAK");
 }
 
 function withPublic(key: PrivateKey): ServerKey {

@@ -2,19 +2,21 @@
 import http from "node:http";
 import https from "node:https";
 import type { Duplex } from "node:stream";
-import { Admission, type Ticket } from "../http/admission.js";
-import { complete, type CompletionSettings } from "./completion.js";
+import { Admission } from "../http/admission.js";
+import type { Ticket } from "../http/admission.js";
+import { complete } from "./completion.js";
+import type { CompletionSettings } from "./completion.js";
 import { errorKind } from "../http/error-kind.js";
 import type { AccessEntry, RouterSettings } from "./options.js";
 import { RateLimits } from "./rate-limit.js";
 import { Disconnected, Refusal, unavailable } from "../http/refusal.js";
 
 /** Milliseconds for a request's headers, and for the whole of it. */
-const headersTimeoutMs = 10_000;
-const requestTimeoutMs = 120_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 120_000;
 /** How long a refused upload may go on before the connection is cut, so that the client gets to read the refusal. */
-const lingerMs = 5_000;
-const maxHeaderBytes = 16 * 1024;
+const LINGER_MS = 5_000;
+const MAX_HEADER_BYTES = 16 * 1024;
 
 interface Answer {
   readonly status: number;
@@ -42,9 +44,9 @@ export class RouterServer {
     this.#admission = new Admission(settings);
     this.#limiter = settings.rateLimit === undefined ? undefined : new RateLimits(settings.rateLimit);
     const options = {
-      maxHeaderSize: maxHeaderBytes,
-      headersTimeout: headersTimeoutMs,
-      requestTimeout: requestTimeoutMs,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: 1_000,
     };
     this.#server =
@@ -197,7 +199,8 @@ export class RouterServer {
       response.once("finish", resolve);
       response.once("close", resolve);
     });
-    // With `connection: close` Node closes as soon as the response ends. Its bytes are complete without that, by their length.
+    // With `connection: close` Node closes as soon as the response ends. Its bytes are complete without that, by their
+    // length.
     if (unread) {
       response.write(answer.body);
       await linger(request);
@@ -208,12 +211,12 @@ export class RouterServer {
 }
 
 /**
- * Throws away what a refused client still sends, for a moment: closing at once would reset the connection, and the reset can overtake the
- * refusal on its way.
+ * Throws away what a refused client still sends, for a moment: closing at once would reset the connection, and the
+ * reset can overtake the refusal on its way.
  */
 async function linger(request: http.IncomingMessage): Promise<void> {
   await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, lingerMs);
+    const timer = setTimeout(resolve, LINGER_MS);
     const done = () => {
       clearTimeout(timer);
       resolve();
@@ -250,8 +253,9 @@ interface Exchange {
 /**
  * What is not HTTP, or too much of it, gets an answer of the protocol's shape where one can still be written.
  *
- * It can where the connection owes no other answer. A request that is whole, before the broken one, is answered as if nothing had come
- * behind it, and then the connection ends: an answer written at once would be taken for that request's.
+ * It can where the connection owes no other answer. A request that is whole, before the broken one, is answered as if
+ * nothing had come behind it, and then the connection ends: an answer written at once would be taken for that
+ * request's.
  */
 function refuseBrokenRequest(
   error: NodeJS.ErrnoException,
@@ -272,7 +276,7 @@ function refuseBrokenRequest(
   }
   const detail =
     error.code === "HPE_HEADER_OVERFLOW"
-      ? `The headers are larger than ${maxHeaderBytes} bytes.`
+      ? `The headers are larger than ${MAX_HEADER_BYTES} bytes.`
       : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
         ? "The request did not arrive in time."
         : "This is not an HTTP request.";
@@ -283,9 +287,12 @@ function refuseBrokenRequest(
   );
 }
 
-/** Ends the connection, at the latest some seconds later, whatever the other side does: nothing else looks after a broken one. */
+/**
+ * Ends the connection, at the latest some seconds later, whatever the other side does: nothing else looks after a
+ * broken one.
+ */
 function endSoon(socket: Duplex, last = ""): void {
-  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once("close", () => clearTimeout(timer));
   socket.end(last);
 }

@@ -5,7 +5,10 @@ import { Refusal } from "../http/refusal.js";
 /** A tier without a list allows every model. */
 export type TierModels = Readonly<Partial<Record<SecurityTier, readonly string[]>>>;
 
-/** Throws a 403 when the tier has a list and the model is not on it. The model's name came encrypted, so the answer does not say it. */
+/**
+ * Throws a 403 when the tier has a list and the model is not on it. The model's name came encrypted, so the answer does
+ * not say it.
+ */
 export function checkModelAllowed(models: TierModels, tier: SecurityTier, model: string): void {
   const allowed = models[tier];
   if (allowed !== undefined && !allowed.includes(model)) {

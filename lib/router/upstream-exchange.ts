@@ -1,15 +1,18 @@
 /**
  * One request to the upstream and its response, over a connection of their own.
  *
- * The socket writes from the pool and reads into the pool. Where the upstream speaks plain HTTP, plaintext is in no other memory of this
- * process: Node hands the addresses to the kernel, and what the kernel has no room for waits as an address, not as a copy. TLS is another
- * matter: Node's OpenSSL encrypts and decrypts in memory of its own, which is neither locked nor wiped.
+ * The socket writes from the pool and reads into the pool. Where the upstream speaks plain HTTP, plaintext is in no
+ * other memory of this process: Node hands the addresses to the kernel, and what the kernel has no room for waits as an
+ * address, not as a copy. TLS is another matter: Node's OpenSSL encrypts and decrypts in memory of its own, which is
+ * neither locked nor wiped.
  *
- * A connection for each request: one that the upstream closes at the wrong moment would cost an answer that may be billed.
+ * A connection for each request: one that the upstream closes at the wrong moment would cost an answer that may be
+ * billed.
  *
- * All ends are one: whatever happens first (the response is complete, it is refused, an error, the deadline, the client goes away) is the
- * outcome and destroys the socket, and the exchange settles when the socket has closed. Node closes a destroyed socket without asking the
- * other side. Not before, because until then the kernel may be given these addresses; and no event has to come for it.
+ * All ends are one: whatever happens first (the response is complete, it is refused, an error, the deadline, the client
+ * goes away) is the outcome and destroys the socket, and the exchange settles when the socket has closed. Node closes a
+ * destroyed socket without asking the other side. Not before, because until then the kernel may be given these
+ * addresses; and no event has to come for it.
  */
 import net from "node:net";
 import tls from "node:tls";
@@ -17,7 +20,8 @@ import { getBuildInfo } from "../build-info.js";
 import { withHeldView } from "../memory/pool-bytes.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import type { LockPolicy } from "../native.js";
-import { maxHeadBytes, ResponseReader, type ResponseSink } from "../http/http-response.js";
+import { MAX_HEAD_BYTES, ResponseReader } from "../http/http-response.js";
+import type { ResponseSink } from "../http/http-response.js";
 import { Disconnected, Refusal } from "../http/refusal.js";
 import { withoutBrackets } from "../printable.js";
 
@@ -29,15 +33,16 @@ export interface ExchangeSettings {
   readonly timeoutMs: number;
   /** Milliseconds for connecting, TLS included. */
   readonly connectTimeoutMs: number;
-  readonly policy: LockPolicy;
+  readonly locking: LockPolicy;
 }
 
 /** As much as Node reads at a time. */
-const readBytes = 64 * 1024;
+const READ_BYTES = 64 * 1024;
 
 /**
- * Sends `body`, pool memory that must stay until this settles, and gives the response to `sink`. Rejects with a `Refusal`, with
- * `Disconnected` when `signal` aborts, with a `ResponseFormatError`, with the addon's error when memory is wanting, or with what `sink` throws.
+ * Sends `body`, pool memory that must stay until this settles, and gives the response to `sink`. Rejects with a
+ * `Refusal`, with `Disconnected` when `signal` aborts, with a `ResponseFormatError`, with the addon's error when memory
+ * is wanting, or with what `sink` throws.
  */
 export async function exchange(
   settings: ExchangeSettings,
@@ -46,9 +51,9 @@ export async function exchange(
   sink: ResponseSink,
 ): Promise<void> {
   if (signal.aborted) throw new Disconnected();
-  using memory = SecureBuffer.alloc(readBytes + maxHeadBytes, settings.policy);
+  using memory = SecureBuffer.alloc(READ_BYTES + MAX_HEAD_BYTES, settings.locking);
   await withHeldView(memory.handle, (view) =>
-    overSocket(settings, body, signal, new ResponseReader(view.subarray(readBytes), sink), view),
+    overSocket(settings, body, signal, new ResponseReader(view.subarray(READ_BYTES), sink), view),
   );
 }
 
@@ -86,7 +91,7 @@ async function overSocket(
   const onAbort = () => settle(new Disconnected());
   signal.addEventListener("abort", onAbort);
   try {
-    socket = connect(url, { buffer: view.subarray(0, readBytes), callback: take });
+    socket = connect(url, { buffer: view.subarray(0, READ_BYTES), callback: take });
     const open = socket;
     const closed = new Promise<void>((resolve) => open.once("close", () => resolve()));
     open.once(url.protocol === "https:" ? "secureConnect" : "connect", () => {

@@ -1,11 +1,13 @@
 /**
  * Forwards opened requests to an OpenAI-compatible server: Ollama, vLLM, llama.cpp, or a hosted one.
  *
- * The request's bytes go from the pool to the socket, and the answer's from the socket into the pool: see upstream-exchange.ts.
+ * The request's bytes go from the pool to the socket, and the answer's from the socket into the pool: see
+ * upstream-exchange.ts.
  */
 import type { SecureBuffer } from "../memory/secure-buffer.js";
 import type { LockPolicy } from "../native.js";
-import { ResponseFormatError, type ResponseHead } from "../http/http-response.js";
+import { ResponseFormatError } from "../http/http-response.js";
+import type { ResponseHead } from "../http/http-response.js";
 import { JsonObjectError } from "../memory/json-members.js";
 import type { Model } from "./model.js";
 import { PoolBytes, withHeldView } from "../memory/pool-bytes.js";
@@ -13,9 +15,9 @@ import { Refusal } from "../http/refusal.js";
 import { exchange } from "./upstream-exchange.js";
 
 /** Pool memory for an answer whose length is not told before it comes. */
-const firstBytes = 64 * 1024;
+const FIRST_BYTES = 64 * 1024;
 /** Room for `_metadata` at its usual size: adding it must not move a large answer. */
-const metadataRoom = 8 * 1024;
+const METADATA_ROOM = 8 * 1024;
 
 export interface UpstreamSettings {
   /** Where to POST; `https:`, or `http:`. */
@@ -27,7 +29,7 @@ export interface UpstreamSettings {
   readonly connectTimeoutMs: number;
   readonly maxAnswerBytes: number;
   readonly maxDepth: number;
-  readonly policy: LockPolicy;
+  readonly locking: LockPolicy;
 }
 
 export class UpstreamModel implements Model {
@@ -43,7 +45,7 @@ export class UpstreamModel implements Model {
   }
 
   async #exchange(body: Uint8Array, signal: AbortSignal): Promise<PoolBytes> {
-    const { maxAnswerBytes, maxDepth, policy } = this.#settings;
+    const { maxAnswerBytes, maxDepth, locking } = this.#settings;
     let answer: PoolBytes | undefined;
     try {
       await exchange(this.#settings, body, signal, {
@@ -51,7 +53,7 @@ export class UpstreamModel implements Model {
           checkHead(head);
           const { contentLength } = head;
           if ((contentLength ?? 0) > maxAnswerBytes) throw tooLarge();
-          answer = new PoolBytes(policy, (contentLength ?? firstBytes) + metadataRoom);
+          answer = new PoolBytes(locking, (contentLength ?? FIRST_BYTES) + METADATA_ROOM);
         },
         body(bytes) {
           if (answer === undefined) throw new Error("a body before its head");

@@ -13,10 +13,11 @@ const rows = section
 
 /** A default as the table of options has it, as the page writes it. */
 function written(name: string, parser: object): string {
-  const { otherwise } = parser as { readonly otherwise?: unknown };
+  const { otherwise } = parser as { readonly otherwise?: boolean | number | string | object };
   if (otherwise === undefined) return "none";
   if (typeof otherwise === "boolean") return `\`${otherwise}\``;
   if (typeof otherwise === "string") return name === "baseUrl" ? `\`${otherwise}\`` : `\`"${otherwise}"\``;
+  if (typeof otherwise === "object") throw new Error(`${name} has a default that the page cannot write`);
   const digits = String(otherwise);
   const number = digits.length < 5 ? digits : digits.replace(/\B(?=(\d{3})+$)/g, " ");
   return /^(timeout|keyRotationInterval|serverKey\.cacheTtl)$/.test(name) ? `${number} ms` : number;

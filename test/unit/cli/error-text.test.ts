@@ -1,12 +1,12 @@
 /** Errors in the words of the command line. */
 import { errorText, flags } from "../../../lib/cli/error-text.js";
 import { APIError, ConfigurationError, ServiceUnavailableError } from "../../../lib/errors.js";
-import { chatHelp } from "../../../lib/cli/chat.js";
-import { routerHelp } from "../../../lib/cli/router.js";
+import { CHAT_HELP } from "../../../lib/cli/chat.js";
+import { ROUTER_HELP } from "../../../lib/cli/router.js";
 
 test("each option has a flag that a command has", () => {
   for (const [option, flag] of Object.entries(flags)) {
-    expect([option, chatHelp.includes(flag) || routerHelp.includes(flag)]).toEqual([option, true]);
+    expect([option, CHAT_HELP.includes(flag) || ROUTER_HELP.includes(flag)]).toEqual([option, true]);
   }
 });
 

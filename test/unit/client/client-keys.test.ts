@@ -27,7 +27,7 @@ async function readyKey(): Promise<PrivateKeyHandle> {
 }
 function ring(keyRotationInterval = 0): ClientKeys {
   return (keys = new ClientKeys(
-    { keyDir: undefined, keyPassword: undefined, keyRotationInterval, policy: "required" },
+    { keyDir: undefined, keyPassword: undefined, keyRotationInterval, locking: "required" },
     logger,
   ));
 }

@@ -1,5 +1,5 @@
 import {
-  maxHeadBytes,
+  MAX_HEAD_BYTES,
   ResponseFormatError,
   ResponseReader,
   type ResponseHead,
@@ -15,7 +15,7 @@ interface Read {
 function read(text: string, step: number): Read {
   let head: ResponseHead | undefined;
   let body = "";
-  const reader = new ResponseReader(new Uint8Array(maxHeadBytes), {
+  const reader = new ResponseReader(new Uint8Array(MAX_HEAD_BYTES), {
     head: (it) => {
       expect(head).toBeUndefined();
       head = it;
@@ -86,7 +86,7 @@ describe("a response is read, in pieces of every size", () => {
 
   test("switching protocols is a response: the caller refuses it", () => {
     let status = 0;
-    const reader = new ResponseReader(new Uint8Array(maxHeadBytes), {
+    const reader = new ResponseReader(new Uint8Array(MAX_HEAD_BYTES), {
       head: (head) => {
         status = head.status;
         throw new Error("refused");
