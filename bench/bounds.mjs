@@ -59,7 +59,8 @@ function privateOperation(own, command, core) {
 function stall(own, idle) {
   const longest = `longest of a round ${milliseconds(own.max)} (99.9 %: ${milliseconds(own.p999)})`;
   // What the machine itself does to a process that does nothing is not this package's.
-  return { value: own.max - idle.max, text: `${longest}, of an idle process ${milliseconds(idle.max)}` };
+  const text = `${longest}, of an idle process ${milliseconds(idle.max)}`;
+  return { value: own.max - idle.max, text, shown: own.completed > 0 };
 }
 
 function cpuOfRequests(own, http, rsa, seal, command) {

@@ -5,37 +5,28 @@
  *
  * Without a TCTI string (device:/dev/tpmrm0) it starts a software TPM and stops it again.
  */
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
-import { cpus, tmpdir } from "node:os";
+import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-
-const native = createRequire(import.meta.url)("../build/Release/nomyo_native.node");
+import { quantile } from "../dist/bench/statistics.js";
+import { native } from "../dist/native.js";
+import { output } from "./processes.mjs";
 
 async function startSoftwareTpm() {
   const folder = mkdtempSync(join(tmpdir(), "nomyo-bench-"));
   const socket = join(folder, "sock");
   const channel = (path) => `type=unixio,path=${path}`;
-  const child = spawn(
-    "swtpm",
-    [
-      ...["socket", "--tpm2", "--tpmstate", `dir=${folder}`, "--flags", "not-need-init,startup-clear"],
-      ...["--server", channel(socket), "--ctrl", channel(`${socket}.ctrl`), "--log", `file=${join(folder, "log")}`],
-    ],
-    { stdio: "ignore" },
-  );
+  const state = ["--tpm2", "--tpmstate", `dir=${folder}`, "--flags", "not-need-init,startup-clear"];
+  const channels = ["--server", channel(socket), "--ctrl", channel(`${socket}.ctrl`)];
+  const child = spawn("swtpm", ["socket", ...state, ...channels], { stdio: "ignore" });
   while (!existsSync(`${socket}.ctrl`)) await sleep(5);
-  const version = execFileSync("swtpm", ["--version"], { encoding: "utf8" }).split(",", 1)[0];
-  return {
-    name: version.trim(),
-    tcti: `swtpm:path=${socket}`,
-    stop() {
-      child.kill();
-      rmSync(folder, { recursive: true });
-    },
+  const stop = () => {
+    child.kill();
+    rmSync(folder, { recursive: true });
   };
+  return { name: (await output("swtpm", ["--version"])).split(",", 1)[0], tcti: `swtpm:path=${socket}`, stop };
 }
 
 async function measure(tpm, aik, rounds) {
@@ -45,26 +36,22 @@ async function measure(tpm, aik, rounds) {
     await native.tpmQuote(tpm, new Uint8Array(16), { aik });
     times.push(performance.now() - start);
   }
-  times.sort((a, b) => a - b);
-  return { median: times[Math.floor(rounds / 2)], p95: times[Math.floor(rounds * 0.95)] };
+  return times.sort((a, b) => a - b);
 }
 
 const given = process.argv[2];
-const place = given === undefined ? await startSoftwareTpm() : { name: given, tcti: given, stop() {} };
+const { name, tcti, stop } = given === undefined ? await startSoftwareTpm() : { name: given, tcti: given };
 try {
-  const tpm = await native.tpmOpen(place.tcti);
-  const info = native.getBuildInfo();
-  console.log(
-    `${cpus()[0]?.model ?? "?"}, ${cpus().length} cores, Node ${process.version}, ${info.opensslVersion}, ${place.name}`,
-  );
-  console.log("one AIK and one quote over sha256:0,7,10, milliseconds\n");
-  console.log("| AIK | median | 95 % |\n| --- | --- | --- |");
+  const tpm = await native.tpmOpen(tcti);
+  const machine = `${cpus()[0]?.model ?? "?"}, ${availableParallelism()} cores`;
+  console.log(`${machine}, Node ${process.version}, ${native.getBuildInfo().opensslVersion}, ${name}`);
+  console.log("one AIK and one quote over sha256:0,7,10, milliseconds\n\n| AIK | median | 95 % |\n| --- | --- | --- |");
   for (const aik of ["ecc-p256", "rsa2048-rsassa", "rsa2048-rsapss"]) {
     await measure(tpm, aik, 3);
-    const { median, p95 } = await measure(tpm, aik, 100);
-    console.log(`| ${aik} | ${median.toFixed(1)} | ${p95.toFixed(1)} |`);
+    const times = await measure(tpm, aik, 100);
+    console.log(`| ${aik} | ${[0.5, 0.95].map((q) => quantile(times, q).toFixed(1)).join(" | ")} |`);
   }
   native.tpmClose(tpm);
 } finally {
-  place.stop();
+  stop?.();
 }

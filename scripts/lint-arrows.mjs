@@ -34,6 +34,9 @@ function fault(from, to) {
   if (isEntry(from)) return undefined;
   if (isEntry(to)) return "lib/index.ts is for users of the package: import the file that has it.";
   const [folder, other] = [folderOf(from), folderOf(to)];
+  if (other === "bench" && folder !== "bench" && from !== "cli/bench.ts") {
+    return "lib/bench is a yardstick for the command bench, and protects nothing: nothing else imports it.";
+  }
   if (levelOf(folder) < 0) return `lib/${folder} has no level yet: give it one in scripts/lint-arrows.mjs.`;
   if (folder === other || levelOf(other) > levelOf(folder)) return undefined;
   return `${from} imports ${to}, which is not below it: the order of the folders is in scripts/lint-arrows.mjs.`;

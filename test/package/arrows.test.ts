@@ -37,6 +37,7 @@ const upwards: [from: string, text: string][] = [
   ["router/made-up.ts", 'export type Fetch = import("../openai/secure-fetch.js").SecureFetch;'],
   ["openai/made-up.ts", 'import "../router/index.js";'],
   ["router/made-up.ts", 'import "../bench/payload.js";'],
+  ["cli/made-up.ts", 'import { openPieces } from "../bench/node-envelope.js";'],
   ["made-up.ts", 'import type { LockFailure } from "./memory/lock-failure.js";'],
   ["client/made-up.ts", 'import { NomyoError } from "../index.js";'],
   ["client/made-up.ts", 'import "../../test/support/subject.js";'],
@@ -49,7 +50,9 @@ const upwards: [from: string, text: string][] = [
   ["native-error.ts", 'import * as addon from "./native.js";'],
 ];
 const downwards: [from: string, text: string][] = [
-  ["cli/made-up.ts", 'import "../router/index.js"; import "../bench/payload.js"; import "../errors.js";'],
+  ["cli/made-up.ts", 'import "../router/index.js"; import "../errors.js";'],
+  ["cli/bench.ts", 'import "../bench/payload.js";'],
+  ["bench/made-up.ts", 'import "./payload.js"; import "../errors.js";'],
   ["memory/made-up.ts", 'import { native } from "../native.js";'],
   ["client/made-up.ts", 'import type { LockPolicy } from "../native.js";'],
   ["router/made-up.ts", 'import "../client/options.js"; import "../keys/key-store.js"; import "./options.js";'],
