@@ -70,10 +70,13 @@ const searchDump = async (secrets: Patterns): Promise<void> => {
 
 /** Until the pool has all of these, whatever the machine; nothing is elsewhere meanwhile. */
 async function untilInPool(secrets: Patterns, names: readonly string[]): Promise<void> {
+  // Without reports: until it has come that far, Node may not listen yet for the signals that ask for them.
+  const scan = (patterns: Patterns) => watched!.scan(patterns, { reports: false });
   for (;;) {
-    const found = await memory(secrets);
-    if (names.every((name) => found.has(name))) return;
+    const found = await namesInPool(secrets, scan);
+    if (names.every((name) => found.has(name))) break;
   }
+  expect([...(await memory(secrets))]).toEqual(expect.arrayContaining([...names]));
 }
 
 /** Of a key file without a password: the numbers, and the base64 and bytes that the file is made of. */

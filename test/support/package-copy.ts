@@ -8,6 +8,8 @@ const root = join(__dirname, "../..");
 export interface PackageCopy {
   /** Where a file of the repository is in the copy, e.g. `test/integration/memory/requests.cjs`. */
   path(file: string): string;
+  /** The Node that runs the tests, where any account can run it. */
+  readonly node: string;
   remove(): void;
 }
 
@@ -25,5 +27,7 @@ export function copyPackage(...subjects: string[]): PackageCopy {
   for (const part of [...parts, ...subjects]) {
     cpSync(join(root, part), join(folder, part), { recursive: true });
   }
-  return { path: (file) => join(folder, file), remove: () => rmSync(folder, { recursive: true }) };
+  const node = join(folder, "node");
+  cpSync(process.execPath, node, { dereference: true });
+  return { node, path: (file) => join(folder, file), remove: () => rmSync(folder, { recursive: true }) };
 }

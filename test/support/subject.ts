@@ -64,9 +64,12 @@ export class Subject {
       readonly args?: readonly string[];
       readonly env?: NodeJS.ProcessEnv;
       readonly cwd?: string;
+      /** The Node that runs it; by default the one that runs the tests. */
+      readonly node?: string;
     } = {},
   ): Promise<Subject> {
-    const [command, ...rest] = [...(options.circumstances ?? []), process.execPath, script, ...(options.args ?? [])];
+    const node = options.node ?? process.execPath;
+    const [command, ...rest] = [...(options.circumstances ?? []), node, script, ...(options.args ?? [])];
     const child = spawn(command!, rest, {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       env: { PATH: process.env["PATH"], ...options.env },

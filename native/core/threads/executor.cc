@@ -16,6 +16,7 @@
 #include "core/memory/fork_guard.h"
 #include "core/memory/locked_pool.h"
 #include "core/memory/openssl_memory.h"
+#include "core/memory/stack_wipe.h"
 #include "core/threads/job_stack.h"
 #include "core/threads/scheduling.h"
 #include "core/threads/signals_blocked.h"
@@ -135,6 +136,8 @@ struct Executor::Impl {
       // Every thread has an unlocked stack: one of them changes it for this.
       spare.push_back(std::move(*stack));
     } else {
+      // A thread begins with its creator's registers, and would keep them until its first job ends.
+      ClearVectorRegisters();
       try {
         std::thread([this, own = std::move(*stack)]() mutable { Work(std::move(own)); }).detach();
       } catch (const std::system_error&) {

@@ -12,6 +12,7 @@
 
 #include "core/crypto/algorithms.h"
 #include "core/memory/lock_policy.h"
+#include "core/memory/stack_wipe.h"
 #include "core/threads/signals_blocked.h"
 
 namespace nomyo {
@@ -84,6 +85,8 @@ template <class Body>
 Status StartThread(Body body) noexcept {
   const SignalsBlocked blocked(SignalsBlocked::kAll);
   Status started = Status::Ok();
+  // It begins with the registers of this one.
+  ClearVectorRegisters();
   try {
     std::thread(std::move(body)).detach();
   } catch (...) {

@@ -9,10 +9,12 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -459,6 +461,44 @@ TEST(ExecutorDeathTest, ARequiredJobAfterUnlockedOnesGetsALockedStackAsTheThread
       },
       testing::ExitedWithCode(0), "");
 }
+
+#if defined(__x86_64__)
+
+// How many of xmm8 to xmm15 of the package's first thread have only ones when it starts.
+std::atomic<int> inherited_ones{-1};
+
+void CountOnes() {
+  alignas(16) std::array<std::array<std::uint8_t, 16>, 8> found;
+  __asm__ volatile(
+      "movdqa %%xmm8, 0(%0)\n\tmovdqa %%xmm9, 16(%0)\n\tmovdqa %%xmm10, 32(%0)\n\tmovdqa %%xmm11, 48(%0)\n\t"
+      "movdqa %%xmm12, 64(%0)\n\tmovdqa %%xmm13, 80(%0)\n\tmovdqa %%xmm14, 96(%0)\n\tmovdqa %%xmm15, 112(%0)" ::"r"(
+          found.data())
+      : "memory");
+  int ones = 0;
+  for (const auto& each : found) {
+    ones += std::all_of(each.begin(), each.end(), [](std::uint8_t byte) { return byte == 0xff; });
+  }
+  inherited_ones = ones;
+}
+
+TEST(ExecutorDeathTest, AThreadStartsWithNothingOfItsCreatorsRegisters) {
+  EXPECT_EXIT(
+      {
+        Executor::SetThreadStart(CountOnes);
+        auto job = Make([] {});
+        __asm__ volatile(
+            "pcmpeqd %%xmm8, %%xmm8\n\tpcmpeqd %%xmm9, %%xmm9\n\tpcmpeqd %%xmm10, %%xmm10\n\t"
+            "pcmpeqd %%xmm11, %%xmm11\n\tpcmpeqd %%xmm12, %%xmm12\n\tpcmpeqd %%xmm13, %%xmm13\n\t"
+            "pcmpeqd %%xmm14, %%xmm14\n\tpcmpeqd %%xmm15, %%xmm15" ::
+                : "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+        if (!Executor::Instance().Submit(job, LockPolicy::kOff, nullptr)) _exit(90);
+        job->Wait();
+        _exit(inherited_ones == 0 ? 0 : 91);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+#endif
 
 TEST(ExecutorDeathTest, StacksTakeAtMostAQuarterOfTheLockLimit) {
   EXPECT_EXIT(

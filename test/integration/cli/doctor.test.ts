@@ -10,13 +10,7 @@ beforeAll(() => {
 afterAll(() => copy.remove());
 
 function doctor(lockLimit: number, ...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  const [command, ...rest] = [
-    ...unprivileged(lockLimit),
-    process.execPath,
-    copy.path("dist/cli/main.js"),
-    "doctor",
-    ...args,
-  ];
+  const [command, ...rest] = [...unprivileged(lockLimit), copy.node, copy.path("dist/cli/main.js"), "doctor", ...args];
   return spawnSync(command!, rest, { cwd: "/", encoding: "utf8" });
 }
 

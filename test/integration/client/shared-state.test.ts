@@ -23,6 +23,7 @@ import { PrivateKey } from "../../../lib/keys/private-key.js";
 import { ConfigurationError, SecurityError } from "../../../lib/errors.js";
 import { native } from "../../../lib/native.js";
 import { buildPackage } from "../../support/built-package.js";
+import { copyPackage } from "../../support/package-copy.js";
 
 jest.setTimeout(240_000);
 const run = promisify(execFile);
@@ -154,12 +155,15 @@ describe("refused, with what to do", () => {
   });
 
   asRoot("a folder that this account cannot write to, by the file's name", async () => {
+    const copy = copyPackage();
     const script = `
       process.setgid(12345); process.setuid(12345);
-      const { KnownServersFile } = require(${JSON.stringify(join(__dirname, "../../../dist/keys/known-servers.js"))});
+      const { KnownServersFile } = require(${JSON.stringify(copy.path("dist/keys/known-servers.js"))});
       new KnownServersFile(process.argv[1]).remember("https://x.example", "0".repeat(64)).catch((e) => console.log(e.name, e.message));`;
     chmodSync(folder, 0o755);
-    const { stdout } = await run(process.execPath, ["-e", script, join(folder, "known_servers")]);
+    const { stdout } = await run(copy.node, ["-e", script, join(folder, "known_servers")]).finally(() => {
+      copy.remove();
+    });
     expect(stdout).toContain(ConfigurationError.name);
     expect(stdout).toMatch(/known_servers.*EACCES/);
     expect(existsSync(join(folder, "known_servers"))).toBe(false);

@@ -1,15 +1,22 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { getMemoryProtectionInfo, hardenProcess, SecureBuffer } from "../../../lib/index.js";
-import { join } from "node:path";
+import { copyPackage, type PackageCopy } from "../../support/package-copy.js";
 
-const addon = join(__dirname, "..", "..", "..", "build", "Release", "nomyo_native.node");
+// Other accounts run it too, and cannot enter the folder of one who has checked it out at home.
+let copy: PackageCopy;
+beforeAll(() => {
+  copy = copyPackage();
+});
+afterAll(() => copy.remove());
+
 const onLinux = process.platform === "linux" ? it : it.skip;
 
 /** Runs `code` with `native` in a process of its own, and returns what it prints as JSON. */
 function inProcess(code: string, before: readonly string[] = []): unknown {
-  const script = `const native = require(${JSON.stringify(addon)}); const print = (v) => process.stdout.write(JSON.stringify(v)); ${code}`;
-  const command = [...before, process.execPath, "-e", script];
+  const addon = JSON.stringify(copy.path("build/Release/nomyo_native.node"));
+  const script = `const native = require(${addon}); const print = (v) => process.stdout.write(JSON.stringify(v)); ${code}`;
+  const command = [...before, copy.node, "-e", script];
   return JSON.parse(execFileSync(command[0]!, command.slice(1), { encoding: "utf8" }));
 }
 
