@@ -78,9 +78,23 @@ test("CI runs jest on every line, and leaves out on the others what the page say
     expect.stringMatching(/types\.test\.ts$/), // types
     "test/package/", // documents, and the packed package
   ]);
-  // Both callers hand them to jest, and nothing else is left out.
+  const [, longest] = /^longest=\(([^)]*)\)/m.exec(script) ?? [];
+  expect(longest?.split(/\s+/)).toEqual([
+    "test/forensic/", // searches of memory
+    "test/integration/client/client-keys.test.ts", // generation of many keys
+    "test/integration/client/every-order.test.ts", // long and random runs
+    "test/integration/client/examples.test.ts",
+    "test/integration/memory/long-strings.test.ts",
+    "test/integration/memory/exits.test.ts",
+    "test/unit/attestation/verifier-tpm2-tools.test.ts",
+  ]);
+  // Nothing else is left out, and the longest only where scripts/test runs all lines after one another.
   expect(script.match(/--testPathIgnorePatterns[^\n]*/g)).toEqual([
-    '--testPathIgnorePatterns /node_modules/ "${same_on_every_line[@]}"',
+    '--testPathIgnorePatterns /node_modules/ "${left_out[@]}"',
+  ]);
+  expect(script.match(/^.*left_out\+?=.*$/gm)).toEqual([
+    'left_out=("${same_on_every_line[@]}")',
+    'left_out+=("${longest[@]}")',
   ]);
 });
 
