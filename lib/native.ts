@@ -509,7 +509,7 @@ function load(): NativeAddon {
       continue;
     }
     try {
-      // eslint-disable-next-line @typescript-eslint/no-require-imports
+      // eslint-disable-next-line @typescript-eslint/no-require-imports -- an addon cannot be imported
       return require(file) as NativeAddon;
     } catch (error) {
       failures.push(`${file}: ${error instanceof Error ? error.message : String(error)}`);
