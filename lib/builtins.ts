@@ -13,7 +13,7 @@ let http: typeof Http | undefined;
 let https: typeof Https | undefined;
 let v8: typeof V8 | undefined;
 
-/* eslint-disable @typescript-eslint/no-require-imports */
+/* eslint-disable @typescript-eslint/no-require-imports -- an import would load them at once */
 export const nodeCrypto = (): typeof Crypto => (crypto ??= require("node:crypto") as typeof Crypto);
 export const nodeHttp = (): typeof Http => (http ??= require("node:http") as typeof Http);
 export const nodeHttps = (): typeof Https => (https ??= require("node:https") as typeof Https);

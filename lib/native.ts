@@ -438,7 +438,7 @@ export interface NativeAddon {
   parseAttestation(block: string): string;
   /** Opens the TPM at a TCTI string (`device:/dev/tpmrm0`, `swtpm:host=…,port=…`). `TSS_MISSING`, `TPM_ERROR`. */
   tpmOpen(tcti: string): Promise<TpmHandle>;
-  /** Makes a fresh AIK and a quote over `qualifyingData`; the block of ATTESTATION.md, without certificates. */
+  /** Makes a fresh AIK and a quote over `qualifyingData`; the block of docs/attestation.md, without certificates. */
   tpmQuote(tpm: TpmHandle, qualifyingData: Uint8Array, options: QuoteOptions): Promise<TpmAttestationBlock>;
   tpmClose(tpm: TpmHandle): void;
   /** Version and path of the tpm2-tss libraries that were found, or why none was. */
@@ -509,7 +509,7 @@ function load(): NativeAddon {
       continue;
     }
     try {
-      // eslint-disable-next-line @typescript-eslint/no-require-imports
+      // eslint-disable-next-line @typescript-eslint/no-require-imports -- an addon cannot be imported
       return require(file) as NativeAddon;
     } catch (error) {
       failures.push(`${file}: ${error instanceof Error ? error.message : String(error)}`);

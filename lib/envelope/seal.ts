@@ -17,7 +17,7 @@ export interface SealOptions {
   readonly policy: LockPolicy;
 }
 
-/** The longest piece that the addon reads at once, in UTF-16 code units (native/addon/envelope.cc). */
+/** The longest piece that the addon reads at once, in UTF-16 code units (native/addon/text_reader.h). */
 const PIECE = 16_384;
 /** Up to this many characters, looking at each is cheaper than anything else. */
 const SHORT = 4096;

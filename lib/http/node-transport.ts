@@ -1,12 +1,10 @@
 /** HTTP by connections of this package's own. */
-import type { Agent, IncomingMessage } from "node:http";
+import type { Agent } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
 import { nodeHttp, nodeHttps } from "../builtins.js";
-import type { Sent } from "../errors.js";
-import { ReceivedHeaders } from "./received-headers.js";
-import { ConnectionFailure, failureCode } from "./transport.js";
+import { DeadOnReuse, exchange } from "./node-exchange.js";
 import type { Transport, TransportRequest, TransportResponse } from "./transport.js";
 
 /**
@@ -71,114 +69,7 @@ export class NodeTransport implements Transport {
   }
 
   #exchange(request: TransportRequest): Promise<TransportResponse> {
-    return new Promise((resolve, reject) => {
-      const { url, method, headers, body, signal, onSending } = request;
-      if (signal.aborted) {
-        reject(signal.reason as Error);
-        return;
-      }
-      const secure = url.protocol === "https:";
-      let sent: Sent = "no";
-      let reused: { readonly socket: Socket; readonly written: number } | undefined;
-      const outgoing = (secure ? nodeHttps() : nodeHttp()).request(url, {
-        method,
-        agent: secure ? this.#https : this.#http,
-        headers: body === undefined ? headers : { ...headers, "Content-Length": String(body.byteLength) },
-      });
-      const noteSending = (): void => {
-        if (sent !== "no") return;
-        sent = "maybe";
-        onSending?.();
-      };
-      const noteWritten = (): void => {
-        if (reused !== undefined && reused.socket.bytesWritten > reused.written) noteSending();
-      };
-      const done = (): void => signal.removeEventListener("abort", onAbort);
-      const fail = (reason: string): void => {
-        done();
-        noteWritten();
-        if (signal.aborted) reject(signal.reason as Error);
-        else if (reused !== undefined && sent === "no") reject(new DeadOnReuse(reason, sent, url));
-        else reject(new ConnectionFailure(reason, sent, url));
-      };
-      // What is thrown inside an event handler would end the process instead of rejecting the promise.
-      const guarded =
-        <A extends unknown[]>(handle: (...args: A) => void) =>
-        (...args: A): void => {
-          try {
-            handle(...args);
-          } catch (error) {
-            outgoing.destroy();
-            fail(failureCode(error));
-          }
-        };
-      const answer = (incoming: IncomingMessage, content: AsyncIterable<Uint8Array>): void => {
-        sent = "yes";
-        resolve({
-          status: incoming.statusCode ?? 0,
-          headers: new ReceivedHeaders(incoming.rawHeaders),
-          body: content,
-        });
-      };
-      const onAbort = (): void => {
-        noteWritten();
-        outgoing.destroy(signal.reason as Error);
-        // Not left to the events that follow.
-        reject(signal.reason as Error);
-      };
-      signal.addEventListener("abort", onAbort, { once: true });
-
-      outgoing.once(
-        "socket",
-        guarded((socket: Socket) => {
-          // A request leaves as soon as its socket is ready: before that event nothing of it can have arrived anywhere.
-          if (!outgoing.reusedSocket) {
-            socket.once(secure ? "secureConnect" : "connect", guarded(noteSending));
-            return;
-          }
-          reused = { socket, written: socket.bytesWritten };
-          // Node writes after this event; a socket that is dead by then takes nothing.
-          setImmediate(guarded(noteWritten));
-        }),
-      );
-      // Nobody asked for another protocol. It is an answer all the same, and the last one of this connection.
-      const onSwitch = (incoming: IncomingMessage): void => {
-        answer(incoming, nothing());
-        done();
-        outgoing.destroy();
-      };
-      outgoing.once(
-        "upgrade",
-        guarded((incoming, socket) => {
-          socket.destroy();
-          onSwitch(incoming);
-        }),
-      );
-      outgoing.once(
-        "response",
-        guarded((incoming) => {
-          // Without the headers of a switch Node takes it for an ordinary answer, and would keep the connection.
-          if (incoming.statusCode === 101) {
-            onSwitch(incoming);
-            return;
-          }
-          incoming.once("close", guarded(done));
-          answer(incoming, chunks(incoming, signal, url));
-        }),
-      );
-      // After the response has come these two change nothing: the body's reader gets its own error.
-      outgoing.on(
-        "error",
-        guarded((error) => fail(failureCode(error))),
-      );
-      outgoing.once(
-        "close",
-        guarded(() => {
-          if (sent !== "yes") fail("ECONNRESET");
-        }),
-      );
-      outgoing.end(body);
-    });
+    return exchange(request, request.url.protocol === "https:" ? this.#https : this.#http);
   }
 
   close(): void {
@@ -222,9 +113,6 @@ export class NodeTransport implements Transport {
   }
 }
 
-/** A kept connection was dead before anything was written to it. */
-class DeadOnReuse extends ConnectionFailure {}
-
 /**
  * Two turns of the event loop. A callback may be running whose own turn has asked the system long ago; the second
  * turn's poll comes after now in any case.
@@ -232,70 +120,4 @@ class DeadOnReuse extends ConnectionFailure {}
 async function twoTurns(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
   await new Promise((resolve) => setImmediate(resolve));
-}
-
-async function* nothing(): AsyncGenerator<Uint8Array> {
-  // A body that has none.
-}
-
-/**
- * The body's chunks. Not by the stream's own iterator: its preparations cost more than the reading of a usual answer,
- * which is one chunk. Listens from now on: the connection may break before somebody reads.
- */
-function chunks(incoming: IncomingMessage, signal: AbortSignal, url: URL): AsyncGenerator<Uint8Array> {
-  const state: BodyState = { ended: false, closed: false, failure: undefined, wake: () => undefined };
-  const onAbort = (): void => state.wake();
-  signal.addEventListener("abort", onAbort, { once: true });
-  incoming.on("readable", () => state.wake());
-  incoming.on("error", (error) => {
-    state.failure = error;
-    state.wake();
-  });
-  incoming.once("end", () => {
-    state.ended = true;
-    state.wake();
-  });
-  incoming.once("close", () => {
-    signal.removeEventListener("abort", onAbort);
-    state.closed = true;
-    state.wake();
-  });
-  return read(incoming, signal, state, url);
-}
-
-interface BodyState {
-  ended: boolean;
-  closed: boolean;
-  failure: Error | undefined;
-  /** Called when one of these has changed, or there is more to read. */
-  wake: () => void;
-}
-
-async function* read(
-  incoming: IncomingMessage,
-  signal: AbortSignal,
-  state: Readonly<BodyState> & { wake: () => void },
-  url: URL,
-): AsyncGenerator<Uint8Array> {
-  try {
-    for (;;) {
-      const chunk = incoming.read() as Uint8Array | null;
-      if (chunk !== null) {
-        yield chunk;
-        continue;
-      }
-      if (state.ended) return;
-      if (signal.aborted) throw signal.reason;
-      if (state.failure !== undefined || state.closed) {
-        const code = state.failure === undefined ? "INCOMPLETE" : failureCode(state.failure);
-        throw new ConnectionFailure(code === "ECONNRESET" ? "INCOMPLETE" : code, "yes", url);
-      }
-      await new Promise<void>((resolve) => {
-        state.wake = resolve;
-      });
-    }
-  } finally {
-    // Left early: what is still to come is not wanted, and the connection cannot be used again.
-    if (!state.ended) incoming.destroy();
-  }
 }

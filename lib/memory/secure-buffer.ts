@@ -12,8 +12,7 @@ const REDACTED = "[SecureBuffer: redacted]";
  */
 const HANDLE = Symbol.for("nomyo-native.SecureBuffer");
 
-// AsyncFunction has no name of its own in the global scope.
-// eslint-disable-next-line @typescript-eslint/no-empty-function
+// eslint-disable-next-line @typescript-eslint/no-empty-function -- AsyncFunction has no name in the global scope
 const AsyncFunction = (async () => {}).constructor;
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

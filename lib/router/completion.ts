@@ -10,9 +10,11 @@ import { readBody } from "../http/request-body.js";
 import type { BodyLimits } from "../http/request-body.js";
 import { JsonObjectError, scanObject } from "../memory/json-members.js";
 import { addMetadata, memoryProtection } from "./metadata.js";
+import type { Metadata } from "./metadata.js";
 import type { Model } from "./model.js";
 import { checkPayloadBinding } from "./payload-binding.js";
 import { withView } from "../memory/pool-bytes.js";
+import type { PoolBytes } from "../memory/pool-bytes.js";
 import { Disconnected, Refusal, unavailable } from "../http/refusal.js";
 import { readRequestHeaders } from "./request-headers.js";
 import type { SecureRequestHeaders } from "./request-headers.js";
@@ -107,28 +109,12 @@ async function completeFor(
     const answer = answered.value;
     try {
       if (attested.status === "rejected") throw attested.reason as Error;
-      const processedAt = Math.floor(Date.now() / 1000);
-      await addMetadata(
-        answer,
-        {
-          payload_id: payloadId,
-          processed_at: processedAt,
-          is_encrypted: true,
-          encryption_algorithm: "hybrid-aes256-rsa4096",
-          response_status: "success",
-          security_tier: tier,
-          memory_protection: memoryProtection(settings.locking),
-          tpm_attestation: attested.value,
-          payload_binding: binding,
-        },
-        settings.maxDepth,
-      );
-      const options = {
-        maxPlaintextBytes: settings.maxAnswerBytes + METADATA_BYTES,
-        processedAt,
-        policy: settings.locking,
-      };
-      const sealed = answer.use((bytes) => sealBytes(clientKey.handle, bytes, options));
+      const sealed = await sealAnswer(answer, settings, clientKey, {
+        payload_id: payloadId,
+        security_tier: tier,
+        tpm_attestation: attested.value,
+        payload_binding: binding,
+      });
       return { sealed, bodyBytes: body.bytes.length, tier };
     } finally {
       answer.dispose();
@@ -138,6 +124,31 @@ async function completeFor(
   } finally {
     plaintext.dispose();
   }
+}
+
+/** Completes the answer's metadata, and seals it to the client. */
+async function sealAnswer(
+  answer: PoolBytes,
+  settings: CompletionSettings,
+  clientKey: SecureRequestHeaders["clientKey"],
+  ofRequest: Pick<Metadata, "payload_id" | "security_tier" | "tpm_attestation" | "payload_binding">,
+): Promise<Completion["sealed"]> {
+  const processedAt = Math.floor(Date.now() / 1000);
+  const metadata = {
+    processed_at: processedAt,
+    is_encrypted: true,
+    encryption_algorithm: "hybrid-aes256-rsa4096",
+    response_status: "success",
+    memory_protection: memoryProtection(settings.locking),
+    ...ofRequest,
+  } as const;
+  await addMetadata(answer, metadata, settings.maxDepth);
+  const options = {
+    maxPlaintextBytes: settings.maxAnswerBytes + METADATA_BYTES,
+    processedAt,
+    policy: settings.locking,
+  };
+  return answer.use((bytes) => sealBytes(clientKey.handle, bytes, options));
 }
 
 async function openRequest(body: Uint8Array, settings: CompletionSettings, signal: AbortSignal): Promise<SecureBuffer> {

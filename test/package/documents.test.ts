@@ -132,6 +132,42 @@ describe("the code", () => {
     expect(cited.filter(([, section]) => !sections.includes(section))).toEqual([]);
   });
 
+  /** What a language's comments hold; in strings there may be names of files that a test makes up. */
+  const comments = (path: string): string => {
+    const form = /\.(ts|mts|[cm]?js|cc|h)$/.test(path)
+      ? /\/\*[^]*?\*\/|(?<![:"'\w])\/\/[^\n]*/g
+      : /(?<=^|\s)#[^\n]*|"""[^]*?"""/g;
+    // The end of a path may have slipped into the next line of a block.
+    return [...read(path).matchAll(form)].map(([text]) => text.replace(/\n *\* ?/g, "\n")).join("\n");
+  };
+  const self = "test/package/documents.test.ts";
+  const cited = (form: RegExp): (readonly [string, string])[] =>
+    sources
+      .filter((path) => path !== self)
+      .flatMap((path) => [...comments(path).matchAll(form)].map(([name]) => [path, name] as const));
+
+  test("has comments that name files and folders that are there", () => {
+    const named = cited(
+      /(?<![\w./:@-])(?:\.github|\.devcontainer|bench|docs|examples|lib|native|scripts|test|core|addon)\/[\w./*…-]*[\w*…]/g,
+    );
+    expect(named.length).toBeGreaterThan(50);
+    // In C++ as its includes name them.
+    const isHere = (name: string): boolean =>
+      isThere(name) || (/^(core|addon)\//.test(name) && isThere(`native/${name}`));
+    expect(named.filter(([, name]) => !isHere(name))).toEqual([]);
+  });
+
+  test("has comments that name sources and pages that are there", () => {
+    const named = cited(/(?<![\w./-])(?:\w[\w-]*\.(?:test\.ts|cc|h|mjs|cjs|ts)|[A-Z]{4,}\.md)\b/g);
+    expect(named.length).toBeGreaterThan(20);
+    const there = new Set(files.map((path) => posix.basename(path)));
+    // Of Highway, tpm2-tss and Node.
+    const others = ["foreach_target.h", "detect_targets.h", "tss2_mu.h", "napi.h"];
+    // What begins with `_` is the end of a name.
+    const isEnd = (name: string): boolean => name.startsWith("_") && files.some((path) => path.endsWith(name));
+    expect(named.filter(([, name]) => !there.has(name) && !others.includes(name) && !isEnd(name))).toEqual([]);
+  });
+
   test("names pages that are there", () => {
     const named = all(/(?<![\w./])(docs\/[\w./-]*\.md)\b/g);
     expect(named.length).toBeGreaterThan(10);

@@ -65,7 +65,7 @@ export interface Received {
   readonly plaintext: Buffer;
   readonly aesKey: Buffer;
   readonly nonce: Buffer;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- tests look into any request
   readonly payload: any;
   readonly payloadId: string;
   readonly clientKey: KeyObject;

@@ -32,7 +32,7 @@ function load(
     }));
     for (const [file, content] of Object.entries(files)) jest.doMock(file, content, { virtual: true });
     try {
-      // eslint-disable-next-line @typescript-eslint/no-require-imports
+      // eslint-disable-next-line @typescript-eslint/no-require-imports -- jest.isolateModules waits for no import
       outcome = { native: (require("../../lib/native.js") as { native: unknown }).native };
     } catch (error) {
       outcome = { error: error as Error };

@@ -45,7 +45,7 @@ describe("sealJson writes what JSON.stringify writes", () => {
     ["what has no JSON", { a: undefined, b: () => 1, c: Symbol("s"), d: [undefined, () => 1, Symbol("s")] }],
     ["toJSON", { a: date, b: new WithToJson(), c: [new WithToJson()] }],
     ["boxed values", { a: new String(long("boxed")), b: new Number(3), c: new Boolean(false) }],
-    ["arrays with holes", { a: [1, , 3] }], // eslint-disable-line no-sparse-arrays
+    ["arrays with holes", { a: [1, , 3] }], // eslint-disable-line no-sparse-arrays -- the hole is the case
     [
       "inherited and hidden properties",
       Object.create({ inherited: 1 }, { own: { value: long("own"), enumerable: true }, hidden: { value: 2 } }),

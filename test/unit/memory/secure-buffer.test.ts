@@ -317,7 +317,7 @@ describe("SecureBuffer", () => {
         const caught: unknown[] = [];
         try {
           buffer.use(() => {
-            throw thrown; // eslint-disable-line @typescript-eslint/only-throw-error
+            throw thrown; // eslint-disable-line @typescript-eslint/only-throw-error -- whatever it is
           });
         } catch (error) {
           caught.push(error);
@@ -352,7 +352,7 @@ describe("SecureBuffer", () => {
     expect(inspect(buffer)).toBe(REDACTED);
     expect(inspect({ deep: [buffer] }, { showHidden: true, depth: 9 })).not.toContain("secret");
     expect(() => JSON.stringify({ buffer })).toThrow(ConfigurationError);
-    // eslint-disable-next-line @typescript-eslint/restrict-template-expressions
+    // eslint-disable-next-line @typescript-eslint/restrict-template-expressions -- that it throws is the point
     expect(() => `${buffer}`).toThrow(aTypeError);
     expect(() => (buffer as unknown as string) + "!").toThrow(aTypeError);
     expect(Object.values(buffer)).toEqual([]);
