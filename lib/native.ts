@@ -243,11 +243,11 @@ export interface NativeAddon {
    * it; `UNSUPPORTED`: there is none such.
    */
   setMemoryMechanism(mechanism: LockMechanism): void;
-  /** Checks that the pool can give `bytes` under `policy`; throws `MEMORY_LOCK` with limit and remedy. */
-  memoryProbe(bytes: number, policy: LockPolicy): void;
-  bufferAlloc(size: number, policy: LockPolicy): BufferHandle;
+  /** Checks that the pool can give `bytes` under `locking`; throws `MEMORY_LOCK` with limit and remedy. */
+  memoryProbe(bytes: number, locking: LockPolicy): void;
+  bufferAlloc(size: number, locking: LockPolicy): BufferHandle;
   /** Copies; the source is the caller's to wipe. A string is written as UTF-8 (lone surrogates: `INVALID_UTF8`). */
-  bufferFrom(source: Uint8Array | string, policy: LockPolicy): BufferHandle;
+  bufferFrom(source: Uint8Array | string, locking: LockPolicy): BufferHandle;
   bufferLength(buffer: BufferHandle): number;
   bufferLocked(buffer: BufferHandle): boolean;
   bufferDisposed(buffer: BufferHandle): boolean;
@@ -287,7 +287,7 @@ export interface NativeAddon {
    */
   generatePrivateKey(
     bits: number,
-    policy: LockPolicy,
+    locking: LockPolicy,
     token?: CancelToken,
     background?: boolean,
   ): Promise<PrivateKeyHandle>;
@@ -297,11 +297,11 @@ export interface NativeAddon {
   importPrivateKey(
     pem: BufferHandle,
     password: BufferHandle | null,
-    policy: LockPolicy,
+    locking: LockPolicy,
     token?: CancelToken,
   ): Promise<PrivateKeyHandle>;
   /** PKCS#8 PEM; with a password PBES2 with AES-256-CBC and PBKDF2. */
-  exportPrivateKey(key: PrivateKeyHandle, password: BufferHandle | null, policy: LockPolicy): Promise<BufferHandle>;
+  exportPrivateKey(key: PrivateKeyHandle, password: BufferHandle | null, locking: LockPolicy): Promise<BufferHandle>;
   privateKeyPublic(key: PrivateKeyHandle): PublicKeyHandle;
   privateKeyDispose(key: PrivateKeyHandle): void;
   /**
@@ -337,7 +337,7 @@ export interface NativeAddon {
       readonly padding: "none" | "bucket";
       /** Unix seconds, in answers only. */
       readonly processedAt?: number;
-      readonly policy: LockPolicy;
+      readonly locking: LockPolicy;
     },
   ): Uint8Array<ArrayBuffer>;
   /**
@@ -347,7 +347,7 @@ export interface NativeAddon {
   sealBytes(
     recipient: PublicKeyHandle,
     json: Uint8Array,
-    options: { readonly maxPlaintextBytes: number; readonly processedAt?: number; readonly policy: LockPolicy },
+    options: { readonly maxPlaintextBytes: number; readonly processedAt?: number; readonly locking: LockPolicy },
   ): Uint8Array<ArrayBuffer>;
   /**
    * Opens a package. `body` is copied before the call returns: no thread reads memory that JavaScript can reach. Over a
@@ -359,7 +359,7 @@ export interface NativeAddon {
     key: PrivateKeyHandle,
     body: Uint8Array,
     limits: OpenLimits,
-    policy: LockPolicy,
+    locking: LockPolicy,
     token?: CancelToken,
   ): Promise<OpenedHandle>;
   /** The plaintext as a value, exactly as `JSON.parse` would make it. */
@@ -367,7 +367,7 @@ export interface NativeAddon {
   /** The value at an RFC 6901 pointer (`""` is the whole); `NOT_FOUND`. */
   openedGet(opened: OpenedHandle, pointer: string): unknown;
   /** The string at a pointer as UTF-8 in the pool, never as a JavaScript string; `NOT_FOUND` when there is none. */
-  openedGetBuffer(opened: OpenedHandle, pointer: string, policy: LockPolicy): BufferHandle;
+  openedGetBuffer(opened: OpenedHandle, pointer: string, locking: LockPolicy): BufferHandle;
   /** The plaintext as one string. */
   openedText(opened: OpenedHandle): string;
   /** The `processed_at` of the package, if it had one. */
@@ -416,7 +416,7 @@ export interface NativeAddon {
     buffer: BufferHandle,
     byteLength: number,
     options: ScanOptions,
-    policy: LockPolicy,
+    locking: LockPolicy,
     token?: CancelToken,
   ): Promise<ScannedObject>;
 

@@ -4,15 +4,15 @@ import { openPackage } from "../../dist/envelope/open.js";
 import { sealJson } from "../../dist/envelope/seal.js";
 import { native } from "../../dist/native.js";
 
-const policy = "required";
-const sealing = { policy, maxPlaintextBytes: 10 * 1024 * 1024 };
+const locking = "required";
+const sealing = { locking, maxPlaintextBytes: 10 * 1024 * 1024 };
 
 export const publicKey = (pem) => native.importPublicKey(pem, 4096);
 
 export async function privateKey(text) {
-  const pem = native.bufferFrom(Buffer.from(text), policy);
+  const pem = native.bufferFrom(Buffer.from(text), locking);
   try {
-    return await native.importPrivateKey(pem, null, policy);
+    return await native.importPrivateKey(pem, null, locking);
   } finally {
     native.bufferDispose(pem);
   }
@@ -21,7 +21,7 @@ export async function privateKey(text) {
 export const seal = (key, request) => sealJson(key, request, sealing);
 
 export async function open(key, body) {
-  const opened = await openPackage(key, body, { policy });
+  const opened = await openPackage(key, body, { locking });
   try {
     return opened.value();
   } finally {
@@ -33,11 +33,11 @@ export async function open(key, body) {
 export const privateOperation = (key, body) => () => open(key, body);
 
 export async function generate() {
-  native.privateKeyDispose(await native.generatePrivateKey(4096, policy));
+  native.privateKeyDispose(await native.generatePrivateKey(4096, locking));
 }
 
 export async function generated() {
-  const key = await native.generatePrivateKey(4096, policy);
+  const key = await native.generatePrivateKey(4096, locking);
   return { pem: native.publicKeyInfo(native.privateKeyPublic(key)).pem, open: (body) => open(key, body) };
 }
 

@@ -1,6 +1,7 @@
 // The report as a picture: Apache ECharts draws SVG without a browser.
 import { init } from "echarts";
 import { contents } from "../../dist/bench/payload.js";
+import { timeText } from "../../dist/bench/statistics.js";
 import { contenderNames, sizeText } from "../cases.mjs";
 
 const ink = "#222";
@@ -98,7 +99,7 @@ function curve({ results }, index, kind, title) {
     },
     yAxis: {
       ...{ type: "log", logBase: 10, ...name, name: "time, logarithmic scale", nameLocation: "end" },
-      ...{ axisLabel: { ...axisLabel, formatter: time }, splitLine },
+      ...{ axisLabel: { ...axisLabel, formatter: timeText }, splitLine },
     },
     series: contenders.map((contender) => {
       const points = plain(results, kind, contender, "ascii");
@@ -109,7 +110,7 @@ function curve({ results }, index, kind, title) {
         data: points.map((point) => [point.size, point.median]),
         endLabel: {
           ...{ show: points.length > 0, color: colours[contender], fontSize: 12, distance: 6 },
-          formatter: ({ value }) => time(value[1]),
+          formatter: ({ value }) => timeText(value[1]),
         },
         labelLayout: { moveOverlap: "shiftY" },
       };
@@ -144,8 +145,3 @@ function bars({ results }, index, kind, title, cost) {
 }
 
 const mbps = (value) => (value >= 99.5 ? value.toFixed(0) : value.toPrecision(2));
-
-function time(ms) {
-  if (ms < 1) return `${Number((ms * 1000).toPrecision(3))} µs`;
-  return ms < 1000 ? `${Number(ms.toPrecision(3))} ms` : `${Number((ms / 1000).toPrecision(3))} s`;
-}

@@ -29,3 +29,9 @@ export function summarise(samples: readonly number[]): Summary {
     ...{ median: at(0.5), p10: at(0.1), p90: at(0.9), p99: at(0.99), min: at(0), max: at(1) },
   };
 }
+
+/** Three significant digits of milliseconds, in the unit that fits. */
+export function timeText(ms: number): string {
+  if (ms < 1) return `${Number((ms * 1000).toPrecision(3))} µs`;
+  return ms < 1000 ? `${Number(ms.toPrecision(3))} ms` : `${Number((ms / 1000).toPrecision(3))} s`;
+}

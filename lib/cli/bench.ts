@@ -9,7 +9,7 @@ import { chatRequest, contents } from "../bench/payload.js";
 import type { Content } from "../bench/payload.js";
 import { Sampler } from "../bench/sampler.js";
 import type { Operation } from "../bench/sampler.js";
-import { summarise } from "../bench/statistics.js";
+import { summarise, timeText } from "../bench/statistics.js";
 import type { Summary } from "../bench/statistics.js";
 import { openPackage } from "../envelope/open.js";
 import { sealJson } from "../envelope/seal.js";
@@ -34,7 +34,7 @@ beside the fastest way that Node's own crypto offers. The two take turns; figure
 `;
 
 const LOCKING: LockPolicy = "required";
-const sealing = { policy: LOCKING, maxPlaintextBytes: 10 * 1024 * 1024 };
+const sealing = { locking: LOCKING, maxPlaintextBytes: 10 * 1024 * 1024 };
 const jobs = ["seal", "open", "rsa", "keygen"] as const;
 type Job = (typeof jobs)[number];
 /** Turns of each side. */
@@ -152,7 +152,7 @@ async function exportToNode(key: PrivateKey) {
 }
 
 async function open(key: PrivateKeyHandle, body: Uint8Array): Promise<unknown> {
-  const opened = await openPackage(key, body, { policy: LOCKING });
+  const opened = await openPackage(key, body, { locking: LOCKING });
   try {
     return opened.value();
   } finally {
@@ -201,17 +201,11 @@ async function keyGeneration(milliseconds: number): Promise<Summary> {
 }
 
 function row({ job, bytes, native: own, node }: Line): string {
-  const time = ({ median, p10, p90 }: Summary): string => `${text(median)} (${text(p10)} – ${text(p90)})`;
+  const time = ({ median, p10, p90 }: Summary): string => `${timeText(median)} (${timeText(p10)} – ${timeText(p90)})`;
   const size = bytes === undefined ? "" : `${bytes} B`;
   const rate = bytes === undefined ? "" : `${(bytes / own.median / 1000).toPrecision(3)} MB/s`;
   const beside = node === undefined ? "" : `Node ${time(node)}   ${(node.median / own.median).toFixed(2)} ×`;
   return (
     `${job.padEnd(6)} ${size.padStart(10)}   ${time(own).padEnd(32)} ${rate.padStart(10)}   ${beside}`.trimEnd() + "\n"
   );
-}
-
-/** Three significant digits of milliseconds, in the unit that fits. */
-function text(ms: number): string {
-  if (ms < 1) return `${Number((ms * 1000).toPrecision(3))} µs`;
-  return ms < 1000 ? `${Number(ms.toPrecision(3))} ms` : `${Number((ms / 1000).toPrecision(3))} s`;
 }

@@ -70,7 +70,7 @@ export function sealRequest(
   return payload.seal(key.handle, {
     maxPlaintextBytes: MAX_PLAINTEXT_BYTES,
     padding,
-    policy: secureMemory.locking,
+    locking: secureMemory.locking,
   });
 }
 
@@ -201,7 +201,7 @@ export class Attempt {
   async #open({ lease }: Held, { bytes }: Received): Promise<OpenedPackage> {
     const { secureMemory, maxResponseBytes, logger } = this.#means.options;
     const opening = openPackage(lease.key, bytes, {
-      policy: secureMemory.locking,
+      locking: secureMemory.locking,
       signal: this.#deadline.signal,
       maxPlaintextBytes: maxResponseBytes,
       logger,

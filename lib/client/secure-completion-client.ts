@@ -113,7 +113,7 @@ export class SecureCompletionClient implements AsyncDisposable {
     const lease = await this.#channel.keys.lease((promise) => promise);
     try {
       const opened = await openPackage(lease.key, body, {
-        policy: secureMemory.locking,
+        locking: secureMemory.locking,
         maxPlaintextBytes: maxResponseBytes,
         logger,
       });

@@ -6,7 +6,7 @@ import type { BufferHandle, LockPolicy, OpenedHandle, PrivateKeyHandle } from ".
 import { fromNative, nativeCode, withNativeErrors } from "../native-error.js";
 
 export interface OpenOptions {
-  readonly policy: LockPolicy;
+  readonly locking: LockPolicy;
   /** Cancels the work, whether it waits or runs. The promise rejects with the signal's reason in any case. */
   readonly signal?: AbortSignal | undefined;
   /** Largest plaintext in bytes; 64 MiB by default. */
@@ -69,8 +69,8 @@ export class OpenedPackage {
   }
 
   /** The string at a JSON pointer as UTF-8 in locked memory; throws with code `NOT_FOUND` when there is no string. */
-  buffer(pointer: string, policy: LockPolicy): BufferHandle {
-    return withNativeErrors("opening", () => native.openedGetBuffer(this.#handle, pointer, policy));
+  buffer(pointer: string, locking: LockPolicy): BufferHandle {
+    return withNativeErrors("opening", () => native.openedGetBuffer(this.#handle, pointer, locking));
   }
 
   /** The whole plaintext as it was sent. */
@@ -109,7 +109,7 @@ export async function openPackage(
       maxPlaintextBytes: options.maxPlaintextBytes ?? DEFAULT_MAX_PLAINTEXT_BYTES,
       maxDepth: options.maxDepth ?? DEFAULT_MAX_DEPTH,
     };
-    const handle = await cancellable(signal, (token) => native.open(key, body, limits, options.policy, token));
+    const handle = await cancellable(signal, (token) => native.open(key, body, limits, options.locking, token));
     const opened = new OpenedPackage(handle, options.logger);
     if (signal?.aborted) {
       opened.dispose();

@@ -14,7 +14,7 @@ export interface SealOptions {
   readonly padding?: "none" | "bucket";
   /** Unix seconds, in answers only. */
   readonly processedAt?: number;
-  readonly policy: LockPolicy;
+  readonly locking: LockPolicy;
 }
 
 /** The longest piece that the addon reads at once, in UTF-16 code units (native/addon/text_reader.h). */
@@ -135,7 +135,7 @@ export class Snapshot {
         maxPlaintextBytes: options.maxPlaintextBytes,
         expectedBytes: this.#expectedBytes,
         padding: options.padding ?? "none",
-        policy: options.policy,
+        locking: options.locking,
         ...(options.processedAt === undefined ? {} : { processedAt: options.processedAt }),
       }),
     );

@@ -146,7 +146,7 @@ async function sealAnswer(
   const options = {
     maxPlaintextBytes: settings.maxAnswerBytes + METADATA_BYTES,
     processedAt,
-    policy: settings.locking,
+    locking: settings.locking,
   };
   return answer.use((bytes) => sealBytes(clientKey.handle, bytes, options));
 }
@@ -157,7 +157,7 @@ async function openRequest(body: Uint8Array, settings: CompletionSettings, signa
   try {
     const { maxPlaintextBytes, maxDepth, key, locking } = settings;
     const opened = await openPackage(key.private.handle, body, {
-      policy: locking,
+      locking,
       signal,
       maxPlaintextBytes,
       maxDepth,

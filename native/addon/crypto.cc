@@ -105,32 +105,32 @@ Napi::Value GeneratePrivateKey(const Napi::CallbackInfo& info) {
   if (!info[0].IsNumber()) {
     return ThrowTypeError(env, "expected the number of bits");
   }
-  const auto policy = GetLockPolicy(env, info[1]);
-  if (!policy) return env.Undefined();
+  const auto locking = GetLockPolicy(env, info[1]);
+  if (!locking) return env.Undefined();
   return Start(env, std::make_shared<GenerateJob>(info[0].As<Napi::Number>().Int32Value(), info[3].ToBoolean()),
-               *policy, info[2]);
+               *locking, info[2]);
 }
 
 Napi::Value ImportPrivateKey(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  const auto policy = GetLockPolicy(env, info[2]);
-  if (!policy) return env.Undefined();
-  LockPolicyScope scope(*policy);
+  const auto locking = GetLockPolicy(env, info[2]);
+  if (!locking) return env.Undefined();
+  LockPolicyScope scope(*locking);
   auto pem = CopyBuffer(env, info[0]);
   std::optional<SecureBuffer> password;
   if (!pem || !GetPassword(env, info[1], password)) return env.Undefined();
-  return Start(env, std::make_shared<ImportJob>(std::move(*pem), std::move(password)), *policy, info[3]);
+  return Start(env, std::make_shared<ImportJob>(std::move(*pem), std::move(password)), *locking, info[3]);
 }
 
 Napi::Value ExportPrivateKey(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  const auto policy = GetLockPolicy(env, info[2]);
-  if (!policy) return env.Undefined();
-  LockPolicyScope scope(*policy);
+  const auto locking = GetLockPolicy(env, info[2]);
+  if (!locking) return env.Undefined();
+  LockPolicyScope scope(*locking);
   auto key = GetPrivateKey(env, info[0]);
   std::optional<SecureBuffer> password;
   if (!key || !GetPassword(env, info[1], password)) return env.Undefined();
-  return Start(env, std::make_shared<ExportJob>(std::move(key), std::move(password)), *policy);
+  return Start(env, std::make_shared<ExportJob>(std::move(key), std::move(password)), *locking);
 }
 
 Napi::Value PrivateKeyPublic(const Napi::CallbackInfo& info) {

@@ -79,7 +79,7 @@ void CancelToken::Bind(const std::shared_ptr<Job>& job, std::shared_ptr<Cancella
   cancellation_ = std::move(cancellation);
 }
 
-Napi::Value Start(Napi::Env env, std::shared_ptr<PromiseJob> job, LockPolicy policy, napi_value cancel_token) {
+Napi::Value Start(Napi::Env env, std::shared_ptr<PromiseJob> job, LockPolicy locking, napi_value cancel_token) {
   std::shared_ptr<CancelToken> token;
   napi_valuetype type = napi_undefined;
   if (cancel_token != nullptr) napi_typeof(env, cancel_token, &type);
@@ -100,7 +100,7 @@ Napi::Value Start(Napi::Env env, std::shared_ptr<PromiseJob> job, LockPolicy pol
       status = Cancelled();
     } else {
       if (token) token->Bind(queued, std::move(cancellation));
-      status = Executor::Instance().Submit(std::move(queued), policy, environment.mailbox().get());
+      status = Executor::Instance().Submit(std::move(queued), locking, environment.mailbox().get());
     }
   } catch (const std::bad_alloc&) {
     status = OutOfMemory();

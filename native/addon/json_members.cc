@@ -83,8 +83,8 @@ Napi::Value ScanObject(const Napi::CallbackInfo& info) {
   if (!find || !blank || !folded.IsBoolean()) return ThrowTypeError(env, "expected what to scan for");
   const auto most_depth = GetWhole(env, depth, 1, kMostDepth, "expected a depth limit");
   if (!most_depth) return env.Undefined();
-  const auto policy = GetLockPolicy(env, info[3]);
-  if (!policy) return env.Undefined();
+  const auto locking = GetLockPolicy(env, info[3]);
+  if (!locking) return env.Undefined();
   auto text = GetBuffer(env, info[0]);
   if (!text) return env.Undefined();
   if (GetHandle<BufferObject>(env, info[0])->views() != 0) {
@@ -93,7 +93,7 @@ Napi::Value ScanObject(const Napi::CallbackInfo& info) {
   const auto length = GetWhole(env, info[1], 0, text->size(), "expected a length in the buffer");
   if (!length) return env.Undefined();
   MemberScan scan{std::move(*find), std::move(*blank), folded.As<Napi::Boolean>().Value(), *most_depth};
-  return Start(env, std::make_shared<ScanJob>(std::move(text), *length, std::move(scan)), *policy, info[4]);
+  return Start(env, std::make_shared<ScanJob>(std::move(text), *length, std::move(scan)), *locking, info[4]);
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ namespace nomyo::addon {
 struct OpenedObject {
   OpenedPackage package;
   // The client's: what is made of the plaintext obeys it too.
-  LockPolicy policy = LockPolicy::kRequired;
+  LockPolicy locking = LockPolicy::kRequired;
   bool disposed = false;
   int readers = 0;
 
@@ -81,7 +81,7 @@ class OpenJob final : public PromiseJob {
     if (!opened) return opened.error();
     opened_ = std::make_shared<OpenedObject>();
     opened_->package = std::move(*opened);
-    opened_->policy = CurrentLockPolicy();
+    opened_->locking = CurrentLockPolicy();
     return Status::Ok();
   }
 
@@ -108,8 +108,8 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   if (!most_bytes) return env.Undefined();
   const auto most_depth = GetWhole(env, given.Get("maxDepth"), 1, kMostDepth, "expected limits");
   if (!most_depth) return env.Undefined();
-  const auto policy = GetLockPolicy(env, info[3]);
-  if (!policy) return env.Undefined();
+  const auto locking = GetLockPolicy(env, info[3]);
+  if (!locking) return env.Undefined();
   const OpenLimits limits{*most_bytes, *most_depth};
   // No JavaScript runs from here on until the bytes are copied. The copy is a small part of what opening takes, too
   // little to have a second way for bodies that nobody else can reach.
@@ -120,7 +120,7 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
     if (memory.empty()) return Throw(env, {Code::kOutOfMemory, "No memory was left for the package."});
     std::memcpy(memory.data(), body->data(), body->size());
   }
-  return Start(env, std::make_shared<OpenJob>(std::move(key), std::move(memory), body->size(), limits), *policy,
+  return Start(env, std::make_shared<OpenJob>(std::move(key), std::move(memory), body->size(), limits), *locking,
                info[4]);
 }
 
@@ -136,7 +136,7 @@ std::shared_ptr<OpenedObject> GetOpened(Napi::Env env, napi_value value) {
 // Numbers and short strings of the plaintext go over the stack here.
 Napi::Value MakeValue(const Napi::CallbackInfo& info, OpenedObject& opened, std::span<const std::uint8_t> text) {
   const auto& helpers = static_cast<OpenState*>(info.Data())->helpers;
-  LockPolicyScope scope(opened.policy);
+  LockPolicyScope scope(opened.locking);
   const Reading reading(opened);
   const napi_value value = JsonValueMaker(info.Env(), helpers).Make(text, opened.package.facts);
   return value == nullptr ? info.Env().Undefined() : Napi::Value(info.Env(), value);
@@ -169,7 +169,7 @@ std::optional<std::span<const std::uint8_t>> FindOpened(const Napi::CallbackInfo
     ThrowTypeError(info.Env(), "expected a JSON pointer");
     return std::nullopt;
   }
-  LockPolicyScope scope(opened.policy);
+  LockPolicyScope scope(opened.locking);
   auto found = FindPointer(opened.package.plaintext.bytes(), PointerText(info[1].As<Napi::String>()),
                            opened.package.facts.long_strings);
   if (!found) {
@@ -191,12 +191,12 @@ Napi::Value OpenedGetBuffer(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   auto opened = GetOpened(env, info[0]);
   if (!opened) return env.Undefined();
-  const auto policy = GetLockPolicy(env, info[2]);
-  if (!policy) return env.Undefined();
+  const auto locking = GetLockPolicy(env, info[2]);
+  if (!locking) return env.Undefined();
   const auto found = FindOpened(info, *opened);
   if (!found) return env.Undefined();
   if ((*found)[0] != '"') return Throw(env, {Code::kNotFound, "There is no string at this JSON pointer."});
-  LockPolicyScope scope(*policy);
+  LockPolicyScope scope(*locking);
   const JsonString string = JsonCursor(*found, opened->package.facts.long_strings).String();
   auto buffer = SecureBuffer::Allocate(string.raw.size());
   if (!buffer) return Throw(env, buffer.error());

@@ -153,7 +153,7 @@ Napi::Value PackageValue(Napi::Env env, PackageBytes package) {
 
 struct GivenSealOptions {
   SealOptions seal;
-  LockPolicy policy;
+  LockPolicy locking;
 };
 
 // The options argument of both kinds of sealing; nothing with an exception pending.
@@ -163,8 +163,8 @@ std::optional<GivenSealOptions> ReadSealOptions(Napi::Env env, const Napi::Value
     return std::nullopt;
   }
   const Napi::Object given = value.As<Napi::Object>();
-  const auto policy = GetLockPolicy(env, given.Get("policy"));
-  if (!policy) return std::nullopt;
+  const auto locking = GetLockPolicy(env, given.Get("locking"));
+  if (!locking) return std::nullopt;
   const auto limit = GetWhole(env, given.Get("maxPlaintextBytes"), 0, kMostWhole, "expected a size limit");
   if (!limit) return std::nullopt;
   const double expected = given.Get("expectedBytes").ToNumber();
@@ -175,7 +175,7 @@ std::optional<GivenSealOptions> ReadSealOptions(Napi::Env env, const Napi::Value
   if (const Napi::Value at = given.Get("processedAt"); at.IsNumber()) {
     options.processed_at = at.As<Napi::Number>().Int64Value();
   }
-  return GivenSealOptions{options, *policy};
+  return GivenSealOptions{options, *locking};
 }
 
 Napi::Value Seal(const Napi::CallbackInfo& info) {
@@ -188,7 +188,7 @@ Napi::Value Seal(const Napi::CallbackInfo& info) {
   std::string marker = info[2].As<Napi::String>().Utf8Value();
   if (marker.empty()) return ThrowTypeError(env, "expected a marker");
 
-  LockPolicyScope scope(options->policy);
+  LockPolicyScope scope(options->locking);
   auto sealer = Sealer::Start(recipient->parts->wrapper, options->seal);
   if (!sealer) return Throw(env, sealer.error());
   SkeletonWriter writer(env, (*sealer)->writer(), std::move(marker), info[3].As<Napi::Array>());
@@ -212,7 +212,7 @@ Napi::Value SealBytes(const Napi::CallbackInfo& info) {
   if (!json) return env.Undefined();
   options->seal.expected = std::min(json->size(), options->seal.limit);
 
-  LockPolicyScope scope(options->policy);
+  LockPolicyScope scope(options->locking);
   auto sealer = Sealer::Start(recipient->parts->wrapper, options->seal);
   if (!sealer) return Throw(env, sealer.error());
   if (const Status status = (*sealer)->writer().RawUtf8(*json); !status) {

@@ -30,9 +30,9 @@ beforeAll(async () => {
 });
 
 const seal = (value: object): Uint8Array =>
-  sealJson(key.publicKey, value, { maxPlaintextBytes: 10_485_760, policy: "required" });
+  sealJson(key.publicKey, value, { maxPlaintextBytes: 10_485_760, locking: "required" });
 const open = async (body: Uint8Array): Promise<string> =>
-  (await openPackage(key.privateKey, body, { policy: "required" })).text();
+  (await openPackage(key.privateKey, body, { locking: "required" })).text();
 
 describe("Node's crypto", () => {
   test.each(values.map((value, i) => [i, value]))(
@@ -59,7 +59,7 @@ describe("Python's cryptography", () => {
     const texts = values.map((value) => JSON.stringify(value));
     const bodies = python(texts.map((text) => ({ do: "seal", public: key.publicPem, plaintext: base64(text) })));
     for (const [i, body] of bodies.entries()) {
-      const opened = await openPackage(key.privateKey, Buffer.from(body, "base64"), { policy: "required" });
+      const opened = await openPackage(key.privateKey, Buffer.from(body, "base64"), { locking: "required" });
       expect(opened.text()).toBe(texts[i]);
       expect(opened.processedAt).toBe(1_765_250_382);
     }

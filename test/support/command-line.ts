@@ -45,14 +45,14 @@ export class TestInput implements SecretInput {
   }
 
   async line(
-    policy: "required" | "preferred" | "off",
+    locking: "required" | "preferred" | "off",
     { signal, ask }: LineOptions,
   ): Promise<SecureBuffer | undefined> {
     await ask?.();
     for (;;) {
       if (signal?.aborted === true) return undefined;
       const line = this.#typed.shift();
-      if (line !== undefined) return withoutLineEnd(SecureBuffer.from(line, policy));
+      if (line !== undefined) return withoutLineEnd(SecureBuffer.from(line, locking));
       if (this.#ended) return undefined;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;

@@ -30,10 +30,10 @@ class KeyWrapper::Ahead {
   Ahead(OaepEncryptor encryptor, SecureBuffer key, std::size_t wrapped_bytes)
       : encryptor_(std::move(encryptor)), key_(std::move(key)), wrapped_(wrapped_bytes) {}
 
-  // Begin claims the making of the next key; false when there is one, or one is being made, or the policy forbids it.
-  bool Begin(LockPolicy policy) {
+  // Begin claims the making of the next key; false when there is one, or one is being made, or its locking forbids it.
+  bool Begin(LockPolicy locking) {
     std::lock_guard lock(mutex_);
-    if (state_ != State::kNone || !Allowed(policy)) return false;
+    if (state_ != State::kNone || !Allowed(locking)) return false;
     state_ = State::kMaking;
     return true;
   }
@@ -53,9 +53,9 @@ class KeyWrapper::Ahead {
     state_ = made ? State::kReady : State::kNone;
   }
 
-  bool Take(LockPolicy policy, std::span<std::uint8_t> key, std::span<std::uint8_t> wrapped) {
+  bool Take(LockPolicy locking, std::span<std::uint8_t> key, std::span<std::uint8_t> wrapped) {
     std::lock_guard lock(mutex_);
-    if (state_ != State::kReady || !Allowed(policy)) return false;
+    if (state_ != State::kReady || !Allowed(locking)) return false;
     std::copy(key_.bytes().begin(), key_.bytes().end(), key.begin());
     std::copy(wrapped_.begin(), wrapped_.end(), wrapped.begin());
     Cleanse(key_.data(), key_.size());
@@ -71,7 +71,7 @@ class KeyWrapper::Ahead {
  private:
   enum class State { kNone, kMaking, kReady };
 
-  bool Allowed(LockPolicy policy) const { return policy != LockPolicy::kRequired || key_.locked(); }
+  bool Allowed(LockPolicy locking) const { return locking != LockPolicy::kRequired || key_.locked(); }
 
   std::mutex mutex_;
   State state_ = State::kNone;
@@ -126,10 +126,10 @@ void KeyWrapper::MakeAhead() noexcept try {
     if (!makes_ahead_) return;
     ahead_ = std::make_shared<Ahead>(std::move(*encryptor), std::move(*key), wrapped_bytes_);
   }
-  const LockPolicy policy = CurrentLockPolicy();
-  if (!ahead_->Begin(policy)) return;
+  const LockPolicy locking = CurrentLockPolicy();
+  if (!ahead_->Begin(locking)) return;
   // An owner by itself: it need not wait behind all the private-key operations of its environment.
-  const Status status = Executor::Instance().Submit(std::make_shared<Making>(ahead_), policy, ahead_.get());
+  const Status status = Executor::Instance().Submit(std::make_shared<Making>(ahead_), locking, ahead_.get());
   if (status) return;
   ahead_->End(false);
   // No thread can be had: asking each time would cost more than it could save.

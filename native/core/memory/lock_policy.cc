@@ -2,19 +2,19 @@
 
 namespace nomyo {
 namespace {
-thread_local LockPolicy current_policy = LockPolicy::kRequired;
+thread_local LockPolicy current_locking = LockPolicy::kRequired;
 }  // namespace
 
 LockPolicy CurrentLockPolicy() noexcept {
-  return current_policy;
+  return current_locking;
 }
 
-LockPolicyScope::LockPolicyScope(LockPolicy policy) noexcept : former_(current_policy) {
-  current_policy = policy;
+LockPolicyScope::LockPolicyScope(LockPolicy locking) noexcept : former_(current_locking) {
+  current_locking = locking;
 }
 
 LockPolicyScope::~LockPolicyScope() {
-  current_policy = former_;
+  current_locking = former_;
 }
 
 }  // namespace nomyo

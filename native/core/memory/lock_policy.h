@@ -17,7 +17,7 @@ LockPolicy CurrentLockPolicy() noexcept;
 // LockPolicyScope sets the calling thread's policy for its own lifetime, and puts the former one back.
 class LockPolicyScope {
  public:
-  explicit LockPolicyScope(LockPolicy policy) noexcept;
+  explicit LockPolicyScope(LockPolicy locking) noexcept;
   ~LockPolicyScope();
   LockPolicyScope(const LockPolicyScope&) = delete;
   LockPolicyScope& operator=(const LockPolicyScope&) = delete;

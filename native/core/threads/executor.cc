@@ -63,7 +63,7 @@ struct Executor::Impl {
   // TakeJob takes the next job that a thread with such a stack may run. Under `mutex`.
   std::shared_ptr<Job> TakeJob(bool locked_stack) {
     for (auto owner = owners.begin(); owner != owners.end(); ++owner) {
-      if (!locked_stack && owner->jobs.front()->policy_ == LockPolicy::kRequired) continue;
+      if (!locked_stack && owner->jobs.front()->locking_ == LockPolicy::kRequired) continue;
       std::shared_ptr<Job> job = std::move(owner->jobs.front());
       owner->jobs.pop_front();
       --queued;
@@ -98,9 +98,9 @@ struct Executor::Impl {
       job->state_ = Job::State::kRunning;
       ++running;
       lock.unlock();
-      if (!stack.locked() && job->policy_ == LockPolicy::kPreferred) LockedPool::Instance().NoteDegraded();
+      if (!stack.locked() && job->locking_ == LockPolicy::kPreferred) LockedPool::Instance().NoteDegraded();
       {
-        LockPolicyScope scope(job->policy_);
+        LockPolicyScope scope(job->locking_);
         stack.Run(
             [](void* data) {
               static_cast<Job*>(data)->Run();
@@ -122,14 +122,14 @@ struct Executor::Impl {
     }
   }
 
-  // EnsureThread makes sure that a thread will run a job of `policy`, and starts another if all are busy. Under
+  // EnsureThread makes sure that a thread will run a job of `locking`, and starts another if all are busy. Under
   // `mutex`.
-  Status EnsureThread(LockPolicy policy) {
-    const bool required = policy == LockPolicy::kRequired;
+  Status EnsureThread(LockPolicy locking) {
+    const bool required = locking == LockPolicy::kRequired;
     const bool served = required ? locked_stacks != 0 : threads != 0;
     const bool more = idle <= queued && threads < limit;
     if (served && !more) return Status::Ok();
-    auto stack = JobStack::Allocate(policy);
+    auto stack = JobStack::Allocate(locking);
     if (!stack) return served ? Status::Ok() : Status(stack.error());
     const bool locked = stack->locked();
     if (threads >= limit) {
@@ -163,14 +163,14 @@ Executor& Executor::Instance() {
 }
 
 // A child that fork() made has none of the threads, and the mutex may have been held by one of them.
-Status Executor::Submit(std::shared_ptr<Job> job, LockPolicy policy, const void* owner) try {
+Status Executor::Submit(std::shared_ptr<Job> job, LockPolicy locking, const void* owner) try {
   if (InForkedChild()) return ForkedChildError();
   std::lock_guard lock(impl_->mutex);
   if (impl_->queued >= kQueueLimit) {
     return Error{Code::kQueueFull, "Too many operations are waiting already. Send fewer requests at the same time."};
   }
-  if (Status status = impl_->EnsureThread(policy); !status) return status;
-  job->policy_ = policy;
+  if (Status status = impl_->EnsureThread(locking); !status) return status;
+  job->locking_ = locking;
   job->state_ = Job::State::kQueued;
   const auto at =
       std::find_if(impl_->owners.begin(), impl_->owners.end(), [owner](const auto& each) { return each.key == owner; });

@@ -31,7 +31,7 @@ class Job {
   friend class Executor;
   enum class State { kNew, kQueued, kRunning, kDone };
   std::atomic<State> state_{State::kNew};
-  LockPolicy policy_ = LockPolicy::kRequired;
+  LockPolicy locking_ = LockPolicy::kRequired;
 };
 
 class Executor {
@@ -47,7 +47,7 @@ class Executor {
   // thousand jobs does not hold up another's single one. Threads are started when they are first needed.
   // Errors: kQueueFull; kMemoryLock when no stack can be locked under kRequired, and in a child that fork() made;
   // kOutOfMemory when no thread can be started. On an error neither Run nor Finish is called. Any thread.
-  Status Submit(std::shared_ptr<Job> job, LockPolicy policy, const void* owner);
+  Status Submit(std::shared_ptr<Job> job, LockPolicy locking, const void* owner);
 
   // Cancel takes a job that has not started out of the queue and calls Finish(true); returns false, and does nothing,
   // when it is already running or done. Any thread.

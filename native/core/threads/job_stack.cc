@@ -6,10 +6,10 @@
 
 namespace nomyo {
 
-Result<JobStack> JobStack::Allocate(LockPolicy policy) {
+Result<JobStack> JobStack::Allocate(LockPolicy locking) {
   LockPolicyScope locked(LockPolicy::kRequired);
   auto memory = SecureBuffer::Allocate(kJobStackBytes);
-  if (!memory && policy != LockPolicy::kRequired && !InForkedChild()) {
+  if (!memory && locking != LockPolicy::kRequired && !InForkedChild()) {
     // Whether that matters shows when a job runs on it.
     LockPolicyScope unlocked(LockPolicy::kOff);
     memory = SecureBuffer::Allocate(kJobStackBytes);

@@ -30,7 +30,7 @@ class JobStack {
  public:
   // Allocate locks the stack, whatever the policy: the next job on it may be another client's. When it cannot be locked
   // that is an error under kRequired only. Errors: kMemoryLock, kOutOfMemory. Any thread.
-  static Result<JobStack> Allocate(LockPolicy policy);
+  static Result<JobStack> Allocate(LockPolicy locking);
 
   // Run calls `function(argument)` on this stack, then wipes the whole stack and the vector registers. The function
   // must not throw. One thread at a time.

@@ -32,7 +32,7 @@ constexpr auto kOff = LockPolicy::kOff;
 struct FakePool {
   explicit FakePool(std::size_t retain = 0) { options.retain_bytes = retain; }
 
-  void* Take(std::size_t size, LockPolicy policy = kRequired) { return pool().Allocate(size, policy, &refusal); }
+  void* Take(std::size_t size, LockPolicy locking = kRequired) { return pool().Allocate(size, locking, &refusal); }
 
   LockedPool& pool() {
     if (!made) made = std::make_unique<LockedPool>(std::make_unique<FakePageAllocator>(&control), options);
@@ -94,11 +94,11 @@ TEST(LockedPool, GivesZeroedAlignedMemoryOfEverySizeAndWipesItForTheNext) {
 }
 
 TEST(LockedPool, WipesMemoryThatIsFreedWhateverThePolicy) {
-  for (const LockPolicy policy : {kRequired, kPreferred, kOff}) {
+  for (const LockPolicy locking : {kRequired, kPreferred, kOff}) {
     for (const std::size_t size : {std::size_t{100}, std::size_t{60'000}, std::size_t{300'000}}) {
       FakePool fake(64 << 20);
-      void* neighbour = fake.Take(size, policy);  // keeps the chunk in use
-      auto* memory = static_cast<unsigned char*>(fake.Take(size, policy));
+      void* neighbour = fake.Take(size, locking);  // keeps the chunk in use
+      auto* memory = static_cast<unsigned char*>(fake.Take(size, locking));
       std::memset(memory, 0xa5, size);
       fake.pool().Free(memory);
 #if !defined(__SANITIZE_ADDRESS__)  // which rightly objects to the next line
@@ -207,9 +207,9 @@ TEST(LockedPool, RequiredNeverLandsInMemoryThatIsNotLocked) {
     std::mt19937 random(static_cast<unsigned>(nth));
     std::vector<void*> live;
     for (int step = 0; step < 400; ++step) {
-      const LockPolicy policy = std::array{kRequired, kPreferred, kOff}[random() % 3];
-      void* memory = fake.Take(kSizes[random() % (kSizes.size() - 2)], policy);
-      if (policy != kRequired) {
+      const LockPolicy locking = std::array{kRequired, kPreferred, kOff}[random() % 3];
+      void* memory = fake.Take(kSizes[random() % (kSizes.size() - 2)], locking);
+      if (locking != kRequired) {
         ASSERT_NE(memory, nullptr);
       }
       if (memory == nullptr) continue;
@@ -217,10 +217,10 @@ TEST(LockedPool, RequiredNeverLandsInMemoryThatIsNotLocked) {
           std::any_of(fake.control.locked_ranges.begin(), fake.control.locked_ranges.end(),
                       [&](const auto& range) { return memory >= range.first && memory < range.first + range.second; });
       EXPECT_EQ(fake.pool().IsLocked(memory), locked);
-      if (policy == kRequired) {
+      if (locking == kRequired) {
         EXPECT_TRUE(locked);
       }
-      if (policy == kOff) {
+      if (locking == kOff) {
         EXPECT_FALSE(locked);
       }
       live.push_back(memory);
@@ -656,8 +656,8 @@ TEST_P(RealMechanism, AForkedChildIsRefusedMemoryAndCrashesOnNoneOfTheParents) {
   ASSERT_NE(memory, nullptr);
   EXPECT_EQ(InForkedChildOf([&] {
               LockedPool::Refusal refusal;
-              for (const auto policy : {kRequired, kPreferred, kOff}) {
-                if (pool_->Allocate(10, policy, &refusal) != nullptr) return 10;
+              for (const auto locking : {kRequired, kPreferred, kOff}) {
+                if (pool_->Allocate(10, locking, &refusal) != nullptr) return 10;
                 if (!(refusal == LockedPool::Refusal::kForked)) return 11;
               }
               const Error error = pool_->Explain(refusal, 10);

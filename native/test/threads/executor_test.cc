@@ -110,19 +110,19 @@ class AllThreadsBusy {
 
 TEST(Executor, RunsAJobUnderItsPolicyOnALockedStackWithSignalsBlocked) {
   const void* stack = nullptr;
-  LockPolicy policy{};
+  LockPolicy locking{};
   bool blocked = false;
   auto job = Make([&] {
     int here = 0;
     stack = &here;
-    policy = CurrentLockPolicy();
+    locking = CurrentLockPolicy();
     sigset_t mask;
     pthread_sigmask(SIG_SETMASK, nullptr, &mask);
     blocked = sigismember(&mask, SIGTERM) == 1 && sigismember(&mask, SIGSEGV) == 0;
   });
   ASSERT_TRUE(Executor::Instance().Submit(job, LockPolicy::kPreferred, nullptr).ok());
   EXPECT_FALSE(job->Wait());
-  EXPECT_EQ(policy, LockPolicy::kPreferred);
+  EXPECT_EQ(locking, LockPolicy::kPreferred);
 #if !defined(__SANITIZE_ADDRESS__)  // which keeps locals in a stack of its own
   EXPECT_TRUE(LockedPool::Instance().Owns(stack));
 #endif
@@ -406,14 +406,14 @@ TEST(ExecutorDeathTest, AThreadThatPublicDataStartedHasALockedStackForThoseWhoNe
   EXPECT_EXIT(
       {
         BecomeOrdinaryWith(8 << 20);
-        for (const auto policy : {LockPolicy::kOff, LockPolicy::kPublic, LockPolicy::kPreferred}) {
+        for (const auto locking : {LockPolicy::kOff, LockPolicy::kPublic, LockPolicy::kPreferred}) {
           bool locked = false;
           auto job = Make([&] {
             int here = 0;
             const auto stats = LockedPool::Instance().stats();
             locked = LockedPool::Instance().Owns(&here) && stats.bytes_locked == stats.bytes_mapped;
           });
-          if (!Executor::Instance().Submit(job, policy, nullptr)) _exit(90);
+          if (!Executor::Instance().Submit(job, locking, nullptr)) _exit(90);
           job->Wait();
           if (!locked) _exit(91);
         }

@@ -17,7 +17,7 @@ async function hold({ keyFile, bodyFile }) {
   const pem = native.bufferFrom(readFileSync(keyFile), "required");
   const key = await native.importPrivateKey(pem, null, "required");
   native.bufferDispose(pem);
-  const opened = await openPackage(key, readFileSync(bodyFile), { policy: "required" });
+  const opened = await openPackage(key, readFileSync(bodyFile), { locking: "required" });
   held = opened.value();
   opened.dispose();
   native.privateKeyDispose(key);

@@ -189,7 +189,7 @@ describe("importPublicKey", () => {
     native.publicKeyDispose(handle);
     native.publicKeyDispose(handle);
     expect(code(() => native.publicKeyInfo(handle))).toBe("DISPOSED");
-    const options = { maxPlaintextBytes: 100, policy: "preferred" } as const;
+    const options = { maxPlaintextBytes: 100, locking: "preferred" } as const;
     expect(code(() => native.sealBytes(handle, Buffer.from("{}"), options))).toBe("DISPOSED");
   });
 });

@@ -28,8 +28,8 @@ beforeAll(async () => {
 });
 
 async function response(value: unknown = answer, logger?: { debug(message: string): void }): Promise<SecureResponse> {
-  const body = sealJson(recipient, value, { maxPlaintextBytes: 1 << 20, policy: "required" });
-  return new SecureResponse(await openPackage(key, body, { policy: "required", logger }), metadata);
+  const body = sealJson(recipient, value, { maxPlaintextBytes: 1 << 20, locking: "required" });
+  return new SecureResponse(await openPackage(key, body, { locking: "required", logger }), metadata);
 }
 
 describe("SecureResponse", () => {

@@ -11,8 +11,8 @@ const dropped = jest.spyOn(native, "publicKeyDropAhead");
 const patient = <T>(promise: Promise<T>) => promise;
 
 function cache(cacheTtl = 60_000): ServerKeyCache {
-  const policy = { fingerprints: [], cacheTtl, minBits: 2048, knownServers: undefined };
-  return new ServerKeyCache("https://server.example", policy, () => Promise.resolve(pem), logger);
+  const trust = { fingerprints: [], cacheTtl, minBits: 2048, knownServers: undefined };
+  return new ServerKeyCache("https://server.example", trust, () => Promise.resolve(pem), logger);
 }
 beforeEach(() => jest.clearAllMocks());
 afterAll(() => jest.restoreAllMocks());
@@ -35,7 +35,7 @@ test("a key that is given up, or replaced by a newer one, has it wiped; the key 
   expect(dropped).toHaveBeenCalledTimes(1);
   keys.invalidate(second);
   expect(dropped.mock.calls[1]?.[0] === second.handle).toBe(true);
-  const seal = () => native.sealBytes(second.handle, Buffer.from("{}"), { maxPlaintextBytes: 100, policy: "required" });
+  const seal = () => native.sealBytes(second.handle, Buffer.from("{}"), { maxPlaintextBytes: 100, locking: "required" });
   for (let i = 0; i < 3; i++) expect(JSON.parse(Buffer.from(seal()).toString())).toHaveProperty("encrypted_aes_key");
 });
 

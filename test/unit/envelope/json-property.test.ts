@@ -53,7 +53,7 @@ test(
       fc.property(many, (values) => {
         const got = nodeOpen(
           key.privatePem,
-          sealJson(key.publicKey, { values }, { maxPlaintextBytes: 1 << 26, policy: "required" }),
+          sealJson(key.publicKey, { values }, { maxPlaintextBytes: 1 << 26, locking: "required" }),
         ).bytes;
         expect(got.equals(Buffer.from(JSON.stringify({ values })))).toBe(true);
       }),
@@ -116,7 +116,7 @@ test(
     await check(
       fc.asyncProperty(fc.array(json, { minLength: perPackage, maxLength: perPackage }), async (texts) => {
         const plaintext = `{"values":[${texts.join(",")}]}`;
-        const opened = await openPackage(key.privateKey, nodeSeal(key.publicPem, plaintext), { policy: "required" });
+        const opened = await openPackage(key.privateKey, nodeSeal(key.publicPem, plaintext), { locking: "required" });
         expectSameValue(opened.value(), JSON.parse(plaintext));
         opened.dispose();
       }),
@@ -149,7 +149,7 @@ test(
           wanted = undefined;
         }
         const outcome: unknown = await openPackage(key.privateKey, nodeSeal(key.publicPem, plaintext), {
-          policy: "required",
+          locking: "required",
         }).then(
           (opened) => opened.value(),
           (error: unknown) => (error as { code?: unknown }).code,

@@ -14,7 +14,7 @@ beforeAll(async () => {
 
 const limits = { maxPlaintextBytes: 1 << 20, maxDepth: 64 };
 const text = JSON.stringify({ a: "the answer" });
-const open = (body: Uint8Array) => openPackage(key.privateKey, body, { policy: "required" });
+const open = (body: Uint8Array) => openPackage(key.privateKey, body, { locking: "required" });
 /** The package in an ArrayBuffer of its own. */
 const ownBody = (): Uint8Array<ArrayBuffer> => Uint8Array.from(nodeSeal(key.publicPem, text));
 
@@ -59,7 +59,7 @@ describe("memory that can change while it is read is refused by name", () => {
     });
     // The same for every argument that is bytes.
     const bytes = inMemory(make());
-    const options = { maxPlaintextBytes: 10_000, policy: "required" } as const;
+    const options = { maxPlaintextBytes: 10_000, locking: "required" } as const;
     expect(() => native.sealBytes(key.publicKey, bytes, options)).toThrow(
       expect.objectContaining({ code: "INVALID_ARGUMENT" }),
     );
@@ -156,7 +156,7 @@ describe("work that runs is cancelled", () => {
 
   test("by a signal, too", async () => {
     const controller = new AbortController();
-    const opening = openPackage(key.privateKey, flood(), { policy: "required", signal: controller.signal });
+    const opening = openPackage(key.privateKey, flood(), { locking: "required", signal: controller.signal });
     untilRunning();
     controller.abort(new Error("enough"));
     await expect(opening).rejects.toThrow("enough");

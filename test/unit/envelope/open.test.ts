@@ -17,7 +17,7 @@ beforeAll(async () => {
   key = await quickKey();
 });
 
-const open = (body: Uint8Array): Promise<OpenedPackage> => openPackage(key.privateKey, body, { policy: "required" });
+const open = (body: Uint8Array): Promise<OpenedPackage> => openPackage(key.privateKey, body, { locking: "required" });
 const openText = (text: string | Buffer): Promise<OpenedPackage> => open(nodeSeal(key.publicPem, text));
 
 async function refusal(body: Uint8Array): Promise<SecurityError> {
@@ -203,7 +203,7 @@ describe("bad input", () => {
     const vector = JSON.parse(readFileSync(join(vectors, "packages", file), "utf8")) as Vector;
     const { privateKey } = await clientKey();
     const outcome: unknown = await openPackage(privateKey, Buffer.from(vector.body_b64, "base64"), {
-      policy: "required",
+      locking: "required",
     }).catch((error: unknown) => error);
     if (vector.expected === "ok") {
       const plaintext = Buffer.from(vector.plaintext_b64 ?? "", "base64").toString();
@@ -263,7 +263,7 @@ describe("bad input", () => {
   test("a plaintext over the limit", async () => {
     const body = nodeSeal(key.publicPem, JSON.stringify({ a: "x".repeat(1000) }));
     const outcome: unknown = await openPackage(key.privateKey, body, {
-      policy: "required",
+      locking: "required",
       maxPlaintextBytes: 1007,
     }).catch((error: unknown) => error);
     expect(outcome).toBeInstanceOf(SecurityError);
@@ -285,7 +285,7 @@ describe("the life of an opened package", () => {
     const body = sealJson(
       key.publicKey,
       {},
-      { maxPlaintextBytes: 100, policy: "required", processedAt: 1_765_250_382 },
+      { maxPlaintextBytes: 100, locking: "required", processedAt: 1_765_250_382 },
     );
     expect((await open(body)).processedAt).toBe(1_765_250_382);
     expect((await openText("{}")).processedAt).toBeUndefined();
@@ -317,7 +317,7 @@ describe("the life of an opened package", () => {
   test("a disposed private key opens nothing more", async () => {
     const { privateKey, publicPem } = await quickKey();
     native.privateKeyDispose(privateKey);
-    await expect(openPackage(privateKey, nodeSeal(publicPem, "{}"), { policy: "required" })).rejects.toMatchObject({
+    await expect(openPackage(privateKey, nodeSeal(publicPem, "{}"), { locking: "required" })).rejects.toMatchObject({
       code: "DISPOSED",
     });
   });
@@ -325,11 +325,11 @@ describe("the life of an opened package", () => {
   test("a signal rejects with its reason, before and while it is queued", async () => {
     const body = nodeSeal(key.publicPem, "{}");
     const early = AbortSignal.abort(new Error("early"));
-    await expect(openPackage(key.privateKey, body, { policy: "required", signal: early })).rejects.toThrow("early");
+    await expect(openPackage(key.privateKey, body, { locking: "required", signal: early })).rejects.toThrow("early");
     const controller = new AbortController();
     setMaxListeners(0, controller.signal);
     const work = Array.from({ length: 50 }, () =>
-      openPackage(key.privateKey, body, { policy: "required", signal: controller.signal }).catch(
+      openPackage(key.privateKey, body, { locking: "required", signal: controller.signal }).catch(
         (error: unknown) => error,
       ),
     );
@@ -341,7 +341,7 @@ describe("the life of an opened package", () => {
     const messages: string[] = [];
     const forget = async (): Promise<void> => {
       const body = nodeSeal(key.publicPem, "{}");
-      await openPackage(key.privateKey, body, { policy: "required", logger: { debug: (text) => messages.push(text) } });
+      await openPackage(key.privateKey, body, { locking: "required", logger: { debug: (text) => messages.push(text) } });
     };
     await forget();
     const { setFlagsFromString } = await import("node:v8");

@@ -11,7 +11,7 @@ import type { TestKey } from "../../support/client-key.js";
 import { nodeOpen } from "../../support/node-package.js";
 import settledPool from "../../support/settled-pool.cjs";
 
-const options: SealOptions = { maxPlaintextBytes: 10 * 1024 * 1024, policy: "required" };
+const options: SealOptions = { maxPlaintextBytes: 10 * 1024 * 1024, locking: "required" };
 
 let key: TestKey;
 beforeAll(async () => {
@@ -245,7 +245,7 @@ describe("limits and padding", () => {
       const { native } = require("./dist/native.js");
       const { sealJson } = require("./dist/envelope/seal.js");
       const key = native.importPublicKey(${JSON.stringify(key.publicPem)}, 2048);
-      const options = { maxPlaintextBytes: 10485760, policy: "required" };
+      const options = { maxPlaintextBytes: 10485760, locking: "required" };
       sealJson(key, { a: 1 }, options);
       const before = native.memoryInfo().stats;
       const sealed = sealJson(key, { a: "x".repeat(9_000_000) }, options);
@@ -261,7 +261,7 @@ describe("limits and padding", () => {
 });
 
 describe("native.seal guards its own convention", () => {
-  const raw = { maxPlaintextBytes: 1000, expectedBytes: 10, padding: "none", policy: "required" } as const;
+  const raw = { maxPlaintextBytes: 1000, expectedBytes: 10, padding: "none", locking: "required" } as const;
   test.each([
     ["a marker without a slot", '{"a":"\x7fm"}', []],
     ["a slot without a marker", "{}", ["x"]],

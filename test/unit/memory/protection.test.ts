@@ -120,7 +120,7 @@ describe("what is made of an answer when no more can be locked", () => {
       const key = await native.generatePrivateKey(2048, "required");
       const text = JSON.stringify({ a: "\\n".repeat(40000), b: "\\u00e9\\t\\u20ac".repeat(9000), c: "x" });
       const package_ = native.sealBytes(native.privateKeyPublic(key), Buffer.from(text),
-        { maxPlaintextBytes: 1 << 20, policy: "required" });
+        { maxPlaintextBytes: 1 << 20, locking: "required" });
       const opened = await native.open(key, package_, { maxPlaintextBytes: 1 << 20, maxDepth: 10 }, "${policy}");
       const all = [];
       for (let size = 1 << 20; size >= 1024; ) {
