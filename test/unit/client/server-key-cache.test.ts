@@ -35,7 +35,8 @@ test("a key that is given up, or replaced by a newer one, has it wiped; the key 
   expect(dropped).toHaveBeenCalledTimes(1);
   keys.invalidate(second);
   expect(dropped.mock.calls[1]?.[0] === second.handle).toBe(true);
-  const seal = () => native.sealBytes(second.handle, Buffer.from("{}"), { maxPlaintextBytes: 100, locking: "required" });
+  const seal = () =>
+    native.sealBytes(second.handle, Buffer.from("{}"), { maxPlaintextBytes: 100, locking: "required" });
   for (let i = 0; i < 3; i++) expect(JSON.parse(Buffer.from(seal()).toString())).toHaveProperty("encrypted_aes_key");
 });
 

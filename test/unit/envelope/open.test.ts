@@ -341,7 +341,10 @@ describe("the life of an opened package", () => {
     const messages: string[] = [];
     const forget = async (): Promise<void> => {
       const body = nodeSeal(key.publicPem, "{}");
-      await openPackage(key.privateKey, body, { locking: "required", logger: { debug: (text) => messages.push(text) } });
+      await openPackage(key.privateKey, body, {
+        locking: "required",
+        logger: { debug: (text) => messages.push(text) },
+      });
     };
     await forget();
     const { setFlagsFromString } = await import("node:v8");
