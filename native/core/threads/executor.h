@@ -57,7 +57,8 @@ class Executor {
   void CancelOwner(const void* owner);
 
   // SetThreadLimit sets the largest number of threads (1 to 64). By default it is the number of cores, or fewer where
-  // their stacks would take more than a quarter of what may be locked.
+  // their stacks would take more than a quarter of what may be locked. Another number is kInvalidArgument, and nothing
+  // changes.
   Status SetThreadLimit(std::size_t threads);
 
   struct Stats {
