@@ -198,6 +198,18 @@ export interface ScannedObject {
   readonly close: number;
 }
 
+/** Limits of {@link NativeAddon.echo}, and what it cannot know. */
+export interface EchoOptions {
+  /** Unix seconds. */
+  readonly created: number;
+  /** Largest answer in bytes; over it: `TOO_LARGE`. */
+  readonly maxBytes: number;
+  /** Deepest nesting of the request's arrays and objects. */
+  readonly maxDepth: number;
+  /** Bytes that the answer's buffer has beyond it. */
+  readonly room: number;
+}
+
 export interface QuoteOptions {
   /** `"ecc-p256"` (default, ECDSA), `"rsa2048-rsassa"` or `"rsa2048-rsapss"`. */
   readonly aik?: "ecc-p256" | "rsa2048-rsassa" | "rsa2048-rsapss";
@@ -419,6 +431,23 @@ export interface NativeAddon {
     locking: LockPolicy,
     token?: CancelToken,
   ): Promise<ScannedObject>;
+
+  // -- the echo model (native/addon/echo.cc)
+  /**
+   * Answers the chat completion's request in the first `byteLength` bytes of `request`, as core/echo/answer.h says, on
+   * the package's threads: nothing of either becomes a JavaScript value. The answer is the first `length` bytes of
+   * `buffer`. No view of the request may be out, of any handle (`INVALID_ARGUMENT`), nor be taken meanwhile.
+   *
+   * `PLAINTEXT` when the request is none, with a sentence for its sender; `TOO_LARGE` also when a JSON schema in it
+   * would cost too much to follow. `CANCELLED`, `QUEUE_FULL`, `MEMORY_LOCK`.
+   */
+  echo(
+    request: BufferHandle,
+    byteLength: number,
+    options: EchoOptions,
+    policy: LockPolicy,
+    token?: CancelToken,
+  ): Promise<{ readonly buffer: BufferHandle; readonly length: number }>;
 
   // -- attestation (native/addon/attestation.cc)
   /**

@@ -17,10 +17,25 @@ export class PoolBytes {
   /**
    * Takes `capacity` bytes of pool memory now; throws the addon's `MEMORY_LOCK` or `OUT_OF_MEMORY`, as `append` does.
    */
-  constructor(locking: LockPolicy, capacity = 4096) {
+  constructor(locking: LockPolicy, capacity?: number);
+  /** Takes `buffer` over. */
+  constructor(locking: LockPolicy, buffer: BufferHandle);
+  constructor(locking: LockPolicy, start: number | BufferHandle = 4096) {
     this.#locking = locking;
-    this.#capacity = Math.max(capacity, 1);
-    this.#buffer = native.bufferAlloc(this.#capacity, locking);
+    if (typeof start === "number") {
+      this.#capacity = Math.max(start, 1);
+      this.#buffer = native.bufferAlloc(this.#capacity, locking);
+    } else {
+      this.#capacity = native.bufferLength(start);
+      this.#buffer = start;
+    }
+  }
+
+  /** Takes over a buffer whose first `length` bytes are there; what follows them is room to grow into. */
+  static of(buffer: BufferHandle, length: number, locking: LockPolicy): PoolBytes {
+    const bytes = new PoolBytes(locking, buffer);
+    bytes.#length = length;
+    return bytes;
   }
 
   get length(): number {

@@ -11,6 +11,8 @@ import type { ClientOptions } from "../client/options.js";
 import type { SecurityTier } from "../chat/security-tier.js";
 import { takeApart } from "../chat/request-parts.js";
 import { SecureChannel } from "../client/secure-channel.js";
+import { SecureBuffer } from "../memory/secure-buffer.js";
+import { OpenBodies, pooledResponse } from "./pooled-response.js";
 import type { ChatCompletion, StreamOptions } from "../chat/chat-types.js";
 import { toChunks } from "../chat/chunks.js";
 
@@ -46,10 +48,15 @@ export interface SecureFetch extends AsyncDisposable {
  * - Beside the body, which has `_metadata`, the answer's headers tell `X-Payload-ID` and `X-Nomyo-Attestation`: the
  *   report as JSON in base64url, when there is one.
  *
+ * - After `close()` it fails as a connection does: a `TypeError` whose `cause` says why.
+ *
  * The SDK holds prompts and answers as JavaScript strings, and prints them when `OPENAI_LOG=debug` is set: both happen
- * above this function, which cannot prevent them. The answer is also handed to it as the body of a `Response`: strings
- * of the JavaScript heap and bytes of ordinary memory, which are not wiped, because whoever reads a body may keep its
- * pieces. `createSecure` has no such copy.
+ * above this function, which cannot prevent them. The body of the `Response` lies in locked memory until it is read,
+ * and is wiped then; also when it is cancelled, its signal aborts, the fetch is closed before any of it was read, or
+ * nobody has the `Response` any more. `json()` and `text()` make strings of the JavaScript heap of it, and no other
+ * copy. `arrayBuffer()`, `bytes()`, `blob()` and the pieces that are read from `body` (of streams: 16 KiB at most)
+ * belong to whoever reads them: ordinary memory, which is not wiped, because he may keep it. `createSecure` has no such
+ * copy.
  */
 export function createSecureFetch(options: SecureFetchOptions = {}): SecureFetch {
   if (typeof options === "object" && (options as unknown) !== null && Object.hasOwn(options, "maxRetries")) {
@@ -61,7 +68,10 @@ export function createSecureFetch(options: SecureFetchOptions = {}): SecureFetch
   const channel = new SecureChannel(resolveClientOptions(given));
   const hasOwnKey = Object.hasOwn(given, "apiKey") && given.apiKey !== undefined;
   channel.keys.start();
-  const endpoint = `${channel.options.baseUrl}/v1/chat/completions`;
+  const sdkBase = `${channel.options.baseUrl}/v1`;
+  const endpoint = `${sdkBase}/chat/completions`;
+  const open = new OpenBodies();
+  let closed = false;
 
   const secureFetch = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
     // A plain object's own members only; a Request in this place has its members on its prototype.
@@ -70,12 +80,22 @@ export function createSecureFetch(options: SecureFetchOptions = {}): SecureFetch
     const url = checkedUrl(request?.url ?? (input instanceof URL ? input.href : (input as string)));
     const method = (request?.method ?? own.method ?? "GET").toUpperCase();
     if (url !== endpoint || method !== "POST") {
-      return refusal(404, "NOT_SEALED", `Only POST ${endpoint} goes through the encrypted protocol. Nothing was sent.`);
+      const asked = `${method} ${shownUrl(url)}`;
+      return refusal(
+        404,
+        "NOT_SEALED",
+        `Only POST ${endpoint} goes through the encrypted protocol, and this was ${asked}. Nothing was sent. ` +
+          (url === endpoint
+            ? "Chat completions are asked for with POST."
+            : `For chat completions set the SDK's base URL (\`baseURL\`) to ${sdkBase}; send other calls with a client that has another fetch.`),
+      );
     }
     const headers = request?.headers ?? new Headers(own.headers);
     const signal = request?.signal ?? own.signal ?? undefined;
     try {
-      const text = request === undefined ? bodyText(own.body) : await inTime(request.text(), signal);
+      if (closed) throw closedError();
+      checkNotEncoded(headers);
+      const text = await inTime(request === undefined ? bodyText(own.body) : request.text(), signal);
       const { payload, model, tier, stream, streamOptions } = takeApart(parse(text));
       const resolved = resolveRequestOptions(
         channel.options,
@@ -88,8 +108,25 @@ export function createSecureFetch(options: SecureFetchOptions = {}): SecureFetch
         tier,
       );
       const answer = await channel.request(payload, model, resolved);
-      return afterAnswer(answer, () => success(toCompletion(answer), answer.response.headers, stream, streamOptions));
+      return afterAnswer(answer, () => {
+        const { headers: sent, text: sentText } = success(
+          toCompletion(answer),
+          answer.response.headers,
+          stream,
+          streamOptions,
+        );
+        const { locking } = channel.options.secureMemory;
+        return pooledResponse(
+          SecureBuffer.from(sentText, locking),
+          { headers: sent, url: endpoint, locking, signal },
+          open,
+        );
+      });
     } catch (error) {
+      // What was called after the end, or before it and is told of it now, never came to a connection.
+      if (closed && error instanceof ConfigurationError && error.option === "close") {
+        throw new TypeError("fetch failed", { cause: error });
+      }
       return failure(error, signal);
     }
   };
@@ -103,12 +140,18 @@ export function createSecureFetch(options: SecureFetchOptions = {}): SecureFetch
       deadline.dispose();
     }
   };
+  const close = async (abort: boolean): Promise<void> => {
+    closed = true;
+    // First what nobody reads; then the answers that requests in flight still get are their callers'.
+    open.close(abort);
+    await channel.close(abort);
+  };
   return Object.assign(secureFetch, {
     ready: async () => {
       (await channel.keys.lease((promise) => promise)).release();
     },
-    close: (how: { readonly abort?: boolean } = {}) => channel.close(Object.hasOwn(how, "abort") && how.abort === true),
-    [Symbol.asyncDispose]: () => channel.close(false),
+    close: (how: { readonly abort?: boolean } = {}) => close(Object.hasOwn(how, "abort") && how.abort === true),
+    [Symbol.asyncDispose]: () => close(false),
   });
 }
 
@@ -140,10 +183,44 @@ function sdkKey(headers: Headers): { apiKey?: string } {
   return apiKey === undefined ? {} : { apiKey };
 }
 
-function bodyText(body: RequestInit["body"]): string {
+/** The body's text. What fetch would make something else than JSON of is refused by its name. */
+async function bodyText(body: RequestInit["body"]): Promise<string> {
   if (typeof body === "string") return body;
-  if (body instanceof Uint8Array) return new TextDecoder().decode(body);
-  throw new ConfigurationError("body", "The request's body must be a string or bytes of JSON.");
+  if (body instanceof ArrayBuffer || ArrayBuffer.isView(body)) return new TextDecoder().decode(body);
+  if (body instanceof Blob) return await body.text();
+  if (body instanceof ReadableStream) return await new Response(body).text();
+  const what =
+    body === undefined || body === null
+      ? "missing"
+      : `of the kind ${Object.prototype.toString.call(body).slice(8, -1)}`;
+  throw new ConfigurationError(
+    "body",
+    `The request's body is ${what}. It must be JSON: a string, an ArrayBuffer, a view of one (Uint8Array), a Blob or a ReadableStream.`,
+  );
+}
+
+/** What would have to be undone first, and is not. */
+function checkNotEncoded(headers: Headers): void {
+  const encoding = headers.get("content-encoding");
+  if (encoding === null || encoding.trim().toLowerCase() === "identity") return;
+  throw new ConfigurationError(
+    "body",
+    "The request has a Content-Encoding, and its body is read here, to be sealed. Send it without one (not compressed).",
+  );
+}
+
+function closedError(): ConfigurationError {
+  return new ConfigurationError("close", "This fetch has been closed: make a new one with createSecureFetch().");
+}
+
+/** Without what may be a secret in it. */
+function shownUrl(text: string): string {
+  try {
+    const { origin, pathname } = new URL(text);
+    return `${origin}${pathname}`;
+  } catch {
+    return "an address that is none";
+  }
 }
 
 function parse(text: string): object {
@@ -160,7 +237,7 @@ function success(
   from: ResponseHeaders,
   stream: boolean,
   streamOptions: StreamOptions | null | undefined,
-): Response {
+): { readonly headers: Headers; readonly text: string } {
   const headers = new Headers({ "X-Payload-ID": completion._metadata.payload_id });
   const report = completion._metadata.attestation_report;
   if (report !== undefined) {
@@ -170,11 +247,11 @@ function success(
   if (requestId !== null && isHeaderText(requestId)) headers.set("X-Request-ID", requestId);
   if (!stream) {
     headers.set("Content-Type", "application/json");
-    return new Response(JSON.stringify(completion), { status: 200, headers });
+    return { headers, text: JSON.stringify(completion) };
   }
   headers.set("Content-Type", "text/event-stream; charset=utf-8");
   const events = toChunks(completion, streamOptions).map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`);
-  return new Response([...events, "data: [DONE]\n\n"].join(""), { status: 200, headers });
+  return { headers, text: [...events, "data: [DONE]\n\n"].join("") };
 }
 
 /** The response, or the rejection, that makes an SDK throw its own fitting class. */

@@ -87,7 +87,7 @@ function makeServer(settings: RouterSettings, key: ServerKey): RouterServer {
   const locking = settings.secureMemory.locking;
   const model =
     upstream === undefined
-      ? new EchoModel(locking, settings.echoDelayMs)
+      ? new EchoModel({ delayMs: settings.echoDelayMs, maxAnswerBytes: MAX_ANSWER_BYTES, maxDepth: MAX_DEPTH, locking })
       : new UpstreamModel({ ...upstream, maxAnswerBytes: MAX_ANSWER_BYTES, maxDepth: MAX_DEPTH, locking });
   const server: RouterServer = new RouterServer(
     settings,

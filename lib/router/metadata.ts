@@ -5,6 +5,9 @@ import type { PayloadBinding } from "./payload-binding.js";
 import type { PoolBytes } from "../memory/pool-bytes.js";
 import type { SecurityTier } from "../chat/security-tier.js";
 
+/** Room for `_metadata` at its usual size, behind an answer: adding it must not move a large one. */
+export const METADATA_ROOM = 8 * 1024;
+
 export interface Metadata {
   readonly payload_id: string;
   /** Unix seconds. */

@@ -9,6 +9,7 @@ import type { LockPolicy } from "../native.js";
 import { ResponseFormatError } from "../http/http-response.js";
 import type { ResponseHead } from "../http/http-response.js";
 import { JsonObjectError } from "../memory/json-members.js";
+import { METADATA_ROOM } from "./metadata.js";
 import type { Model } from "./model.js";
 import { PoolBytes, withHeldView } from "../memory/pool-bytes.js";
 import { Refusal } from "../http/refusal.js";
@@ -16,8 +17,6 @@ import { exchange } from "./upstream-exchange.js";
 
 /** Pool memory for an answer whose length is not told before it comes. */
 const FIRST_BYTES = 64 * 1024;
-/** Room for `_metadata` at its usual size: adding it must not move a large answer. */
-const METADATA_ROOM = 8 * 1024;
 
 export interface UpstreamSettings {
   /** Where to POST; `https:`, or `http:`. */

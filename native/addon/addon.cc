@@ -5,6 +5,7 @@
 #include "addon/build_info.h"
 #include "addon/crypto.h"
 #include "addon/descriptor.h"
+#include "addon/echo.h"
 #include "addon/environment.h"
 #include "addon/file_lock.h"
 #include "addon/job.h"
@@ -28,6 +29,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitFileLock(env, exports);
   InitDescriptor(env, exports);
   InitJsonMembers(env, exports);
+  InitEcho(env, exports);
   InitSeal(env, exports);
   InitOpen(env, exports);
   if (env.IsExceptionPending()) return exports;

@@ -4,6 +4,7 @@ import { APICallError, generateText, streamText, tool, type ToolSet } from "ai";
 import OpenAI from "openai";
 import { z } from "zod";
 
+import { getMemoryProtectionInfo } from "../../../lib/memory/protection.js";
 import { ConfigurationError } from "../../../lib/errors.js";
 import { createSecureFetch } from "../../../lib/openai/secure-fetch.js";
 import type { SecureFetch, SecureFetchOptions } from "../../../lib/openai/secure-fetch.js";
@@ -265,6 +266,7 @@ describe("the AI SDK's OpenAI-compatible provider", () => {
 });
 
 describe("as a plain fetch", () => {
+  const endpoint = () => `${server.url}/v1/chat/completions`;
   const init = { method: "POST", body: JSON.stringify({ model: "m", messages }) };
 
   it("takes a Request, a URL and bytes", async () => {
@@ -279,6 +281,147 @@ describe("as a plain fetch", () => {
       expect(await answer.json()).toHaveProperty("choices.0.message.content", "Grüße 👋");
       expect(answer.headers.get("x-request-id")).toBe("req-1");
     }
+  });
+
+  it.each<[string, () => unknown]>([
+    ["an ArrayBuffer", () => new TextEncoder().encode(init.body).buffer],
+    ["a view of a part", () => new TextEncoder().encode(`x${init.body}`).subarray(1)],
+    ["a Blob", () => new Blob([init.body])],
+    ["a ReadableStream", () => new Blob([init.body]).stream()],
+  ])("takes %s", async (_what, body) => {
+    const response = await make()(endpoint(), { ...init, body: body(), duplex: "half" } as RequestInit);
+    expect(await response.json()).toHaveProperty("choices.0.message.content", "Grüße 👋");
+    expect(response.url).toBe(endpoint());
+  });
+
+  it.each<[string, unknown]>([
+    ["FormData", new FormData()],
+    ["URLSearchParams", new URLSearchParams("a=1")],
+    ["missing", undefined],
+  ])("refuses a body by its name: %s", async (name, body) => {
+    const response = await make()(endpoint(), { method: "POST", body } as RequestInit);
+    expect(response.status).toBe(400);
+    expect(await response.text()).toContain(name);
+    expect(server.log).toEqual([]);
+  });
+
+  it("refuses a Content-Encoding, which it would have to undo", async () => {
+    const send = (encoding: string) => make()(endpoint(), { ...init, headers: { "Content-Encoding": encoding } });
+    const response = await send("gzip");
+    expect([response.status, await response.text()]).toEqual([400, expect.stringContaining("Content-Encoding")]);
+    expect(server.log).toEqual([]);
+    expect((await send("identity")).status).toBe(200);
+  });
+
+  it("names the address that was asked for and what helps, without its query", async () => {
+    const said = async (path: string, method: string): Promise<string> =>
+      (await make()(`${server.url}${path}`, { method })).text();
+    const elsewhere = await said("/chat/completions?key=secret", "POST");
+    expect(elsewhere).toContain(`POST ${server.url}/chat/completions`);
+    expect(elsewhere).toContain(`to ${server.url}/v1;`);
+    expect(elsewhere).not.toContain("secret");
+    expect(await said("/v1/chat/completions", "GET")).toContain("asked for with POST");
+    expect(server.log).toEqual([]);
+  });
+
+  describe("its body", () => {
+    /** Some pieces long. */
+    const long = { method: "POST", body: JSON.stringify({ model: "m", messages, stream: true }) };
+    const text = "0123456789abcdef".repeat(4096);
+    const controller = () => new AbortController();
+    const bytesInUse = () => getMemoryProtectionInfo().stats.bytesInUse;
+    beforeEach(() => {
+      server.answer = ({ payloadId }) => ({
+        id: "c",
+        object: "chat.completion",
+        created: 1,
+        model: "m",
+        choices: [{ index: 0, finish_reason: "stop", logprobs: null, message: { role: "assistant", content: text } }],
+        _metadata: { payload_id: payloadId },
+      });
+    });
+
+    it("can be read once, by each of its methods, and as a stream", async () => {
+      const fetch = make();
+      const first = await fetch(endpoint(), init);
+      expect(first.bodyUsed).toBe(false);
+      const whole = await first.text();
+      expect(JSON.parse(whole)).toHaveProperty("choices.0.message.content", text);
+      expect(first.bodyUsed).toBe(true);
+      await expect(first.text()).rejects.toThrow(TypeError);
+      await expect(first.json()).rejects.toThrow(TypeError);
+      expect(() => first.clone()).toThrow(TypeError);
+      for (const read of [
+        async (response: Response) => new TextDecoder().decode(await response.arrayBuffer()),
+        async (response: Response) => (await response.blob()).text(),
+        async (response: Response) => new Response(response.body).text(),
+        async (response: Response) => JSON.stringify(await response.json()),
+      ]) {
+        const response = await fetch(endpoint(), init);
+        expect(JSON.parse(await read(response))).toHaveProperty("choices.0.message.content", text);
+        expect(response.bodyUsed).toBe(true);
+        await expect(response.text()).rejects.toThrow(TypeError);
+      }
+    });
+
+    it("gives pieces that stay what they are when the next one is asked for", async () => {
+      const response = await make()(endpoint(), init);
+      const pieces: Uint8Array[] = [];
+      for await (const piece of response.body!) pieces.push(piece);
+      expect(pieces.length).toBeGreaterThan(3);
+      expect(JSON.parse(Buffer.concat(pieces).toString())).toHaveProperty("choices.0.message.content", text);
+    });
+
+    it("is cloned, and each is read for itself", async () => {
+      const response = await make()(endpoint(), init);
+      const clone = response.clone();
+      const one = await response.text();
+      expect(clone.bodyUsed).toBe(false);
+      expect([await clone.text(), clone.url]).toEqual([one, endpoint()]);
+      const reader = (await make()(endpoint(), init)).clone().body!.getReader();
+      expect((await reader.read()).done).toBe(false);
+    });
+
+    it("ends with the signal's reason when that aborts, whether it was begun or not", async () => {
+      const fetch = make();
+      for (const begin of [true, false]) {
+        const abort = controller();
+        const response = await fetch(endpoint(), { ...long, signal: abort.signal });
+        const reader = begin ? response.body!.getReader() : undefined;
+        if (reader !== undefined) expect((await reader.read()).done).toBe(false);
+        abort.abort();
+        const rest = reader === undefined ? response.text() : reader.read();
+        await expect(rest).rejects.toMatchObject({ name: "AbortError" });
+      }
+    });
+
+    it.each<[string, (response: Response, fetch: SecureFetch, abort: AbortController) => unknown]>([
+      ["it is read", (response) => response.text()],
+      ["it is cancelled", (response) => response.body!.cancel()],
+      ["the signal aborts", (_response, _fetch, abort) => abort.abort()],
+      ["the fetch is closed", (_response, fetch) => fetch.close()],
+    ])("is wiped when %s", async (_when, end) => {
+      const fetch = make();
+      const abort = controller();
+      const response = await fetch(endpoint(), { ...init, signal: abort.signal });
+      const before = bytesInUse();
+      await end(response, fetch, abort);
+      expect(before - bytesInUse()).toBeGreaterThanOrEqual(text.length);
+      await expect(response.text()).rejects.toThrow();
+    });
+
+    it("is read to its end when it was begun before the fetch was closed, but not when that aborts", async () => {
+      for (const abort of [false, true]) {
+        const fetch = make();
+        const reader = (await fetch(endpoint(), init)).body!.getReader();
+        await reader.read();
+        await fetch.close({ abort });
+        const rest = (async () => {
+          while (!(await reader.read()).done);
+        })();
+        await (abort ? expect(rest).rejects.toThrow("terminated") : rest);
+      }
+    });
   });
 
   it.each([201, 204, 206, 226, 299, 301, 304, 307, 400, 418, 424, 451, 503, 599, 600, 999])(
@@ -361,11 +504,16 @@ describe("as a plain fetch", () => {
     expect((await make()("nonsense", init)).status).toBe(404);
   });
 
-  it("passes errors that are not its own on", async () => {
+  it("fails as a connection does after close()", async () => {
     const fetch = make({ apiKey: () => "k" });
     await fetch.ready();
     await fetch.close();
-    expect((await fetch(`${server.url}/v1/chat/completions`, init)).status).toBe(400);
+    await expect(fetch(endpoint(), init)).rejects.toThrow(TypeError);
+    await expect(fetch(endpoint(), init)).rejects.toMatchObject({
+      message: "fetch failed",
+      cause: { code: "CONFIGURATION", message: expect.stringContaining("closed") },
+    });
+    expect(server.log.filter((line) => line.startsWith("POST"))).toEqual([]);
   });
 
   it("has no maxRetries", () => {
