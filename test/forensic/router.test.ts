@@ -1,20 +1,31 @@
 /**
- * The proof that a router before an upstream leaves nothing of prompts and answers in memory which is not the pool's: it is stopped while an
- * answer is half there, and after the answer, and everything that root can read of it is searched for every fragment of 12 bytes.
+ * The proof that a router, with its echo model or before an upstream, leaves nothing of prompts and answers in memory which is not the
+ * pool's: it is stopped while an answer is half there, or is held back, and after the answer, and everything that root can read of it is
+ * searched for every fragment of 12 bytes. It is also made to dump core at such moments, with the registers of all its threads.
  *
  * Upstream and client run in the test's own process, so none of their memory is the router's.
  */
 import { once } from "node:events";
 import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { startLocalRouter, type LocalRouter } from "../support/local-router.js";
-import { outsidePool, scanProcess, whyNotReadable, type Patterns, type ProcessScan } from "../support/memory-scan.js";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  outsidePool,
+  scanProcess,
+  whyNotReadable,
+  type Hit,
+  type Patterns,
+  type ProcessScan,
+} from "../support/memory-scan.js";
 import { bytesOf } from "../support/model-server.js";
 import { fetchRaw, postPackage } from "../support/node-client.js";
 import { nodeKeyPair, nodeOpen, nodeSeal } from "../support/node-package.js";
 import { textPatterns } from "../support/secret-patterns.js";
 import { withoutMemfdSecret } from "../support/subject.js";
+import { WatchedProcess } from "../support/watched-process.js";
 
 // Some seconds for each scan of a 9 MB answer on an idle machine.
 jest.setTimeout(240_000);
@@ -70,17 +81,113 @@ const describeUnless = (reason: string | undefined) => (reason === undefined ? d
 const named = (name: string, reason: string | undefined) =>
   reason === undefined ? name : `${name} (skipped: ${reason})`;
 
+interface WatchedRouter {
+  readonly url: string;
+  readonly pem: string;
+  readonly process: WatchedProcess;
+}
+
+/** No secret: it stands in the process's environment. A scan that does not find it has not looked. */
+const beacon = textOf(40);
+const isBeacon = ({ name }: Hit) => name.startsWith("beacon");
+
+/** One key for all routers: to make one for each takes longest of all. */
+let folder: string;
+let keyFile: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "nomyo-router-forensic-"));
+  keyFile = join(folder, "key.pem");
+  writeFileSync(keyFile, nodeKeyPair(4096).privatePem, { mode: 0o600 });
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function startRouter(args: readonly string[], circumstances: readonly string[] = []): Promise<WatchedRouter> {
+  const command = join(__dirname, "../../dist/cli/main.js");
+  const process = await WatchedProcess.start([command, "router", "--json", "--key-file", keyFile, ...args], {
+    circumstances,
+    env: { BEACON: beacon },
+  });
+  const [line] = await process.until(/^\{.*"listening".*\}$/m);
+  const { url } = JSON.parse(line) as { url: string };
+  return { url, pem: (await fetchRaw(`${url}/pki/public_key`)).body.toString(), process };
+}
+
+const patternsOf = (texts: Readonly<Record<string, string>>): Patterns =>
+  Object.assign(
+    {},
+    ...Object.entries({ ...texts, beacon }).map(([name, text]) => textPatterns(name, text)),
+  ) as Patterns;
+
+async function search(router: WatchedRouter, texts: Readonly<Record<string, string>>): Promise<ProcessScan> {
+  const scan = await scanProcess(router.process.pid, patternsOf(texts));
+  expect(scan.hits.map(({ name }) => name)).toContain("beacon (UTF-8)");
+  expect(scan.unreadable.filter(({ inPool, place }) => !inPool && !place.includes("[vvar"))).toEqual([]);
+  return { ...scan, hits: scan.hits.filter((hit) => !isBeacon(hit)) };
+}
+
+/** Ends the router: nothing is in its memory but the pool, which a dump does not have, nor in a register of any thread. */
+async function searchDump(router: WatchedRouter, texts: Readonly<Record<string, string>>): Promise<void> {
+  const { hits, registers } = await router.process.dump(patternsOf(texts));
+  expect(hits.some(isBeacon)).toBe(true);
+  expect(registers.general).toBeGreaterThan(4);
+  expect(registers.vector).toBeGreaterThanOrEqual(registers.general);
+  expect(hits.filter((hit) => !isBeacon(hit)).slice(0, 10)).toEqual([]);
+}
+
+const ask = (router: WatchedRouter, prompt: string) => {
+  const request = JSON.stringify({ model: "forensic", messages: [{ role: "user", content: prompt }] });
+  return postPackage({ url: router.url, publicKey: { pem: router.pem } }, client, nodeSeal(router.pem, request));
+};
+
+const poolBytesOf = ({ hits }: ProcessScan) =>
+  hits.filter(({ inPool }) => inPool).reduce((bytes, hit) => bytes + hit.bytes, 0);
+
+describeUnless(unreadable)(named("a router with its echo model", unreadable), () => {
+  let router: WatchedRouter | undefined;
+  afterEach(async () => {
+    await router?.process.end();
+    router = undefined;
+  });
+
+  test.each([1_000, 300_000, 9_000_000])("leaves nothing of %d bytes, when it is done", async (bytes) => {
+    router = await startRouter([]);
+    const prompt = textOf(bytes);
+    const raw = await ask(router, prompt);
+    expect(nodeOpen(client.privatePem, raw.body).plaintext.includes(prompt)).toBe(true);
+    expect((await search(router, { prompt })).hits.slice(0, 10)).toEqual([]);
+    await searchDump(router, { prompt });
+  });
+
+  test.each([1_000, 300_000])("has %d bytes in the pool alone, while an answer is held back", async (bytes) => {
+    router = await startRouter(["--echo-delay", "600000"], withoutMemfdSecret);
+    const prompt = textOf(bytes);
+    const ended = ask(router, prompt).catch(() => undefined);
+    // Until request and answer are both there, whatever the machine; nothing is elsewhere meanwhile.
+    for (;;) {
+      const scan = await search(router, { prompt });
+      expect(outsidePool(scan).slice(0, 10)).toEqual([]);
+      if (poolBytesOf(scan) >= 2 * bytes) break;
+    }
+    await searchDump(router, { prompt });
+    await ended;
+  });
+});
+
 describe.each([
   { memory: "the usual mechanism", circumstances: [], cases },
   // What differs is that the pool can be read: it shows that the search finds what is there.
   { memory: "mlock", circumstances: withoutMemfdSecret, cases: cases.filter(({ bytes }) => bytes === 1_000) },
 ])("$memory", ({ memory, circumstances, cases }) => {
   describeUnless(unreadable)(named("a router before an upstream", unreadable), () => {
-    /** No secret: it stands in the process's environment. A scan that does not find it has not looked. */
-    const beacon = textOf(40);
     let upstream: Server;
-    let router: LocalRouter;
-    let pem: string;
+    let router: WatchedRouter;
+    const started: WatchedRouter[] = [];
+    const startHere = async () => {
+      const { port } = upstream.address() as AddressInfo;
+      const one = await startRouter(["--upstream", `http://127.0.0.1:${port}`], circumstances);
+      started.push(one);
+      return one;
+    };
     let prepare: (request: string, response: ServerResponse) => Promise<void>;
     beforeAll(async () => {
       upstream = createServer((request, response) => {
@@ -88,23 +195,13 @@ describe.each([
       });
       upstream.listen(0, "127.0.0.1");
       await once(upstream, "listening");
-      const { port } = upstream.address() as AddressInfo;
-      router = await startLocalRouter({ upstream: `http://127.0.0.1:${port}`, circumstances, env: { BEACON: beacon } });
-      pem = (await fetchRaw(`${router.url}/pki/public_key`)).body.toString();
+      router = await startHere();
     });
     afterAll(async () => {
-      await router.stop();
+      for (const { process } of started) await process.end();
       upstream.closeAllConnections();
       upstream.close();
     });
-
-    async function search(texts: Readonly<Record<string, string>>): Promise<ProcessScan> {
-      const patterns = Object.entries({ ...texts, beacon }).map(([name, text]) => textPatterns(name, text));
-      const scan = await scanProcess(router.pid, Object.assign({}, ...patterns) as Patterns);
-      expect(scan.hits.map(({ name }) => name)).toContain("beacon (UTF-8)");
-      expect(scan.unreadable.filter(({ inPool, place }) => !inPool && !place.includes("[vvar"))).toEqual([]);
-      return { ...scan, hits: scan.hits.filter(({ name }) => !name.startsWith("beacon")) };
-    }
 
     const outside = (scan: ProcessScan) => outsidePool(scan).slice(0, 10);
 
@@ -116,17 +213,16 @@ describe.each([
         try {
           expect(request.includes(prompt)).toBe(true);
           await respond(response, form, answer, async () => {
-            if (bytes < 9_000_000) middle = await search({ prompt, answer });
+            if (bytes < 9_000_000) middle = await search(router, { prompt, answer });
           });
         } catch (error) {
           failure = error;
           response.destroy();
         }
       };
-      const request = JSON.stringify({ model: "forensic", messages: [{ role: "user", content: prompt }] });
-      const raw = await postPackage({ url: router.url, publicKey: { pem } }, client, nodeSeal(pem, request));
+      const raw = await ask(router, prompt);
       expect(failure).toBeUndefined();
-      const after = await search({ prompt, answer });
+      const after = await search(router, { prompt, answer });
       expect(raw.status).toBe(form === "refused" ? 502 : 200);
       if (form !== "refused") expect(nodeOpen(client.privatePem, raw.body).plaintext.includes(answer)).toBe(true);
       expect(after.hits.slice(0, 10)).toEqual([]);
@@ -135,5 +231,34 @@ describe.each([
       // In readable memory the pool shows what the search finds in this very process when something is there.
       if (memory === "mlock") expect(middle.hits.map(({ name }) => name)).toContain("prompt (UTF-8)");
     });
+
+    test.each(["whole", "chunked", "refused"] as const)(
+      "has nothing in its core dump and its registers, in the middle of an answer (%s) and after one",
+      async (form) => {
+        for (const moment of ["middle", "after"]) {
+          const one = await startHere();
+          const [prompt, answer] = [textOf(300_000), textOf(300_000)];
+          const failures: unknown[] = [];
+          prepare = async (_request, response) => {
+            // A router that is ended breaks this connection off.
+            response.on("error", () => undefined);
+            try {
+              await respond(response, form, answer, async () => {
+                if (moment === "middle") await searchDump(one, { prompt, answer });
+              });
+            } catch (error) {
+              failures.push(error);
+              response.destroy();
+            }
+          };
+          const raw = await ask(one, prompt).catch(() => undefined);
+          if (moment === "after") {
+            expect(raw?.status).toBe(form === "refused" ? 502 : 200);
+            await searchDump(one, { prompt, answer });
+          }
+          expect(failures).toEqual([]);
+        }
+      },
+    );
   });
 });
