@@ -3,6 +3,7 @@
 
 #include "addon/attestation.h"
 #include "addon/build_info.h"
+#include "addon/chat_events.h"
 #include "addon/crypto.h"
 #include "addon/descriptor.h"
 #include "addon/environment.h"
@@ -28,6 +29,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitFileLock(env, exports);
   InitDescriptor(env, exports);
   InitJsonMembers(env, exports);
+  InitChatEvents(env, exports);
   InitSeal(env, exports);
   InitOpen(env, exports);
   if (env.IsExceptionPending()) return exports;
