@@ -43,7 +43,11 @@ function jointFile(id, { getModuleInfo }) {
   if (holds("cli/main")) return undefined;
   // Directly in dist/: lib/native.ts finds the package from the folder that its code is in.
   if (holds("index")) return "library";
-  if (holds("router/index")) return "router/library";
+  // What both have beside the library is a file by itself.
+  const [router, proxy] = [holds("router/index"), holds("proxy/index")];
+  if (router && proxy) return undefined;
+  if (router) return "router/library";
+  if (proxy) return "proxy/library";
   return undefined;
 }
 

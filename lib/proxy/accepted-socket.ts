@@ -7,8 +7,8 @@
  * a property that Node does not document; it has the same name and meaning in all lines that this package supports, and
  * where it is missing the connection is refused instead of being read in ordinary memory.
  *
- * For TLS there is a documented way: a `TLSSocket` of our own over the accepted socket. What it has decrypted goes to
- * our memory, but Node's OpenSSL decrypts in its own, which is neither locked nor wiped.
+ * Over TLS there is no such memory: Node's OpenSSL decrypts in its own, which is neither locked nor wiped, and what comes
+ * of it is a buffer that Node makes. That one is wiped at least.
  */
 import net from "node:net";
 import tls from "node:tls";
@@ -35,12 +35,15 @@ export function readingInto(accepted: net.Socket, into: ReadInto): net.Socket | 
   return new net.Socket({ handle, onread: into } as unknown as net.SocketConstructorOpts);
 }
 
-/** The same, over TLS. It emits `secure` when the handshake is done. */
-export function readingTlsInto(accepted: net.Socket, context: tls.SecureContext, into: ReadInto): tls.TLSSocket {
-  return new tls.TLSSocket(accepted, {
-    isServer: true,
-    secureContext: context,
-    ALPNProtocols: ["http/1.1"],
-    onread: into,
-  } as unknown as tls.TLSSocketOptions);
+/** Over TLS; the bytes that the callback gets are ordinary memory, and the caller wipes them. */
+export function readingTls(
+  accepted: net.Socket,
+  context: tls.SecureContext,
+  callback: ReadInto["callback"],
+): tls.TLSSocket {
+  const socket = new tls.TLSSocket(accepted, { isServer: true, secureContext: context, ALPNProtocols: ["http/1.1"] });
+  socket.on("data", (bytes: Buffer) => {
+    if (!callback(bytes.length, bytes)) socket.pause();
+  });
+  return socket;
 }

@@ -165,7 +165,13 @@ async function wholeAnswer(
   try {
     const { left, close } = await scanObject(answer.handle, answer.length, how, locking, signal);
     const tail = `${left === 0 ? "" : ","}"_metadata":${JSON.stringify(metadata)}}`;
-    return { memory: answer, length: close, tail: new TextEncoder().encode(tail) };
+    // Without the blanks that stand where the server's own was.
+    const length = answer.use((bytes) => {
+      let end = close;
+      while (bytes[end - 1] === 0x20) end -= 1;
+      return end;
+    });
+    return { memory: answer, length, tail: new TextEncoder().encode(tail) };
   } catch (error) {
     if (error instanceof JsonObjectError) throw answerShape(error.message);
     throw error;

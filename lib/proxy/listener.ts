@@ -6,7 +6,7 @@ import tls from "node:tls";
 import { ConfigurationError } from "../errors.js";
 import { withoutBrackets } from "../printable.js";
 import { HeldView } from "../memory/pool-bytes.js";
-import { readingInto, readingTlsInto } from "./accepted-socket.js";
+import { readingInto, readingTls } from "./accepted-socket.js";
 import { Connection } from "./connection.js";
 import type { ConnectionSettings } from "./connection.js";
 
@@ -129,7 +129,7 @@ export class Listener {
       },
     };
     const socket =
-      this.#context === undefined ? readingInto(accepted, into) : readingTlsInto(accepted, this.#context, into);
+      this.#context === undefined ? readingInto(accepted, into) : readingTls(accepted, this.#context, into.callback);
     if (socket === undefined) return;
     this.#connections.add(connection);
     connection.start(socket);

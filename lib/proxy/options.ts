@@ -36,7 +36,7 @@ export interface ProxyOptions {
   /** Answer everyone, on an address that others can reach. */
   readonly allowOpen?: boolean;
   /** Speak plain HTTP on an address that others can reach: prompts can be read on the way. */
-  readonly allowHttp?: boolean;
+  readonly allowPlainHttp?: boolean;
   /** Names that clients may call it by, beside `localhost`, `127.0.0.1`, `[::1]` and `host`; without ports. */
   readonly allowedHosts?: readonly string[];
   /** Origins whose pages may use it from a browser, e.g. `http://localhost:3000`. */
@@ -84,7 +84,7 @@ const proxyOptions = {
   apiKeys: { otherwise: [], parse: (value, name) => new ApiKeys(texts(value, name)) },
   tls: { parse: (value, name) => resolveByTable(value, tlsOptions, name) },
   allowOpen: { otherwise: false, parse: boolean },
-  allowHttp: { otherwise: false, parse: boolean },
+  allowPlainHttp: { otherwise: false, parse: boolean },
   allowedHosts: { otherwise: [], parse: checkHosts },
   allowedOrigins: { otherwise: [], parse: checkOrigins },
   models: { otherwise: [], parse: texts },
@@ -157,7 +157,7 @@ export function resolveProxyOptions(given: ProxyOptions): ProxySettings {
 }
 
 /** On an address that others can reach, what protects prompts and NOMYO's key is there, or was forgone on purpose. */
-function checkExposure({ host, apiKeys, allowOpen, tls, allowHttp }: Resolved): void {
+function checkExposure({ host, apiKeys, allowOpen, tls, allowPlainHttp }: Resolved): void {
   if (isLoopback(host)) return;
   if (apiKeys.open && !allowOpen) {
     throw new ConfigurationError(
@@ -166,10 +166,10 @@ function checkExposure({ host, apiKeys, allowOpen, tls, allowHttp }: Resolved): 
         "that is wanted.",
     );
   }
-  if (tls === undefined && !allowHttp) {
+  if (tls === undefined && !allowPlainHttp) {
     throw new ConfigurationError(
       "tls",
-      `On ${host} prompts, answers and local API keys would travel over plain HTTP. Give a TLS certificate and key, or set allowHttp ` +
+      `On ${host} prompts, answers and local API keys would travel over plain HTTP. Give a TLS certificate and key, or set allowPlainHttp ` +
         "where nobody else is on the way.",
     );
   }
