@@ -201,7 +201,8 @@ function texts(value: unknown, option: string): readonly string[] {
 function checkHosts(value: unknown, option: string): readonly string[] {
   return texts(value, option).map((host) => {
     const url = URL.canParse(`http://${host}/`) ? new URL(`http://${host}/`) : undefined;
-    if (url?.hostname === host.toLowerCase()) return withoutBrackets(url.hostname);
+    // A star would be taken for a wildcard, which there is none of.
+    if (url?.hostname === host.toLowerCase() && !host.includes("*")) return withoutBrackets(url.hostname);
     throw new ConfigurationError(option, `Each of \`${option}\` must be a host's name, without a port.`);
   });
 }
