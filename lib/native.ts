@@ -443,7 +443,7 @@ export interface NativeAddon {
       readonly maxDepth: number;
       readonly maxBytes: number;
     },
-    policy: LockPolicy,
+    locking: LockPolicy,
     token?: CancelToken,
   ): Promise<BufferHandle>;
 

@@ -7,8 +7,8 @@
  * a property that Node does not document; it has the same name and meaning in all lines that this package supports, and
  * where it is missing the connection is refused instead of being read in ordinary memory.
  *
- * Over TLS there is no such memory: Node's OpenSSL decrypts in its own, which is neither locked nor wiped, and what comes
- * of it is a buffer that Node makes. That one is wiped at least.
+ * Over TLS there is no such memory: Node's OpenSSL decrypts in its own, which is neither locked nor wiped, and what
+ * comes of it is a buffer that Node makes. That one is wiped at least.
  */
 import net from "node:net";
 import tls from "node:tls";

@@ -51,8 +51,8 @@ Napi::Value ComposeEvents(const Napi::CallbackInfo& info) {
   if (!depth) return env.Undefined();
   const auto limit = GetWhole(env, given.Get("maxBytes"), 0, kMostWhole, "expected a size limit");
   if (!limit) return env.Undefined();
-  const auto policy = GetLockPolicy(env, info[2]);
-  if (!policy) return env.Undefined();
+  const auto locking = GetLockPolicy(env, info[2]);
+  if (!locking) return env.Undefined();
   auto answer = GetBuffer(env, info[0]);
   if (!answer) return env.Undefined();
   if (GetHandle<BufferObject>(env, info[0])->views() != 0) {
@@ -62,9 +62,8 @@ Napi::Value ComposeEvents(const Napi::CallbackInfo& info) {
   options.include_usage = usage.As<Napi::Boolean>().Value();
   options.max_depth = *depth;
   options.limit = *limit;
-  auto job =
-      std::make_shared<ChatEventsJob>(std::move(answer), metadata.As<Napi::String>().Utf8Value(), options);
-  return Start(env, std::move(job), *policy, info[3]);
+  auto job = std::make_shared<ChatEventsJob>(std::move(answer), metadata.As<Napi::String>().Utf8Value(), options);
+  return Start(env, std::move(job), *locking, info[3]);
 }
 
 }  // namespace

@@ -154,8 +154,8 @@ class Composer {
     std::optional<Text> object;
     Members members = MembersOf(answer_);
     while (const auto member = members.Next()) {
-      if (Take(*member, "choices", choices) || Take(*member, "usage", usage) ||
-          Take(*member, "_metadata", metadata) || Take(*member, "object", object)) {
+      if (Take(*member, "choices", choices) || Take(*member, "usage", usage) || Take(*member, "_metadata", metadata) ||
+          Take(*member, "object", object)) {
         continue;
       }
       PutMember(out, *member);
@@ -166,9 +166,7 @@ class Composer {
     return CheckTwice();
   }
 
-  Status CheckTwice() const {
-    return twice_ ? Status(NotOfThisForm("a name occurs twice")) : Status::Ok();
-  }
+  Status CheckTwice() const { return twice_ ? Status(NotOfThisForm("a name occurs twice")) : Status::Ok(); }
 
   Status WriteChoice(Output& out, Text choice, std::size_t position, bool last) {
     std::optional<Text> stated_index;
@@ -321,11 +319,8 @@ class Composer {
       const std::uint8_t next = cursor.Peek();
       const std::uint8_t* const from = cursor.position();
       switch (next) {
-        case 0:
-          return;
-        case '"':
-          out.Put(cursor.String());
-          break;
+        case 0: return;
+        case '"': out.Put(cursor.String()); break;
         case '{':
         case '}':
         case '[':

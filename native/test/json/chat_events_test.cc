@@ -61,8 +61,9 @@ TEST(ComposeChatEvents, NumbersTheToolCalls) {
 }
 
 TEST(ComposeChatEvents, LeavesOutTheWhiteSpaceBetweenTokensAndKeepsTheOneInStrings) {
-  const std::string answer = "{ \"id\"\n:\"x\",\r\n\t\"choices\" : [ { \"message\" : { \"content\" : \"a \\n b\" , \"n\" "
-                             ": [ 1 , { \"t\" : true } , -2.5e3 , null ] } } ] }";
+  const std::string answer =
+      "{ \"id\"\n:\"x\",\r\n\t\"choices\" : [ { \"message\" : { \"content\" : \"a \\n b\" , \"n\" "
+      ": [ 1 , { \"t\" : true } , -2.5e3 , null ] } } ] }";
   const std::string events = Events(answer);
   EXPECT_NE(events.find(R"("delta":{"content":"a \n b","n":[1,{"t":true},-2.5e3,null]})"), std::string::npos) << events;
   // A line break ends an event.
@@ -109,8 +110,8 @@ TEST(ComposeChatEvents, EndsWhenItIsCancelled) {
   Cancellation cancellation;
   cancellation.Cancel();
   const std::string answer = R"({"choices":[]})";
-  auto events =
-      ComposeChatEvents({reinterpret_cast<const std::uint8_t*>(answer.data()), answer.size()}, Options(), &cancellation);
+  auto events = ComposeChatEvents({reinterpret_cast<const std::uint8_t*>(answer.data()), answer.size()}, Options(),
+                                  &cancellation);
   ASSERT_FALSE(events);
   EXPECT_EQ(events.error().code, Code::kCancelled);
 }

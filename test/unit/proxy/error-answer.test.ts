@@ -6,7 +6,10 @@ import { Refusal } from "../../../lib/http/refusal.js";
 import { ReceivedHeaders } from "../../../lib/http/received-headers.js";
 import { answerFor } from "../../../lib/proxy/error-answer.js";
 
-const sent = <E extends errors.NomyoError>(error: E, how: errors.Sent): E => Object.assign(error, { sent: how });
+const sent = <E extends errors.NomyoError>(error: E, how: errors.Sent): E => {
+  error.sent = how;
+  return error;
+};
 const apiError = (statusCode: number, headers: string[] = []): errors.APIError =>
   new errors.APIError(`${statusCode}: no`, { statusCode, headers: new ReceivedHeaders(headers), sent: "yes" });
 
