@@ -80,7 +80,9 @@ describe("the tarball", () => {
       const [, path, m] = /^lib\/(.*)\.(m?)ts$/.exec(name)!;
       return [`dist/${path}.${m}js`, `dist/${path}.d.${m}ts`];
     });
-    expect(compiled.sort()).toEqual([...expected, "dist/library.js", "dist/router/library.js"].sort());
+    expect(compiled.sort()).toEqual(
+      [...expected, "dist/library.js", "dist/router/library.js", "dist/proxy/library.js"].sort(),
+    );
   });
 
   test("runs no install script and has no runtime dependency", () => {
