@@ -92,7 +92,10 @@ Napi::Value ScanObject(const Napi::CallbackInfo& info) {
   }
   const auto length = GetWhole(env, info[1], 0, text->size(), "expected a length in the buffer");
   if (!length) return env.Undefined();
-  MemberScan scan{std::move(*find), std::move(*blank), folded.As<Napi::Boolean>().Value(), *most_depth};
+  MemberScan scan{.find = std::move(*find),
+                  .blank = std::move(*blank),
+                  .refuse_folded = folded.As<Napi::Boolean>().Value(),
+                  .max_depth = *most_depth};
   return Start(env, std::make_shared<ScanJob>(std::move(text), *length, std::move(scan)), *locking, info[4]);
 }
 
