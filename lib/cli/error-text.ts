@@ -9,7 +9,7 @@ import type { RouterOptions } from "../router/options.js";
 type NamesOf<Options, Groups extends string & keyof Options> =
   (string & keyof Options) | { [Group in Groups]: `${Group}.${string & keyof NonNullable<Options[Group]>}` }[Groups];
 
-/** The flag of each option, in any order; null: no flag sets it. Without a row for every option this does not compile. */
+/** The flag of each option, in any order; null: no flag sets it. It does not compile without a row for every option. */
 type FlagsOf<Names extends string> = Readonly<Record<Names, string | null>>;
 
 /** The flags of `chat`. */
@@ -115,7 +115,10 @@ const flagsOf: ReadonlyMap<string | undefined, ReturnType<typeof inOrder>> = new
 const WHERE_TO_LOOK = " What the server said is in `errorDetails`.";
 const MOST_OF_SERVER = 400;
 
-/** The message of an error of `command`, with its flags for the library's options. It may hold text of the server's: whoever prints it makes that harmless. */
+/**
+ * The message of an error of `command`, with its flags for the library's options. It may hold text of the server's:
+ * whoever prints it makes that harmless.
+ */
 export function errorText(error: unknown, command: string | undefined): string {
   let text = error instanceof Error ? error.message : String(error);
   if (error instanceof APIError) {

@@ -18,7 +18,12 @@ const ERROR_BODY_LIMIT = 65_536;
 
 type ErrorClass = new (message: string, init?: APIErrorInit) => APIError;
 
-/** Class, code and sentence for each status of PROTOCOL section 4. */
+const NO_ANSWER_BEHIND = "A gateway before the server got no answer from it in time, or none at all: try again later";
+
+/**
+ * Class, code and sentence for each status of PROTOCOL section 4; a test compares the classes with its table, and
+ * demands a row here for each row there.
+ */
 const byStatus: Readonly<Record<number, readonly [ErrorClass, string, string]>> = {
   400: [InvalidRequestError, "INVALID_REQUEST", "The server did not accept the request"],
   401: [AuthenticationError, "AUTHENTICATION", "The server did not accept the API key"],
@@ -26,11 +31,13 @@ const byStatus: Readonly<Record<number, readonly [ErrorClass, string, string]>> 
   404: [APIError, "NOT_FOUND", "The server has no secure inference at this address: check `baseUrl`"],
   429: [RateLimitError, "RATE_LIMIT", "Too many requests for this API key: send fewer, or set `rateLimit`"],
   500: [ServerError, "SERVER_ERROR", "The server failed"],
+  502: [APIError, "API_ERROR", NO_ANSWER_BEHIND],
   503: [
     ServiceUnavailableError,
     "SERVICE_UNAVAILABLE",
     "The service is not available now, or not at this security tier (`maximum` needs a server with a TPM)",
   ],
+  504: [APIError, "API_ERROR", NO_ANSWER_BEHIND],
 };
 
 /**
@@ -56,9 +63,6 @@ export async function httpError(
 function otherSentence(status: number): string {
   if (status >= 300 && status < 400) {
     return "The server answered with a redirect, which is never followed because the request carries a credential; correct `baseUrl`";
-  }
-  if (status === 502 || status === 504) {
-    return "A gateway before the server got no answer from it in time, or none at all: try again later";
   }
   return "The server answered with a status that it has no reason for";
 }
