@@ -1,0 +1,22 @@
+// NewPackageArrayBuffer: a sealed package's own memory as an array buffer, without a copy.
+//
+// Node calls an array buffer's finalizer when the last owner of the backing store is gone, or when the environment
+// ends; and in the second case another thread may still own the store, if somebody moved it there by
+// ArrayBuffer.prototype.transfer. So when the environment ends, the memory is given back only when the array buffer is
+// still there and still has it: then nobody else can. All other memory is kept for ever, like that of a view of a
+// secure buffer (addon/memory.cc): whoever has it may go on reading it, and it becomes nothing else.
+#pragma once
+
+#include <cstddef>
+
+#include <napi.h>
+
+#include "core/memory/bulk_memory.h"
+
+namespace nomyo::addon {
+
+// NewPackageArrayBuffer gives the first `size` bytes of `memory` to an array buffer, and takes `memory` when it returns
+// napi_ok; otherwise `memory` is as it was (Electron, for one, allows no external memory).
+napi_status NewPackageArrayBuffer(napi_env env, BulkMemory& memory, std::size_t size, napi_value* array_buffer);
+
+}  // namespace nomyo::addon
