@@ -5,18 +5,6 @@ const { SecureChatCompletion } = require("../../../dist/index.js");
 const { native } = require("../../../dist/native.js");
 const settledPool = require("../../support/settled-pool.cjs");
 
-if (!isMainThread) {
-  runWorker(workerData);
-} else {
-  const answerCalls = require("../../support/answer-calls.cjs");
-  answerCalls({
-    runToTheEnd,
-    terminateInTheMiddle,
-    outlivingPackage,
-    settled: () => settledPool(() => native.memoryInfo()),
-  });
-}
-
 /** Work that is at nothing else than reading and making JavaScript values when it is ended. */
 const loops = {
   move(key, bytes) {
@@ -63,6 +51,18 @@ const loops = {
     for (;;) await Promise.all(Array.from({ length: 8 }, scan));
   },
 };
+
+if (!isMainThread) {
+  runWorker(workerData);
+} else {
+  const answerCalls = require("../../support/answer-calls.cjs");
+  answerCalls({
+    runToTheEnd,
+    terminateInTheMiddle,
+    outlivingPackage,
+    settled: () => settledPool(() => native.memoryInfo()),
+  });
+}
 
 async function runWorker({ task, baseUrl, keyDir, requests, bytes }) {
   if (task in loops) {
