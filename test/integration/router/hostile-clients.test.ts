@@ -64,7 +64,7 @@ describe("answers that are not read", () => {
     const limits = { maxBodyBytes: 40 << 20, maxPlaintextBytes: 20 << 20 };
     await start({ apiKeys: [keyA, keyB], maxRequests: 2, maxRequestsPerKey: 1, ...limits });
     // More than the system takes for a client that reads nothing: the echo says it again.
-    const content = "x".repeat(16 << 20);
+    const content = "x".repeat(10 << 20);
     const body = nodeSeal(router.publicKey.pem, JSON.stringify({ model: "m", messages: [{ role: "user", content }] }));
     const unread: net.Socket[] = [];
     for (let i = 0; i < 4; i += 1) {
