@@ -25,8 +25,8 @@ export async function delivered(response: ServerResponse, { idleMs, totalMs }: D
   if (socket.destroyed) return;
   await new Promise<void>((resolve) => {
     const cut = setTimeout(() => socket.destroy(), totalMs);
-    // Node's own clock of a socket, which looks whether its queue of bytes has become shorter. It counts once the answer
-    // has its turn on a connection with several.
+    // Node's own clock of a socket, which looks whether its queue of bytes has become shorter. It counts once the
+    // answer has its turn on a connection with several.
     response.setTimeout(idleMs, () => socket.destroy());
     const closed = listenersOf(socket);
     const over = (): void => {
