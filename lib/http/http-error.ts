@@ -16,6 +16,12 @@ import type { TransportResponse } from "./transport.js";
 /** An error body is read to this many bytes at most (PROTOCOL section 2). */
 const ERROR_BODY_LIMIT = 65_536;
 
+/**
+ * The deepest nesting of details that are given as a value. What copies, prints or sends an error on works recursively:
+ * deeper ones would make a bare RangeError of it, without class, `sent` or another attempt.
+ */
+const MAX_DETAILS_DEPTH = 64;
+
 type ErrorClass = new (message: string, init?: APIErrorInit) => APIError;
 
 const NO_ANSWER_BEHIND = "A gateway before the server got no answer from it in time, or none at all: try again later";
@@ -77,13 +83,20 @@ async function errorBody(response: TransportResponse): Promise<Uint8Array> {
   }
 }
 
-/** The parsed body where it is JSON, else its text, else undefined. */
+/** The parsed body where it is JSON of usual depth, else its text, else undefined. */
 function parseErrorBody(bytes: Uint8Array): unknown {
   if (bytes.byteLength === 0) return undefined;
   const text = new TextDecoder().decode(bytes);
   try {
-    return JSON.parse(text) as unknown;
+    const value: unknown = JSON.parse(text);
+    return isDeeper(value, MAX_DETAILS_DEPTH) ? text : value;
   } catch {
     return text;
   }
+}
+
+/** Whether a value that JSON.parse made has more than `levels` arrays and objects in one another. */
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
 }
