@@ -52,8 +52,12 @@ export class ResponseReader extends MessageReader {
   override push(bytes: Uint8Array): number {
     this.#gathered = undefined;
     const count = super.push(bytes);
-    if (this.#gathered !== undefined) this.#sink.body(this.#gathered);
+    this.#giveGathered();
     return count;
+  }
+
+  #giveGathered(): void {
+    if (this.#gathered !== undefined) this.#sink.body(this.#gathered);
   }
 
   /** `HTTP/1.1 200 OK`; the reason may be anything, or absent. */
