@@ -272,8 +272,8 @@ class LinuxPageAllocator final : public PageAllocator {
     return failure;
   }
 
-  // RefillHole reserves [at, at + bytes) again if a call that failed has unmapped it. Where the kernel had not come that
-  // far, nothing changes: a mapping that is there is never replaced, as it may be another thread's.
+  // RefillHole reserves [at, at + bytes) again if a call that failed has unmapped it. Where the kernel had not come
+  // that far, nothing changes: a mapping that is there is never replaced, as it may be another thread's.
   static void RefillHole(std::byte* at, std::size_t bytes) {
     void* reserved =
         mmap(at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);

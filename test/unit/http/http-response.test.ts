@@ -36,7 +36,7 @@ test("chunks of one byte come as one piece for each read, out of the read's own 
     head: () => undefined,
     body: (bytes) => pieces.push({ text: Buffer.from(bytes).toString("latin1"), memory: bytes.buffer }),
   });
-  const chunks = (text: string) => [...text].map((char) => `1\r\n${char}\r\n`).join("");
+  const chunks = (text: string) => Array.from(text, (char) => `1\r\n${char}\r\n`).join("");
   const first = Uint8Array.from(
     Buffer.from(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks("abcd")}3\r\nef`),
   );
