@@ -148,13 +148,13 @@ class LinuxPageAllocator final : public PageAllocator {
              ". Raise the limit: `ulimit -l unlimited` in the shell or /etc/security/limits.conf (memlock) for an "
              "account, `LimitMEMLOCK=infinity` in a systemd unit, `--ulimit memlock=-1:-1` for Docker, and for "
              "Kubernetes the container runtime's limit on the node or the capability IPC_LOCK in the container's "
-             "securityContext. Or send less at a time, or let memory go unlocked (policy 'preferred').";
+             "securityContext. Or send less at a time, or let memory go unlocked (locking 'preferred').";
     }
     if (failure.cause == LockFailure::Cause::kJail) {
       return asked + ", which is not the cause: the call " + failure.call +
              " itself is forbidden here, by a filter of system calls (the seccomp profile of a container, "
              "`SystemCallFilter=` of a systemd unit) or a security module. Allow it there; docs/deployment.md shows "
-             "how. Or let memory go unlocked (policy 'preferred').";
+             "how. Or let memory go unlocked (locking 'preferred').";
     }
     return asked +
            ", which is not the cause: the system, or this process's control group, has no memory or no mapping left to "

@@ -73,11 +73,11 @@ class MacPageAllocator final : public PageAllocator {
     if (failure.cause == LockFailure::Cause::kJail) {
       return asked +
              ", which is not the cause: the call itself is forbidden here. Allow it, or let memory go "
-             "unlocked (policy 'preferred').";
+             "unlocked (locking 'preferred').";
     }
     return asked +
            ". Raise the limit (`ulimit -l`; the system-wide bounds are sysctl vm.user_wire_limit and "
-           "vm.global_user_wire_limit), send less at a time, or let memory go unlocked (policy 'preferred').";
+           "vm.global_user_wire_limit), send less at a time, or let memory go unlocked (locking 'preferred').";
   }
 
  private:

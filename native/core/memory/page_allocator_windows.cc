@@ -56,7 +56,7 @@ class WindowsPageAllocator final : public PageAllocator {
     return asked +
            ", and the process's working set could not be grown to hold them. Give the account the right 'Increase a "
            "process working set', raise the job object's working-set limit if there is one, send less at a time, or "
-           "let memory go unlocked (policy 'preferred').";
+           "let memory go unlocked (locking 'preferred').";
   }
 
  private:
