@@ -204,3 +204,26 @@ export function echo({ headers, payload, payloadId }: Received): Record<string, 
     },
   };
 }
+
+/** An answer that calls a tool, as OpenAI's API has it. */
+export const callTool = ({ payloadId }: Received) => ({
+  id: "c",
+  object: "chat.completion",
+  created: 1,
+  model: "m",
+  choices: [
+    {
+      index: 0,
+      finish_reason: "tool_calls",
+      logprobs: null,
+      message: {
+        role: "assistant",
+        content: null,
+        refusal: null,
+        tool_calls: [{ id: "call-1", type: "function", function: { name: "weather", arguments: '{"city":"Köln"}' } }],
+      },
+    },
+  ],
+  usage: { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 },
+  _metadata: { payload_id: payloadId },
+});

@@ -6,7 +6,11 @@ import { join } from "node:path";
 export type Circumstances = readonly string[];
 
 /** No memfd_secret(2): locked memory is private memory with mlock(2). */
-export const withoutMemfdSecret: Circumstances = ["/usr/bin/python3", join(__dirname, "without-memfd-secret.py")];
+export const withoutMemfdSecret: Circumstances = [
+  "/usr/bin/python3",
+  join(__dirname, "with-system-calls.py"),
+  "memfd_secret=ENOSYS",
+];
 
 /** An account without privileges or capabilities, and what it may lock in bytes (soft and hard limit). Needs root. */
 export const unprivileged = (lockLimit: number): Circumstances => [

@@ -8,8 +8,8 @@ import { getMemoryProtectionInfo } from "../../../lib/memory/protection.js";
 import { ConfigurationError } from "../../../lib/errors.js";
 import { createSecureFetch } from "../../../lib/openai/secure-fetch.js";
 import type { SecureFetch, SecureFetchOptions } from "../../../lib/openai/secure-fetch.js";
-import { makeKeyPair, ReferenceServer } from "../../support/reference-server.js";
-import type { KeyPair, Received } from "../../support/reference-server.js";
+import { callTool, makeKeyPair, ReferenceServer } from "../../support/reference-server.js";
+import type { KeyPair } from "../../support/reference-server.js";
 import { TestClients } from "../../support/test-clients.js";
 
 const clients = new TestClients();
@@ -55,27 +55,6 @@ const refuseWith = (status: number, headers: Record<string, string> = {}): void 
     response.end(JSON.stringify({ detail: `the server says ${status}` }));
   };
 };
-const callTool = ({ payloadId }: Received): unknown => ({
-  id: "c",
-  object: "chat.completion",
-  created: 1,
-  model: "m",
-  choices: [
-    {
-      index: 0,
-      finish_reason: "tool_calls",
-      logprobs: null,
-      message: {
-        role: "assistant",
-        content: null,
-        refusal: null,
-        tool_calls: [{ id: "call-1", type: "function", function: { name: "weather", arguments: '{"city":"Köln"}' } }],
-      },
-    },
-  ],
-  usage: { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 },
-  _metadata: { payload_id: payloadId },
-});
 
 describe("the openai package", () => {
   it("gets a plain answer, through the encrypted protocol only, with the SDK's key", async () => {

@@ -7,7 +7,7 @@ import type { ChatCompletion } from "../../../lib/chat/chat-types.js";
 import { startProxy } from "../../../lib/proxy/index.js";
 import type { Proxy, ProxyOptions } from "../../../lib/proxy/index.js";
 import { startRouter, type Router } from "../../../lib/router/index.js";
-import { ReferenceServer, type Received } from "../../support/reference-server.js";
+import { callTool, ReferenceServer, type Received } from "../../support/reference-server.js";
 import { routerKeyFile } from "../../support/router-key.js";
 import { SoftwareTpm } from "../../support/software-tpm.js";
 import { vectorKeyDir } from "../../support/test-clients.js";
@@ -35,27 +35,11 @@ afterEach(async () => {
 afterAll(() => rmSync(keyDir, { recursive: true }));
 
 const messages = [{ role: "user" as const, content: "Grüße 👋" }];
-const answerOf = (_: Received): Record<string, unknown> => ({
-  id: "c",
-  object: "chat.completion",
-  created: 1,
-  model: "m",
-  choices: [
-    {
-      index: 0,
-      finish_reason: "tool_calls",
-      logprobs: null,
-      message: {
-        role: "assistant",
-        content: null,
-        refusal: null,
-        tool_calls: [{ id: "call-1", type: "function", function: { name: "weather", arguments: '{"city":"Köln"}' } }],
-      },
-    },
-    { index: 1, finish_reason: "stop", message: { role: "assistant", content: 'a "quoted"\nline' } },
-  ],
-  usage: { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 },
-});
+const answerOf = (received: Received) => {
+  const { _metadata, choices, ...answer } = callTool(received);
+  const second = { index: 1, finish_reason: "stop", message: { role: "assistant", content: 'a "quoted"\nline' } };
+  return { ...answer, choices: [...choices, second] };
+};
 
 describe("the openai package with nothing but baseURL", () => {
   it("gets a plain answer, under NOMYO's key and never with its own", async () => {
