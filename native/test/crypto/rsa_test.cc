@@ -19,6 +19,7 @@
 #include "core/crypto/rsa_key.h"
 #include "core/crypto/rsa_oaep.h"
 #include "core/crypto/sha256.h"
+#include "test/bytes.h"
 
 namespace nomyo {
 namespace {
@@ -30,24 +31,20 @@ std::string ReadKey(const std::string& name) {
   return text;
 }
 
-std::span<const std::uint8_t> Bytes(std::string_view text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
 std::string Text(const SecureBuffer& buffer) {
   return {reinterpret_cast<const char*>(buffer.data()), buffer.size()};
 }
 
 Result<RsaPrivateKey> Import(std::string_view pem, std::optional<std::string_view> password = std::nullopt) {
-  if (!password) return RsaPrivateKey::Import(Bytes(pem), std::nullopt);
-  return RsaPrivateKey::Import(Bytes(pem), Bytes(*password));
+  if (!password) return RsaPrivateKey::Import(BytesOf(pem), std::nullopt);
+  return RsaPrivateKey::Import(BytesOf(pem), BytesOf(*password));
 }
 
 // openssl pkey -in client_private.pem -pubout -outform DER | sha256sum
 constexpr char kClientFingerprint[] = "fabf1c2defdd34db179d134c743e7be5d0e22378eeba13767586c7786973bca8";
 
 TEST(Sha256, GivesTheExampleOfFips180) {
-  auto digest = Sha256(Bytes("abc"));
+  auto digest = Sha256(BytesOf("abc"));
   ASSERT_TRUE(digest);
   EXPECT_EQ((*digest)[0], 0xba);
   EXPECT_EQ((*digest)[1], 0x78);
@@ -64,7 +61,7 @@ TEST(RsaPrivateKey, ReadsPkcs8Pkcs1AndEncryptedPkcs8AsTheSameKey) {
   EXPECT_EQ(fingerprint(Import(ReadKey("client_private_pkcs1.pem"))), kClientFingerprint);
   EXPECT_EQ(fingerprint(Import(ReadKey("client_private_encrypted.pem"), "correct horse battery staple")),
             kClientFingerprint);
-  auto exported = Import(ReadKey("client_private.pem"))->Export(Bytes("a good password"));
+  auto exported = Import(ReadKey("client_private.pem"))->Export(BytesOf("a good password"));
   ASSERT_TRUE(exported);
   EXPECT_TRUE(Text(*exported).starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"));
   EXPECT_EQ(fingerprint(Import(Text(*exported), "a good password")), kClientFingerprint);
@@ -127,7 +124,7 @@ TEST(RsaPrivateKey, SaysThatNomyoJsKeysAreNotPkcs8) {
 }
 
 TEST(RsaPrivateKey, RefusesToWriteUnderAShortPassword) {
-  auto exported = Import(ReadKey("client_private.pem"))->Export(Bytes("1234567"));
+  auto exported = Import(ReadKey("client_private.pem"))->Export(BytesOf("1234567"));
   ASSERT_FALSE(exported);
   EXPECT_EQ(exported.error().code, Code::kKeyPassword);
 }
@@ -232,17 +229,17 @@ TEST(RsaOaep, WrapsAndUnwraps) {
   const auto out = [](std::string& text) {
     return std::span<std::uint8_t>(reinterpret_cast<std::uint8_t*>(text.data()), text.size());
   };
-  ASSERT_TRUE(encryptor->Encrypt(Bytes("0123456789abcdef0123456789abcdef"), out(first)));
-  ASSERT_TRUE(encryptor->Encrypt(Bytes("0123456789abcdef0123456789abcdef"), out(second)));
+  ASSERT_TRUE(encryptor->Encrypt(BytesOf("0123456789abcdef0123456789abcdef"), out(first)));
+  ASSERT_TRUE(encryptor->Encrypt(BytesOf("0123456789abcdef0123456789abcdef"), out(second)));
   EXPECT_NE(first, second) << "OAEP is randomised";
   for (const std::string& wrapped : {first, second}) {
-    auto message = OaepDecrypt(*key, Bytes(wrapped));
+    auto message = OaepDecrypt(*key, BytesOf(wrapped));
     ASSERT_TRUE(message);
     EXPECT_EQ(Text(*message), "0123456789abcdef0123456789abcdef");
   }
   first[100] = static_cast<char>(first[100] ^ 1);
   for (const std::string& broken : {first, second.substr(1), std::string(), std::string(512, '\0')}) {
-    auto message = OaepDecrypt(*key, Bytes(broken));
+    auto message = OaepDecrypt(*key, BytesOf(broken));
     ASSERT_FALSE(message);
     EXPECT_EQ(message.error().code, Code::kDecrypt);
   }

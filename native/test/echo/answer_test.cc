@@ -12,7 +12,7 @@
 #include <thread>
 
 #include "core/json/check.h"
-#include "test/json/bytes.h"
+#include "test/bytes.h"
 
 namespace nomyo {
 namespace {

@@ -19,6 +19,7 @@
 #include "core/envelope/sealer.h"
 #include "core/memory/locked_pool.h"
 #include "test/allocation_count.h"
+#include "test/bytes.h"
 
 namespace nomyo {
 namespace {
@@ -28,15 +29,11 @@ using Then = FailingAllocation::Then;
 constexpr OpenLimits kLimits{1 << 20, 64};
 constexpr std::string_view kJson = R"({"messages":[{"role":"user","content":"a prompt"}]})";
 
-std::span<const std::uint8_t> Bytes(std::string_view text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
 const RsaPrivateKey& ClientKey() {
   static const RsaPrivateKey key = [] {
     std::ifstream file(std::string(NOMYO_VECTORS_DIR) + "/keys/client_private.pem", std::ios::binary);
     const std::string pem{std::istreambuf_iterator<char>(file), {}};
-    return std::move(RsaPrivateKey::Import(Bytes(pem), std::nullopt)).value();
+    return std::move(RsaPrivateKey::Import(BytesOf(pem), std::nullopt)).value();
   }();
   return key;
 }
@@ -48,7 +45,7 @@ Result<std::string> Sealed(std::string_view json, Padding padding = Padding::kNo
   if (!wrapper) return wrapper.error();
   auto sealer = Sealer::Start(*wrapper, {1 << 20, 100, padding, 1'700'000'000});
   if (!sealer) return sealer.error();
-  const Status status = (*sealer)->writer().RawLatin1(Bytes(json));
+  const Status status = (*sealer)->writer().RawLatin1(BytesOf(json));
   if (!status) return status.error();
   auto package = (*sealer)->Finish();
   if (!package) return package.error();
@@ -56,7 +53,7 @@ Result<std::string> Sealed(std::string_view json, Padding padding = Padding::kNo
 }
 
 Result<std::string> Opened(std::string_view package) {
-  auto decoded = DecodePackage(Bytes(package), kLimits);
+  auto decoded = DecodePackage(BytesOf(package), kLimits);
   if (!decoded) return decoded.error();
   auto opened = OpenPackage(ClientKey(), std::move(*decoded), kLimits);
   if (!opened) return opened.error();

@@ -22,15 +22,12 @@
 #include "core/json/base64.h"
 #include "core/json/pointer.h"
 #include "test/allocation_count.h"
+#include "test/bytes.h"
 
 namespace nomyo {
 namespace {
 
 constexpr OpenLimits kLimits{64 << 20, 1024};
-
-std::span<const std::uint8_t> Bytes(std::string_view text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
 
 std::string ReadFile(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -40,7 +37,7 @@ std::string ReadFile(const std::filesystem::path& path) {
 const RsaPrivateKey& ClientKey() {
   static const RsaPrivateKey key = [] {
     const std::string pem = ReadFile(std::string(NOMYO_VECTORS_DIR) + "/keys/client_private.pem");
-    return std::move(RsaPrivateKey::Import(Bytes(pem), std::nullopt)).value();
+    return std::move(RsaPrivateKey::Import(BytesOf(pem), std::nullopt)).value();
   }();
   return key;
 }
@@ -59,7 +56,7 @@ Outcome Open(std::span<const std::uint8_t> package, const OpenLimits& limits = k
 }
 
 std::string Decoded(std::string_view json, std::string_view pointer) {
-  auto found = FindPointer(Bytes(json), pointer);
+  auto found = FindPointer(BytesOf(json), pointer);
   const std::string_view text(reinterpret_cast<const char*>(found->data()) + 1, found->size() - 2);
   std::string bytes(*Base64DecodedSize(text), '\0');
   EXPECT_TRUE(Base64Decode(text, {reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()}));
@@ -73,7 +70,7 @@ Result<PackageBytes> SealText(std::string_view json,
   static auto wrapper = KeyWrapper::For(*public_key);
   auto sealer = Sealer::Start(*wrapper, options);
   if (!sealer) return sealer.error();
-  const Status status = (*sealer)->writer().RawLatin1(Bytes(json));
+  const Status status = (*sealer)->writer().RawLatin1(BytesOf(json));
   if (!status) return status.error();
   return (*sealer)->Finish();
 }
@@ -93,8 +90,8 @@ TEST(Package, VectorsOpenOrAreRefusedForTheirReason) {
   for (const auto& entry : std::filesystem::directory_iterator(std::string(NOMYO_VECTORS_DIR) + "/packages")) {
     SCOPED_TRACE(entry.path().filename());
     const std::string vector = ReadFile(entry.path());
-    const Outcome outcome = Open(Bytes(Decoded(vector, "/body_b64")));
-    auto expected = FindPointer(Bytes(vector), "/expected");
+    const Outcome outcome = Open(BytesOf(Decoded(vector, "/body_b64")));
+    auto expected = FindPointer(BytesOf(vector), "/expected");
     const std::string_view word(reinterpret_cast<const char*>(expected->data()), expected->size());
     for (const auto& [name, code] : kCodes) {
       if (name == word) {
@@ -113,7 +110,7 @@ TEST(Package, OpensWhatWasSealedAtEveryLengthAroundABlock) {
   for (const std::size_t length :
        {0u, 1u, 2u, 47u, 48u, 49u, 49'100u, 49'151u, 49'152u, 49'153u, 98'304u, 1'000'000u}) {
     const std::string json = std::string("{\"a\":\"").append(length, 'x').append("\"}");
-    const Outcome outcome = Open(Bytes(Sealed(json)));
+    const Outcome outcome = Open(BytesOf(Sealed(json)));
     EXPECT_EQ(outcome.code, "ok");
     EXPECT_EQ(outcome.text, json);
   }
@@ -121,9 +118,9 @@ TEST(Package, OpensWhatWasSealedAtEveryLengthAroundABlock) {
 
 TEST(Package, EachByteFlippedDroppedOrAddedNeverOpens) {
   const std::string good = Sealed(R"({"secret":"do not tell"})");
-  ASSERT_EQ(Open(Bytes(good)).code, "ok");
+  ASSERT_EQ(Open(BytesOf(good)).code, "ok");
   const auto refused = [](const std::string& package, std::size_t at) {
-    const Outcome outcome = Open(Bytes(package));
+    const Outcome outcome = Open(BytesOf(package));
     EXPECT_TRUE(outcome.code == "PACKAGE_FORMAT" || outcome.code == "PACKAGE_ALGORITHM" || outcome.code == "DECRYPT")
         << at << ' ' << outcome.code;
     EXPECT_EQ(outcome.text.find("do not tell"), std::string::npos);
@@ -143,7 +140,7 @@ TEST(Package, EachByteFlippedDroppedOrAddedNeverOpens) {
     std::string added = good;
     added.insert(at, 1, 'A');
     for (const std::string& package : {flipped, dropped, added}) {
-      const Outcome outcome = Open(Bytes(package));
+      const Outcome outcome = Open(BytesOf(package));
       if (at >= labels && outcome.code == "ok") {
         EXPECT_EQ(outcome.text, R"({"secret":"do not tell"})");
       } else if (!(package == added && outcome.code == "ok")) {
@@ -162,7 +159,7 @@ TEST(Package, IsReadStrictly) {
     const std::size_t at = package.find(from);
     EXPECT_NE(at, std::string::npos) << from;
     package.replace(at, from.size(), to);
-    return Open(Bytes(package)).code;
+    return Open(BytesOf(package)).code;
   };
   EXPECT_EQ(changed("\"version\":\"1.0\",", ""), "PACKAGE_FORMAT");
   EXPECT_EQ(changed("\"version\":\"1.0\"", "\"version\":\"1.1\""), "PACKAGE_ALGORITHM");
@@ -185,14 +182,14 @@ TEST(Package, IsReadStrictly) {
   EXPECT_EQ(changed("\"version\":\"1.0\"", "\"processed_at\":\"1\",\"version\":\"1.0\""), "PACKAGE_FORMAT");
   EXPECT_EQ(changed("\"version\":\"1.0\"", "\"processed_at\":1,\"version\":\"1.0\""), "ok");
   for (const char* body : {"", "{}", "[]", "null", "x", "{\"version\":\"1.0\"}"}) {
-    EXPECT_EQ(Open(Bytes(body)).code, "PACKAGE_FORMAT") << body;
+    EXPECT_EQ(Open(BytesOf(body)).code, "PACKAGE_FORMAT") << body;
   }
 }
 
 TEST(Package, AcceptsJsonEscapesInBase64) {
   std::string package = Sealed("{}");
   for (std::size_t at = 0; (at = package.find('/', at)) != std::string::npos; at += 2) package.insert(at, 1, '\\');
-  EXPECT_EQ(Open(Bytes(package)).code, "ok");
+  EXPECT_EQ(Open(BytesOf(package)).code, "ok");
 }
 
 TEST(Package, RemembersNothingOfFieldsThatItDoesNotKnow) {
@@ -205,7 +202,7 @@ TEST(Package, RemembersNothingOfFieldsThatItDoesNotKnow) {
     }
     package += '}';
     const std::size_t before = AllocationCount();
-    EXPECT_TRUE(DecodePackage(Bytes(package), kLimits).ok());
+    EXPECT_TRUE(DecodePackage(BytesOf(package), kLimits).ok());
     return AllocationCount() - before;
   };
   const std::size_t few = allocations(2);
@@ -215,13 +212,13 @@ TEST(Package, RemembersNothingOfFieldsThatItDoesNotKnow) {
 TEST(Package, EndsInEachStepWhenItIsCancelled) {
   const std::string package = Sealed("{}");
   Cancellation cancellation;
-  auto decoded = DecodePackage(Bytes(package), kLimits, &cancellation);
+  auto decoded = DecodePackage(BytesOf(package), kLimits, &cancellation);
   ASSERT_TRUE(decoded.ok());
   cancellation.Cancel();
   auto opened = OpenPackage(ClientKey(), std::move(*decoded), kLimits, &cancellation);
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().code, Code::kCancelled);
-  auto again = DecodePackage(Bytes(package), kLimits, &cancellation);
+  auto again = DecodePackage(BytesOf(package), kLimits, &cancellation);
   ASSERT_FALSE(again.ok());
   EXPECT_EQ(again.error().code, Code::kCancelled);
 }
@@ -258,9 +255,9 @@ TEST(Package, SurvivesAWriterOnAnotherThread) {
 
 TEST(Package, LimitsSizeAndDepth) {
   const std::string package = Sealed("{\"a\":[[[]]]}");
-  EXPECT_EQ(Open(Bytes(package), {12, 4}).code, "ok");
-  EXPECT_EQ(Open(Bytes(package), {11, 4}).code, "TOO_LARGE");
-  EXPECT_EQ(Open(Bytes(package), {12, 3}).code, "PLAINTEXT");
+  EXPECT_EQ(Open(BytesOf(package), {12, 4}).code, "ok");
+  EXPECT_EQ(Open(BytesOf(package), {11, 4}).code, "TOO_LARGE");
+  EXPECT_EQ(Open(BytesOf(package), {12, 3}).code, "PLAINTEXT");
   EXPECT_TRUE(SealText("{\"a\":[[[]]]}", {12, 100, Padding::kNone, std::nullopt}));
   auto refused = SealText("{\"a\":[[[]]]}", {11, 100, Padding::kNone, std::nullopt});
   ASSERT_FALSE(refused);

@@ -9,7 +9,7 @@
 
 #include "core/cancellation.h"
 #include "core/json/check.h"
-#include "test/json/bytes.h"
+#include "test/bytes.h"
 
 namespace nomyo {
 namespace {

@@ -13,7 +13,7 @@
 #include "core/json/cursor.h"
 #include "core/json/pointer.h"
 #include "core/json/string.h"
-#include "test/json/bytes.h"
+#include "test/bytes.h"
 
 namespace nomyo {
 namespace {

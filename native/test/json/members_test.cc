@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t kDepth = 64;
 
-std::span<std::uint8_t> Bytes(std::string& text) {
+std::span<std::uint8_t> Mutable(std::string& text) {
   return {reinterpret_cast<std::uint8_t*>(text.data()), text.size()};
 }
 
@@ -31,7 +31,7 @@ MemberScan Blank(std::vector<std::string> names) {
 
 // Values are the texts of what was found, "-" for what was not.
 std::vector<std::string> Values(std::string text, const MemberScan& scan) {
-  auto scanned = ScanMembers(Bytes(text), scan);
+  auto scanned = ScanMembers(Mutable(text), scan);
   if (!scanned) return {scanned.error().message};
   std::vector<std::string> values;
   for (const auto& found : scanned->found) {
@@ -42,7 +42,7 @@ std::vector<std::string> Values(std::string text, const MemberScan& scan) {
 
 std::string Refusal(std::string text, const MemberScan& scan) {
   const std::string before = text;
-  auto scanned = ScanMembers(Bytes(text), scan);
+  auto scanned = ScanMembers(Mutable(text), scan);
   EXPECT_EQ(text, before);
   if (scanned) return "";
   EXPECT_EQ(scanned.error().code, Code::kPlaintext);
@@ -60,7 +60,7 @@ TEST(ScanMembers, FindsTheValuesOfTheObjectsOwnMembers) {
 
 TEST(ScanMembers, SaysWhereTheObjectEndsAndHowMuchIsLeft) {
   std::string text = R"( {"a":1 , "b":2} )";
-  auto scanned = ScanMembers(Bytes(text), Blank({"b"}));
+  auto scanned = ScanMembers(Mutable(text), Blank({"b"}));
   ASSERT_TRUE(scanned);
   EXPECT_EQ(scanned->left, 1u);
   EXPECT_EQ(text[scanned->close], '}');
@@ -69,7 +69,7 @@ TEST(ScanMembers, SaysWhereTheObjectEndsAndHowMuchIsLeft) {
 TEST(ScanMembers, BlanksMembersWithOneCommaEachWhereverTheyStand) {
   const auto blanked = [](std::string text) {
     const std::size_t length = text.size();
-    EXPECT_TRUE(ScanMembers(Bytes(text), Blank({"x", "y"})));
+    EXPECT_TRUE(ScanMembers(Mutable(text), Blank({"x", "y"})));
     EXPECT_EQ(text.size(), length);
     std::erase(text, ' ');
     return text;
@@ -113,7 +113,7 @@ TEST(ScanMembers, BoundsTheMembers) {
   for (std::size_t i = 0; i < kMostMembers; ++i) text += "\"" + std::to_string(i) + "\":0,";
   std::string most = text;
   most.back() = '}';
-  auto scanned = ScanMembers(Bytes(most), Find({"4095"}));
+  auto scanned = ScanMembers(Mutable(most), Find({"4095"}));
   ASSERT_TRUE(scanned);
   EXPECT_EQ(scanned->left, kMostMembers);
   EXPECT_TRUE(scanned->found[0]);
@@ -124,7 +124,7 @@ TEST(ScanMembers, EndsWhenItIsCancelledAndBlanksNothing) {
   Cancellation cancelled;
   cancelled.Cancel();
   std::string text = R"({"a":1,"b":2})";
-  auto scanned = ScanMembers(Bytes(text), Blank({"a"}), &cancelled);
+  auto scanned = ScanMembers(Mutable(text), Blank({"a"}), &cancelled);
   ASSERT_FALSE(scanned);
   EXPECT_EQ(scanned.error().code, Code::kCancelled);
   EXPECT_EQ(text, R"({"a":1,"b":2})");
@@ -149,7 +149,7 @@ TEST(ScanMembers, BearsAWriter) {
     }
   });
   for (int i = 0; i < 2000; ++i) {
-    auto scanned = ScanMembers(Bytes(text), Find({"aa"}));
+    auto scanned = ScanMembers(Mutable(text), Find({"aa"}));
     if (!scanned) {
       EXPECT_EQ(scanned.error().code, Code::kPlaintext);
     } else if (scanned->found[0]) {

@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "core/json/pointer.h"
-#include "test/json/bytes.h"
+#include "test/bytes.h"
 
 namespace nomyo {
 namespace {

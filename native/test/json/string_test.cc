@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "core/json/string.h"
-#include "test/json/bytes.h"
+#include "test/bytes.h"
 
 namespace nomyo {
 namespace {

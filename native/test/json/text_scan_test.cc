@@ -14,7 +14,7 @@
 #include <gtest/gtest.h>
 
 #include "core/json/text_scan.h"
-#include "test/json/bytes.h"
+#include "test/bytes.h"
 
 namespace nomyo {
 namespace {
