@@ -27,7 +27,7 @@ export const RECEIPT_HELP = `Usage: nomyo-native receipt verify FILE|FOLDER [opt
        nomyo-native receipt show FILE|FOLDER [--payload-id ID]
 
 Receipts say which server, in which boot state, under which keys, answered a request: lines of JSON that a client or the
-proxy writes before it hands an answer on (proxy --receipts FOLDER; docs/receipts.md). They hold no prompt and no answer.
+proxy (--receipts FOLDER) writes before it hands an answer on. They hold no prompt and no answer (docs/receipts.md).
 
 verify   checks that no line is missing, changed, cut off or in another place, verifies each quote again, offline, with
          certificates as they were valid at the receipt's time, and says what that proves and what it does not.
