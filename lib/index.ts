@@ -11,6 +11,8 @@ export type { SecurityTier } from "./chat/security-tier.js";
 export type { KeyPassword } from "./keys/key-password.js";
 export type { LogFields, Logger } from "./client/logger.js";
 export type { DispatcherLike, FetchInit, FetchLike } from "./http/fetch-transport.js";
+export type { Receipt, ReceiptChain, ReceiptPackage } from "./receipts/receipt.js";
+export type { ReceiptOptions } from "./receipts/receipt-options.js";
 export { APIPromise } from "./client/api-promise.js";
 export type { ResponseHeaders } from "./response-headers.js";
 export type { ResponseInfo, WithResponse } from "./client/api-promise.js";
@@ -23,6 +25,8 @@ export type * from "./chat/chat-types.js";
 
 export { parseTpmAttestation, verifyTpmAttestation } from "./attestation/verify.js";
 export type { AttestationEngine, ParsedTpmAttestation, QuoteNonce, VerifyOptions } from "./attestation/verify.js";
+export { attestationState } from "./attestation/attestation-state.js";
+export type { AttestationState, AttestationStateName } from "./attestation/attestation-state.js";
 export { baselineFrom, mergeProfile } from "./attestation/baseline.js";
 export type { Baseline, BaselineOptions } from "./attestation/baseline.js";
 export { parsePolicy } from "./attestation/policy.js";

@@ -166,6 +166,34 @@ export interface OpenLimits {
   readonly maxPlaintextBytes: number;
   /** Deepest nesting of arrays and objects; over it: `PLAINTEXT`. */
   readonly maxDepth: number;
+  /** The plaintext is digested too, by HMAC-SHA-256 with this key, which is copied, in the pool. */
+  readonly digestKey?: BufferHandle;
+}
+
+/** The options of {@link NativeAddon.seal} and {@link NativeAddon.sealBytes}. */
+export interface NativeSealOptions {
+  readonly maxPlaintextBytes: number;
+  /** The plaintext's likely length: sizes memory, no more. `sealBytes` knows it. */
+  readonly expectedBytes?: number;
+  /** `"bucket"`: filled up with spaces to the next power of two from 4 KiB on, at most to `maxPlaintextBytes`. */
+  readonly padding?: "none" | "bucket";
+  /** Unix seconds, in answers only. */
+  readonly processedAt?: number;
+  readonly locking: LockPolicy;
+}
+
+/**
+ * The same, with a key for the HMAC-SHA-256 of the plaintext without its padding: made block by block, before each is
+ * encrypted.
+ */
+export interface DigestingSealOptions extends NativeSealOptions {
+  readonly digestKey: BufferHandle;
+}
+
+/** A package, and the HMAC-SHA-256 of its plaintext in lower-case hex. */
+export interface DigestedPackage {
+  readonly sealed: Uint8Array<ArrayBuffer>;
+  readonly hmac: string;
 }
 
 /** The facts of a key that are public. */
@@ -341,31 +369,21 @@ export interface NativeAddon {
     skeleton: SealText,
     marker: string,
     slots: readonly (SealText | BufferHandle)[],
-    options: {
-      readonly maxPlaintextBytes: number;
-      /** The plaintext's likely length: sizes memory, no more. */
-      readonly expectedBytes: number;
-      /** `"bucket"`: filled up with spaces to the next power of two from 4 KiB on, at most to `maxPlaintextBytes`. */
-      readonly padding: "none" | "bucket";
-      /** Unix seconds, in answers only. */
-      readonly processedAt?: number;
-      readonly locking: LockPolicy;
-    },
+    options: DigestingSealOptions,
+  ): DigestedPackage;
+  seal(
+    recipient: PublicKeyHandle,
+    skeleton: SealText,
+    marker: string,
+    slots: readonly (SealText | BufferHandle)[],
+    options: NativeSealOptions,
   ): Uint8Array<ArrayBuffer>;
   /**
    * Seals bytes that are already the UTF-8 JSON of one object, which the caller answers for; usually a view of pool
    * memory. Options and errors as for {@link NativeAddon.seal}.
    */
-  sealBytes(
-    recipient: PublicKeyHandle,
-    json: Uint8Array,
-    options: {
-      readonly maxPlaintextBytes: number;
-      readonly padding?: "none" | "bucket";
-      readonly processedAt?: number;
-      readonly locking: LockPolicy;
-    },
-  ): Uint8Array<ArrayBuffer>;
+  sealBytes(recipient: PublicKeyHandle, json: Uint8Array, options: DigestingSealOptions): DigestedPackage;
+  sealBytes(recipient: PublicKeyHandle, json: Uint8Array, options: NativeSealOptions): Uint8Array<ArrayBuffer>;
   /**
    * Opens a package. `body` is copied before the call returns: no thread reads memory that JavaScript can reach. Over a
    * SharedArrayBuffer or a resizable ArrayBuffer it is refused (`INVALID_ARGUMENT`). Errors: `PACKAGE_FORMAT`,
@@ -393,9 +411,19 @@ export interface NativeAddon {
   /** The `processed_at` of the package, if it had one. */
   openedProcessedAt(opened: OpenedHandle): number | undefined;
   openedByteLength(opened: OpenedHandle): number;
+  /** The plaintext's digest in lower-case hex, where a key was given; still there when the plaintext is not. */
+  openedHmac(opened: OpenedHandle): string | undefined;
   /** Moves the plaintext's bytes, without a copy, to a buffer of the caller's; `opened` is disposed of. */
   openedTakeBuffer(opened: OpenedHandle): BufferHandle;
   openedDispose(opened: OpenedHandle): void;
+
+  // -- digests (native/addon/digest.cc), lower-case hex
+  /** SHA-256, on the calling thread: some 2 GB a second where the processor has instructions for it, else a fifth. */
+  sha256(bytes: Uint8Array): string;
+  /** The same of a copy, which is made before this returns, on the package's threads. `QUEUE_FULL`, `OUT_OF_MEMORY`. */
+  sha256Async(bytes: Uint8Array): Promise<string>;
+  /** HMAC-SHA-256 of what lies in the pool. An empty key is refused (`CRYPTO_FAILURE`). */
+  hmacSha256(key: BufferHandle, data: BufferHandle, locking: LockPolicy): string;
 
   // -- descriptors (native/addon/descriptor.cc): secrets that come from pipes, terminals and files
   /**
@@ -483,13 +511,15 @@ export interface NativeAddon {
   /**
    * Verifies a block. `block` is a JSON text of whatever the server sent; `qualifyingData` the expected 16 bytes (or
    * other, for quotes made elsewhere); `policyJson` a policy that lib/attestation has checked. Resolves to the report
-   * as JSON text, whatever the block holds.
+   * as JSON text, whatever the block holds. `at`: unix seconds at which certificates must have been valid; now without
+   * it.
    */
   verifyAttestation(
     block: string,
     qualifyingData: Uint8Array,
     policyJson: string,
     engineTcti: string | null,
+    at?: number,
   ): Promise<string>;
   /**
    * The block's structures as JSON text for people to look at, unverified; `INVALID_ARGUMENT` when it cannot be parsed.

@@ -12,6 +12,7 @@ const levels = [
   ["proxy"],
   ["router", "openai"],
   ["client"],
+  ["receipts"],
   ["chat"],
   ["envelope", "attestation"],
   ["keys", "http"],

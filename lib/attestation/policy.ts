@@ -118,7 +118,12 @@ export function parsePolicy(file: Uint8Array | string, option = "policy"): Check
  * it. It changes with every demand, and not with the layout of the file.
  */
 export function policyId(policy: CheckedPolicy): string {
-  return nodeCrypto().createHash("sha256").update(canonical(policy), "utf8").digest("hex");
+  return nodeCrypto().createHash("sha256").update(canonicalPolicy(policy), "utf8").digest("hex");
+}
+
+/** The text that {@link policyId} is the digest of; as a file it is a policy too. */
+export function canonicalPolicy(policy: CheckedPolicy): string {
+  return canonical(policy);
 }
 
 function canonical(value: unknown): string {

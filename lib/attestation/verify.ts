@@ -58,12 +58,17 @@ export async function verifyTpmAttestation(attestation: unknown, options: Verify
   );
 }
 
-/** The same with checked arguments; `tcti` is the engine's, or null. For the client's enforcement. */
+/**
+ * The same with checked arguments; `tcti` is the engine's, or null. For the client's enforcement.
+ *
+ * @param at - Unix seconds at which certificates must have been valid: for a quote that came then. Now without it.
+ */
 export async function verify(
   attestation: unknown,
   qualifyingData: Uint8Array,
   policy: CheckedPolicy,
   tcti: string | null,
+  at?: number,
 ): Promise<AttestationReport> {
   const now = Date.now();
   const stamp = {
@@ -72,7 +77,7 @@ export async function verify(
   };
   const block = jsonOf(attestation);
   try {
-    const report = await verdict(block, qualifyingData, policy, tcti);
+    const report = await verdict(block, qualifyingData, policy, tcti, at);
     const expires = report.verified && policy.maxAgeMs !== undefined;
     return {
       ...report,
@@ -84,7 +89,7 @@ export async function verify(
     if (fault === undefined) throw error;
     // The TPM has no opinion: our own libcrypto's is worth showing, but what was asked for did not happen.
     const offline =
-      tcti === null ? undefined : await verdict(block, qualifyingData, policy, null).catch(() => undefined);
+      tcti === null ? undefined : await verdict(block, qualifyingData, policy, null, at).catch(() => undefined);
     return {
       ...(offline ?? { checks: [], trust: "self-asserted" }),
       engine: { name: tcti === null ? "offline" : "esapi", verdict: "not-run" },
@@ -98,9 +103,15 @@ export async function verify(
 
 type Verdict = Omit<AttestationReport, "policyId" | "verifiedAt" | "expiresAt">;
 
-async function verdict(block: string, data: Uint8Array, policy: CheckedPolicy, tcti: string | null): Promise<Verdict> {
+async function verdict(
+  block: string,
+  data: Uint8Array,
+  policy: CheckedPolicy,
+  tcti: string | null,
+  at: number | undefined,
+): Promise<Verdict> {
   try {
-    return JSON.parse(await native.verifyAttestation(block, data, JSON.stringify(policy), tcti)) as Verdict;
+    return JSON.parse(await native.verifyAttestation(block, data, JSON.stringify(policy), tcti, at)) as Verdict;
   } catch (error) {
     // The core reads the policy again; what only it can find (a certificate's inside) is the caller's to mend.
     if (nativeCode(error) === "INVALID_ARGUMENT") throw new ConfigurationError("policy", (error as Error).message);

@@ -36,6 +36,7 @@ export const chatFlags: FlagsOf<NamesOf<ClientOptions & RequestOptions, "serverK
   maxResponseBytes: null,
   fetch: null,
   dispatcher: null,
+  receipts: null,
   logger: null,
   signal: null,
   security_tier: "--tier",
@@ -97,6 +98,8 @@ const proxyFlags = {
   securityTier: "--tier",
   allowedHosts: "--allow-host",
   socketPath: "--socket",
+  receipts: "--receipts",
+  "receipts.digestKeyFile": "--receipt-key-file",
   apiKeys: "--local-keys-file",
 };
 

@@ -17,6 +17,7 @@ export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   proxy: async () => (await import("./proxy.js")).runProxy,
   doctor: async () => (await import("./doctor.js")).runDoctor,
   attest: async () => (await import("./attest.js")).runAttest,
+  receipt: async () => (await import("./receipt.js")).runReceipt,
   bench: async () => (await import("./bench.js")).runBench,
 };
 
@@ -31,6 +32,7 @@ quote verified.
   proxy     an OpenAI-compatible server on this machine that seals every request to NOMYO
   doctor    say what of this package works on this machine, and what to do about the rest
   attest    look at, verify and compare TPM quotes; make baselines
+  receipt   verify and show the receipts of answers, long after
   bench     measure sealing, opening and keys on this machine
 
 First steps, without an account, in two terminals:
@@ -48,7 +50,7 @@ from arguments, which every account of the machine can read.
 Exit codes
   0 done                                  4 the server refused or failed
   1 failed                                5 no connection, or time ran out
-  2 wrong arguments or settings           10, 20, 30 attest: refused, unsupported, malformed
+  2 wrong arguments or settings           10, 20, 30 attest, receipt: refused, unsupported, malformed
   3 refused for security                  130 interrupted, 141 the output's reader went away
 `;
 

@@ -11,7 +11,12 @@ const MAX_BYTES = 128 * 1024;
  * The file's bytes. It must be readable by its owner only. `option` names what the file was given for in the
  * {@link ConfigurationError} that says what is wrong.
  */
-export function readPrivateFile(option: string, file: string, locking: LockPolicy): SecureBuffer {
+export function readPrivateFile(
+  option: string,
+  file: string,
+  locking: LockPolicy,
+  mostBytes: number = MAX_BYTES,
+): SecureBuffer {
   const wrong = (what: string) => new ConfigurationError(option, `The file ${file} ${what}.`);
   try {
     const { bytes } = readSecretFile(file, locking, ({ mode, size }) => {
@@ -20,7 +25,7 @@ export function readPrivateFile(option: string, file: string, locking: LockPolic
         throw wrong(`is open to others than its owner; run: chmod 600 '${file}'`);
       }
       if (size === 0n) throw wrong("is empty");
-      if (size > BigInt(MAX_BYTES)) throw wrong(`is larger than ${MAX_BYTES} bytes`);
+      if (size > BigInt(mostBytes)) throw wrong(`is larger than ${mostBytes} bytes`);
     });
     return bytes;
   } catch (error) {

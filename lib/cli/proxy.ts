@@ -56,6 +56,10 @@ Towards NOMYO
   --timeout SECONDS           600
   --retries NUMBER            2
 
+Receipts
+  --receipts FOLDER           a receipt of each answer, on the disk before it is handed on (see: nomyo-native receipt)
+  --receipt-key-file FILE     key for digests of prompts and answers in it, mode 0600; without it there are none
+
 Limits and memory
   --max-requests NUMBER       64 at one time
   --max-requests-per-key NUMBER
@@ -99,6 +103,8 @@ const options = {
   "key-password-file": { type: "string" },
   timeout: { type: "string" },
   retries: { type: "string" },
+  receipts: { type: "string" },
+  "receipt-key-file": { type: "string" },
   "max-requests": { type: "string" },
   "max-requests-per-key": { type: "string" },
   "max-connections": { type: "string" },
@@ -208,6 +214,7 @@ async function proxyOptions(
     models: values.model,
     // The library checks it, and says what is allowed.
     securityTier: values.tier as "standard" | undefined,
+    receipts: receiptsOf(values),
     client: await ownClientOptions(values, streams, keyPassword, log),
     maxRequests: wholeNumber("max-requests", values["max-requests"]),
     maxRequestsPerKey: wholeNumber("max-requests-per-key", values["max-requests-per-key"]),
@@ -216,6 +223,13 @@ async function proxyOptions(
     log,
     accessLog: values["access-log"] === true ? accessLogTo(streams) : undefined,
   });
+}
+
+function receiptsOf(values: Values): ProxyOptions["receipts"] {
+  const { receipts: folder, "receipt-key-file": digestKeyFile } = values;
+  if (folder !== undefined) return digestKeyFile === undefined ? folder : { folder, digestKeyFile };
+  if (digestKeyFile !== undefined) throw new UsageError("--receipt-key-file needs --receipts.");
+  return undefined;
 }
 
 /** The proxy's client: what `chat` has too, and what is the proxy's own. */

@@ -1,4 +1,5 @@
 /** The promise of an answer, which gives the response beside it. */
+import type { Receipt } from "../receipts/receipt.js";
 import type { ResponseHeaders } from "../response-headers.js";
 
 /** What is known of the HTTP exchange beside the answer. */
@@ -15,6 +16,8 @@ export interface ResponseInfo {
 export interface WithResponse<T> {
   readonly data: T;
   readonly response: ResponseInfo;
+  /** Which server, in which boot state, under which keys, answered (docs/receipts.md). */
+  readonly receipt: Receipt;
   /** The header `x-request-id`, under the name that openai-node uses. */
   readonly request_id: string | null;
 }

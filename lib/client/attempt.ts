@@ -6,7 +6,7 @@ import { checkServerMetadata, completeMetadata, readServerMetadata } from "../ch
 import type { AnswerMetadata } from "../chat/chat-types.js";
 import { openPackage } from "../envelope/open.js";
 import type { OpenedPackage } from "../envelope/open.js";
-import type { Sealable } from "../envelope/seal.js";
+import type { PlaintextDigest, Sealable } from "../envelope/seal.js";
 import { NomyoError, SecurityError } from "../errors.js";
 import type { Sent } from "../errors.js";
 import type { Deadline } from "../http/deadline.js";
@@ -15,6 +15,7 @@ import type { RateLimiter } from "../http/rate-limiter.js";
 import { readBody } from "../http/response-body.js";
 import type { Transport, TransportResponse } from "../http/transport.js";
 import type { ResponseInfo } from "./api-promise.js";
+import type { Evidence } from "./evidence.js";
 import type { ClientKeys, KeyLease } from "./client-keys.js";
 import { tracePhase } from "./diagnostics.js";
 import type { Phase, RequestTrace } from "./diagnostics.js";
@@ -66,11 +67,13 @@ export function sealRequest(
   key: ServerKey,
   payload: Sealable,
   { padding, secureMemory }: ResolvedOptions,
+  digest?: PlaintextDigest,
 ): Uint8Array<ArrayBuffer> {
   return payload.seal(key.handle, {
     maxPlaintextBytes: MAX_PLAINTEXT_BYTES,
     padding,
     locking: secureMemory.locking,
+    digest,
   });
 }
 
@@ -92,12 +95,21 @@ export class Attempt {
   readonly #options: ResolvedRequestOptions;
   readonly #deadline: Deadline;
   readonly #trace: RequestTrace;
+  /** Undefined for an attempt whose answer nobody is handed: a preflight's. */
+  readonly #evidence: Evidence | undefined;
 
-  constructor(means: Means, options: ResolvedRequestOptions, deadline: Deadline, trace: RequestTrace) {
+  constructor(
+    means: Means,
+    options: ResolvedRequestOptions,
+    deadline: Deadline,
+    trace: RequestTrace,
+    evidence?: Evidence,
+  ) {
     this.#means = means;
     this.#options = options;
     this.#deadline = deadline;
     this.#trace = trace;
+    this.#evidence = evidence;
   }
 
   /**
@@ -109,12 +121,14 @@ export class Attempt {
     const deadline = this.#deadline;
     const lease = await this.#phase("client-key", () => keys.lease((promise) => deadline.race(promise)));
     this.#lease = lease;
+    if (this.#evidence !== undefined) this.#evidence.clientKey = lease.fingerprint;
     deadline.startClock();
     await this.#phase("rate-limit", () => limiter?.take(deadline));
     const { key, cached } = await this.#phase("server-key", () =>
       serverKeys(this.#options.baseUrl).get((promise) => deadline.race(promise)),
     );
     this.serverKey = key;
+    if (this.#evidence !== undefined) this.#evidence.serverKey = key.fingerprint;
     this.keyWasCached = cached;
     const credential = await deadline.race(authorization(this.#options.apiKey));
     return { lease, key, credential };
@@ -144,8 +158,17 @@ export class Attempt {
     const uuid = nodeCrypto().randomUUID();
     const bound = this.#options.attestation.binding !== "none";
     this.payloadId = this.#trace.payloadId = bound ? boundPayloadId(uuid, key.pem, lease.publicPem) : uuid;
-    const body = await this.#phase("seal", () => sealRequest(key, payload, this.#means.options));
+    const evidence = this.#evidence;
+    const digest = evidence?.digestKey && {
+      key: evidence.digestKey,
+      told: (hmac: string) => void (evidence.plaintextHmac = hmac),
+    };
+    const body = await this.#phase("seal", () => sealRequest(key, payload, this.#means.options, digest));
     this.#trace.requestBytes = body.byteLength;
+    if (evidence !== undefined) {
+      evidence.payloadId = this.payloadId;
+      evidence.sealed(body);
+    }
     this.#deadline.throwIfOver();
     return body;
   }
@@ -205,9 +228,14 @@ export class Attempt {
       signal: this.#deadline.signal,
       maxPlaintextBytes: maxResponseBytes,
       logger,
+      digestKey: this.#evidence?.digestKey,
     });
+    // Beside the opening, on another of the package's threads.
+    this.#evidence?.came(bytes);
     try {
-      return await this.#phase("open", () => this.#deadline.race(opening));
+      const opened = await this.#phase("open", () => this.#deadline.race(opening));
+      this.#evidence?.opened(opened);
+      return opened;
     } catch (error) {
       if (this.#deadline.error !== undefined) {
         const wiped = opening.then(
@@ -226,10 +254,13 @@ export class Attempt {
     const { attestation, securityTier } = this.#options;
     const payloadId = this.#id();
     try {
-      const server = checkServerMetadata(readServerMetadata(opened), payloadId, securityTier);
+      const stated = readServerMetadata(opened);
+      this.#evidence?.metadata(stated);
+      const server = checkServerMetadata(stated, payloadId, securityTier);
       const report = await this.#phase("verify", () =>
         this.#deadline.race(enforce(attestation, server["tpm_attestation"], payloadId, server["payload_binding"])),
       );
+      if (this.#evidence !== undefined) this.#evidence.report = report;
       return {
         opened,
         metadata: completeMetadata(server, payloadId, opened.processedAt, report),

@@ -34,6 +34,8 @@ export interface KeyLease {
   readonly publicPem: string;
   /** The same as the value of the header `X-Public-Key` (PROTOCOL section 1). */
   readonly publicKeyHeader: string;
+  /** SHA-256 of the SubjectPublicKeyInfo DER, lower-case hex. */
+  readonly fingerprint: string;
   release(): void;
 }
 
@@ -42,6 +44,7 @@ class SharedKey {
   readonly key: PrivateKey;
   readonly publicPem: string;
   readonly #publicKeyHeader: string;
+  readonly #fingerprint: string;
   /** When it is due to be replaced, on the monotonic clock. */
   readonly dueAt: number;
   /** Which file of the key folder it is. */
@@ -51,7 +54,9 @@ class SharedKey {
 
   constructor({ key, version }: StoredKey, dueAt: number) {
     this.key = key;
-    this.publicPem = key.publicInfo().pem;
+    const { pem, spkiSha256 } = key.publicInfo();
+    this.publicPem = pem;
+    this.#fingerprint = spkiSha256;
     this.#publicKeyHeader = encodeURIComponent(this.publicPem);
     this.dueAt = dueAt;
     this.version = version;
@@ -64,6 +69,7 @@ class SharedKey {
       key: this.key.handle,
       publicPem: this.publicPem,
       publicKeyHeader: this.#publicKeyHeader,
+      fingerprint: this.#fingerprint,
       release: () => {
         if (released) return;
         released = true;

@@ -14,6 +14,8 @@ import type { SecureMemory } from "../memory/secure-memory.js";
 import { boolean, callable, integer, number, oneOf, resolveByTable, text } from "../option-checks.js";
 import type { OptionTable, ResolvedBy } from "../option-checks.js";
 import { isHex, isPrintableWord } from "../printable.js";
+import { checkReceipts } from "../receipts/receipt-options.js";
+import type { ReceiptOptions } from "../receipts/receipt-options.js";
 import { guardedLogger, isLogger } from "./logger.js";
 import type { Logger } from "./logger.js";
 import type { ServerKeyTrust } from "./server-key.js";
@@ -92,6 +94,12 @@ export interface ClientOptions {
    * own.
    */
   readonly dispatcher?: DispatcherLike | undefined;
+  /**
+   * A folder that gets a receipt of each answer before the answer is handed on, and of each that was refused
+   * (docs/receipts.md). An answer whose receipt cannot be written is wiped, with a `SecurityError`
+   * (`RECEIPT_NOT_WRITTEN`).
+   */
+  readonly receipts?: string | ReceiptOptions | undefined;
   /** Told what the client does; silent without one. */
   readonly logger?: Logger | undefined;
 }
@@ -144,6 +152,7 @@ export const clientOptions = {
   maxResponseBytes: { otherwise: 67_108_864, parse: integer(1024, 2 ** 31 - 1) },
   fetch: { parse: (value, name) => callable(value, name) },
   dispatcher: { parse: checkDispatcher },
+  receipts: { parse: checkReceipts },
   logger: { parse: checkLogger },
 } satisfies OptionTable<ClientOptions>;
 

@@ -19,14 +19,19 @@ import { RateLimiter } from "../http/rate-limiter.js";
 import { readBody } from "../http/response-body.js";
 import type { Transport } from "../http/transport.js";
 import { applyMechanism } from "../memory/secure-memory.js";
+import { ReceiptWriter } from "../receipts/receipt-writer.js";
+import type { Receipt } from "../receipts/receipt.js";
 import { Attempt, sealRequest } from "./attempt.js";
 import type { Held, Means, OpenedAnswer } from "./attempt.js";
 import { complete, further, notSent } from "./attempt-error.js";
 import { ClientKeys } from "./client-keys.js";
 import { retryChannel, traceRequest } from "./diagnostics.js";
 import type { RequestTrace, RetryTrace } from "./diagnostics.js";
+import { Evidence, isRefusal } from "./evidence.js";
+import type { Recorded } from "./evidence.js";
 import { MemoryCheck } from "./memory-check.js";
 import type { ResolvedOptions, ResolvedRequestOptions } from "./options.js";
+import { ownError } from "./own-error.js";
 import { RecentMap } from "./recent-map.js";
 import { retryDelay } from "./retry.js";
 import { ServerKeyCache } from "./server-key.js";
@@ -45,6 +50,16 @@ interface Way {
   readonly options: ResolvedRequestOptions;
   readonly deadline: Deadline;
   readonly trace: RequestTrace;
+}
+
+/** An answer with the receipt of it: where receipts are written, that is on the disk. */
+export interface RecordedAnswer extends OpenedAnswer {
+  readonly receipt: Receipt;
+}
+
+/** A request's attempts as its receipt sees them: the last one counts. */
+interface Recording {
+  evidence: Evidence;
 }
 
 /**
@@ -67,6 +82,7 @@ export class SecureChannel {
   readonly #limiter: RateLimiter | undefined;
   readonly #means: Means;
   readonly #memory: MemoryCheck;
+  readonly #receipts: ReceiptWriter | undefined;
   readonly #closing = new AbortController();
   readonly #inFlight = new Set<Promise<unknown>>();
   #closed = false;
@@ -86,6 +102,10 @@ export class SecureChannel {
             options.dispatcher,
           );
     this.#limiter = options.rateLimit === undefined ? undefined : new RateLimiter(options.rateLimit);
+    this.#receipts =
+      options.receipts === undefined
+        ? undefined
+        : new ReceiptWriter(options.receipts, options.secureMemory.locking, options.logger);
     this.#means = {
       options,
       keys: this.keys,
@@ -102,8 +122,15 @@ export class SecureChannel {
    * Sends one request, with as many attempts as its options allow, and opens its answer. A `PoolRequest` is disposed of
    * when it ends, however it does.
    */
-  request(payload: object | PoolRequest, model: string, options: ResolvedRequestOptions): Promise<OpenedAnswer> {
-    return this.#track(() => this.#request(payload, model, options));
+  request(payload: object | PoolRequest, model: string, options: ResolvedRequestOptions): Promise<RecordedAnswer> {
+    return this.#track(() =>
+      this.#request(payload, model, options, (snapshot, trace) => this.#recorded(snapshot, options, trace)),
+    );
+  }
+
+  /** Sees to it that receipts can be written, where they are wanted: otherwise the first request finds out. */
+  async receiptsReady(): Promise<void> {
+    await this.#receipts?.ready();
   }
 
   /**
@@ -115,7 +142,12 @@ export class SecureChannel {
     return this.#track(() => this.#attest(options, model));
   }
 
-  #request(payload: object | PoolRequest, model: string, options: ResolvedRequestOptions): Promise<OpenedAnswer> {
+  #request<Answer extends OpenedAnswer>(
+    payload: object | PoolRequest,
+    model: string,
+    options: ResolvedRequestOptions,
+    attempts: (snapshot: Sealable, trace: RequestTrace) => Promise<Answer>,
+  ): Promise<Answer> {
     const trace = newTrace(options, model);
     // What the caller does with the request from now on changes nothing of what any attempt sends.
     let snapshot: Sealable;
@@ -124,13 +156,60 @@ export class SecureChannel {
     } catch (error) {
       return Promise.reject(complete(error, notSent));
     }
-    return traceRequest(trace, () => this.#attempts(snapshot, options, trace)).finally(() => snapshot.dispose());
+    return traceRequest(trace, () => attempts(snapshot, trace)).finally(() => snapshot.dispose());
+  }
+
+  /** The attempts, and the receipt of how they ended. Nothing leaves while one is wanted and cannot be written. */
+  async #recorded(snapshot: Sealable, options: ResolvedRequestOptions, trace: RequestTrace): Promise<RecordedAnswer> {
+    const startedAt = Date.now();
+    try {
+      await this.receiptsReady();
+    } catch (error) {
+      throw complete(ownError(error), notSent);
+    }
+    const recording: Recording = { evidence: this.#newEvidence() };
+    let answer: OpenedAnswer;
+    try {
+      answer = await this.#attempts(snapshot, options, trace, recording);
+    } catch (error) {
+      if (isRefusal(error)) {
+        await this.#record(recording.evidence, { options, startedAt, attempts: trace.attempts }, error).catch(
+          (failure: unknown) => {
+            // The refusal matters more, and nothing was handed on. The next request will not be sent.
+            this.options.logger.error("A refused answer has no receipt.", { code: codeOf(failure) });
+          },
+        );
+      }
+      throw error;
+    }
+    try {
+      const request = { options, startedAt, attempts: trace.attempts };
+      return { ...answer, receipt: await this.#record(recording.evidence, request) };
+    } catch (error) {
+      answer.opened.dispose();
+      throw complete(error, { sent: "yes", payloadId: answer.response.payloadId });
+    }
+  }
+
+  #newEvidence(): Evidence {
+    return new Evidence(this.#receipts?.digestKey);
+  }
+
+  async #record(evidence: Evidence, request: Recorded, error?: SecurityError): Promise<Receipt> {
+    const receipt = await evidence.receipt(request, error);
+    return this.#receipts === undefined
+      ? receipt
+      : await this.#receipts.append(receipt, request.options.attestation.policy);
   }
 
   async #attest(options: ResolvedRequestOptions, model: string): Promise<AttestationReport> {
     const asked = options.attestation.mode === "off" ? enforcementOf("report") : options.attestation;
     const asking = { ...options, attestation: { ...asked, preflight: false } };
-    return reportOf(await this.#request(attestationPayload(model), model, asking));
+    return reportOf(
+      await this.#request(attestationPayload(model), model, asking, (snapshot, trace) =>
+        this.#attempts(snapshot, asking, trace),
+      ),
+    );
   }
 
   /**
@@ -202,6 +281,7 @@ export class SecureChannel {
     this.#closed = true;
     if (abort) this.#closing.abort();
     while (this.#inFlight.size > 0) await Promise.allSettled(this.#inFlight);
+    await this.#receipts?.close();
     this.keys.close();
     this.#serverKeys.clear();
     this.#transport.close();
@@ -227,14 +307,20 @@ export class SecureChannel {
     running.then(done, done);
   }
 
-  async #attempts(payload: Sealable, options: ResolvedRequestOptions, trace: RequestTrace): Promise<OpenedAnswer> {
+  async #attempts(
+    payload: Sealable,
+    options: ResolvedRequestOptions,
+    trace: RequestTrace,
+    recording?: Recording,
+  ): Promise<OpenedAnswer> {
     let sent: Sent = "no";
     let keyWasRefreshed = false;
     for (let retry = 0; ;) {
       this.#warnOfHttp(options.baseUrl);
       trace.attempts++;
       const deadline = this.#deadline(options);
-      const attempt = new Attempt(this.#means, options, deadline, trace);
+      if (recording !== undefined) recording.evidence = this.#newEvidence();
+      const attempt = new Attempt(this.#means, options, deadline, trace, recording?.evidence);
       try {
         return await this.#attempt(attempt, payload, { options, deadline, trace });
       } catch (failure) {
@@ -382,6 +468,10 @@ function attestationPayload(model: string): object {
 
 function newTrace({ baseUrl, securityTier }: ResolvedRequestOptions, model: string): RequestTrace {
   return { server: baseUrl, model, securityTier, attempts: 0 };
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof NomyoError ? error.code : "UNKNOWN";
 }
 
 /** The report of an answer of which nothing else is wanted. */

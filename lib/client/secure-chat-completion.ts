@@ -19,6 +19,7 @@ import { resolveClientOptions, resolveRequestOptions } from "./options.js";
 import type { ClientOptions, RequestOptions } from "./options.js";
 import { takeApart } from "../chat/request-parts.js";
 import { SecureChannel } from "./secure-channel.js";
+import type { RecordedAnswer } from "./secure-channel.js";
 import type { OpenedAnswer } from "./attempt.js";
 
 /** Options of {@link SecureChatCompletion.attest}. */
@@ -62,7 +63,7 @@ export class SecureChatCompletion implements AsyncDisposable {
    *
    * @param body - OpenAI's parameters, and `security_tier`. Unknown ones are passed on. Any text may be a
    *   `SecureBuffer`.
-   * @returns a promise that also has `.withResponse()`: status, headers, payload id.
+   * @returns a promise that also has `.withResponse()`: status, headers, payload id, receipt.
    *
    * Rejects with the classes of `docs/errors.md`; each tells by `sent` whether the server may have processed the
    * request.
@@ -110,7 +111,8 @@ export class SecureChatCompletion implements AsyncDisposable {
       this.#send(
         body,
         options,
-        ({ opened, metadata }) => new SecureResponse(opened, metadata, this.#channel.options.secureMemory.locking),
+        ({ opened, metadata, receipt }) =>
+          new SecureResponse(opened, metadata, receipt, this.#channel.options.secureMemory.locking),
       ),
     );
   }
@@ -134,9 +136,11 @@ export class SecureChatCompletion implements AsyncDisposable {
   }
 
   /**
-   * Resolves when the client's key is there, so that the first request need not wait for it; rejects when it cannot be.
+   * Resolves when the client's key is there, and the folder for receipts where one was named, so that the first request
+   * need not wait for them; rejects when they cannot be.
    */
   async ready(): Promise<void> {
+    await this.#channel.receiptsReady();
     const lease = await this.#channel.keys.lease((promise) => promise);
     lease.release();
   }
@@ -162,16 +166,16 @@ export class SecureChatCompletion implements AsyncDisposable {
   async #send<T>(
     body: ChatCompletionRequest,
     options: RequestOptions,
-    use: (answer: OpenedAnswer, taken: ReturnType<typeof takeApart>) => T,
+    use: (answer: RecordedAnswer, taken: ReturnType<typeof takeApart>) => T,
   ): Promise<WithResponse<T>> {
     const { taken, resolved } = beforeSending(() => {
       const taken = takeApart(body);
       return { taken, resolved: resolveRequestOptions(this.#channel.options, options, taken.tier) };
     });
     const answer = await this.#channel.request(taken.payload, taken.model, resolved);
-    const { response } = answer;
+    const { response, receipt } = answer;
     const data = afterAnswer(answer, () => use(answer, taken));
-    return { data, response, request_id: response.headers.get("x-request-id") };
+    return { data, response, receipt, request_id: response.headers.get("x-request-id") };
   }
 }
 

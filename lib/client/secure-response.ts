@@ -5,6 +5,7 @@ import type { OpenedPackage } from "../envelope/open.js";
 import type { LockPolicy } from "../native.js";
 import type { AnswerMetadata, ChatCompletion } from "../chat/chat-types.js";
 import { asCompletion } from "../chat/completion.js";
+import type { Receipt } from "../receipts/receipt.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 
 const REDACTED = "[SecureResponse: redacted]";
@@ -17,8 +18,8 @@ const REDACTED = "[SecureResponse: redacted]";
  * using text = answer.content();
  * ```
  *
- * `dispose()` wipes it, and everything but `_metadata` throws a `NomyoError` with the code `DISPOSED` afterwards. One
- * that is forgotten is wiped when it is collected, and the client's logger is told so at `debug`.
+ * `dispose()` wipes it, and everything but `_metadata` and `receipt` throws a `NomyoError` with the code `DISPOSED`
+ * afterwards. One that is forgotten is wiped when it is collected, and the client's logger is told so at `debug`.
  */
 export class SecureResponse {
   readonly #opened: OpenedPackage;
@@ -27,12 +28,16 @@ export class SecureResponse {
   /** About the answer: ids, and what the server says of itself. No part of the answer. */
   readonly _metadata: AnswerMetadata;
 
+  /** Which server, in which boot state, under which keys, answered (docs/receipts.md). No part of the answer. */
+  readonly receipt: Receipt;
+
   /**
    * Takes `opened` over.
    * @internal
    */
-  constructor(opened: OpenedPackage, metadata: AnswerMetadata, locking: LockPolicy = "required") {
+  constructor(opened: OpenedPackage, metadata: AnswerMetadata, receipt: Receipt, locking: LockPolicy = "required") {
     this.#opened = opened;
+    this.receipt = receipt;
     this.#locking = locking;
     this._metadata = metadata;
   }

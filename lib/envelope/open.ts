@@ -1,6 +1,7 @@
 /** Opening a package: the bytes of an answer become authenticated JSON in locked memory. */
 import { cancellable } from "../memory/cancellable.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
+import type { DigestKey } from "./digest.js";
 import { native } from "../native.js";
 import type { BufferHandle, LockPolicy, OpenedHandle, PrivateKeyHandle } from "../native.js";
 import { fromNative, nativeCode, withNativeErrors } from "../native-error.js";
@@ -13,6 +14,8 @@ export interface OpenOptions {
   readonly maxPlaintextBytes?: number | undefined;
   /** Deepest nesting of arrays and objects; 1 024 by default. */
   readonly maxDepth?: number | undefined;
+  /** The plaintext is digested too, where it lies: see {@link OpenedPackage.plaintextHmac}. */
+  readonly digestKey?: DigestKey | undefined;
   /** Told at `debug` when an opened package was left to the collector instead of being disposed of. */
   readonly logger?: { debug(message: string): void } | undefined;
 }
@@ -46,6 +49,11 @@ export class OpenedPackage {
   /** The plaintext's length in bytes. */
   get byteLength(): number {
     return withNativeErrors("opening", () => native.openedByteLength(this.#handle));
+  }
+
+  /** HMAC-SHA-256 of the plaintext in lower-case hex, where a key was given; still there when the plaintext is not. */
+  get plaintextHmac(): string | undefined {
+    return native.openedHmac(this.#handle);
   }
 
   /** The whole, exactly as `JSON.parse` would give it. */
@@ -111,6 +119,7 @@ export async function openPackage(
     const limits = {
       maxPlaintextBytes: options.maxPlaintextBytes ?? DEFAULT_MAX_PLAINTEXT_BYTES,
       maxDepth: options.maxDepth ?? DEFAULT_MAX_DEPTH,
+      ...(options.digestKey === undefined ? {} : { digestKey: options.digestKey.handle }),
     };
     const handle = await cancellable(signal, (token) => native.open(key, body, limits, options.locking, token));
     const opened = new OpenedPackage(handle, options.logger);

@@ -3,8 +3,16 @@ import { nodeCrypto, nodeV8 } from "../builtins.js";
 import { ConfigurationError, NomyoError } from "../errors.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
 import { native } from "../native.js";
-import type { BufferHandle, LockPolicy, PublicKeyHandle, SealText } from "../native.js";
+import type {
+  BufferHandle,
+  DigestedPackage,
+  LockPolicy,
+  NativeSealOptions,
+  PublicKeyHandle,
+  SealText,
+} from "../native.js";
 import { fromNative, withNativeErrors } from "../native-error.js";
+import type { DigestKey } from "./digest.js";
 import { skeletonOf } from "./skeleton.js";
 import type { Skeleton } from "./skeleton.js";
 
@@ -16,6 +24,15 @@ export interface SealOptions {
   /** Unix seconds, in answers only. */
   readonly processedAt?: number;
   readonly locking: LockPolicy;
+  /** Whoever wants a digest of the plaintext: where it lies in the pool, before it is encrypted, without padding. */
+  readonly digest?: PlaintextDigest | undefined;
+}
+
+/** A wish for the HMAC-SHA-256 of a plaintext. */
+export interface PlaintextDigest {
+  readonly key: DigestKey;
+  /** Told of it, in lower-case hex, when the package is made. */
+  readonly told: (hmac: string) => void;
 }
 
 /** The longest piece that the addon reads at once, in UTF-16 code units (native/addon/text_reader.h). */
@@ -139,14 +156,15 @@ export class Snapshot implements Sealable {
    * locked.
    */
   seal(recipient: PublicKeyHandle, options: SealOptions): Uint8Array<ArrayBuffer> {
-    return withNativeErrors("sealing", () =>
-      native.seal(recipient, this.#json, this.#marker, this.#slots, {
-        maxPlaintextBytes: options.maxPlaintextBytes,
-        expectedBytes: this.#expectedBytes,
-        padding: options.padding ?? "none",
-        locking: options.locking,
-        ...(options.processedAt === undefined ? {} : { processedAt: options.processedAt }),
-      }),
+    const how = { ...nativeOptions(options), expectedBytes: this.#expectedBytes };
+    const { digest } = options;
+    if (digest === undefined) {
+      return withNativeErrors("sealing", () => native.seal(recipient, this.#json, this.#marker, this.#slots, how));
+    }
+    const digesting = { ...how, digestKey: digest.key.handle };
+    return told(
+      digest,
+      withNativeErrors("sealing", () => native.seal(recipient, this.#json, this.#marker, this.#slots, digesting)),
     );
   }
 
@@ -200,5 +218,26 @@ export class PoolRequest implements Sealable {
  * memory. Throws as {@link Snapshot.seal} does.
  */
 export function sealBytes(recipient: PublicKeyHandle, json: Uint8Array, options: SealOptions): Uint8Array<ArrayBuffer> {
-  return withNativeErrors("sealing", () => native.sealBytes(recipient, json, options));
+  const how = nativeOptions(options);
+  const { digest } = options;
+  if (digest === undefined) return withNativeErrors("sealing", () => native.sealBytes(recipient, json, how));
+  const digesting = { ...how, digestKey: digest.key.handle };
+  return told(
+    digest,
+    withNativeErrors("sealing", () => native.sealBytes(recipient, json, digesting)),
+  );
+}
+
+function nativeOptions({ maxPlaintextBytes, padding, processedAt, locking }: SealOptions): NativeSealOptions {
+  return {
+    maxPlaintextBytes,
+    padding: padding ?? "none",
+    locking,
+    ...(processedAt === undefined ? {} : { processedAt }),
+  };
+}
+
+function told(digest: PlaintextDigest, { sealed, hmac }: DigestedPackage): Uint8Array<ArrayBuffer> {
+  digest.told(hmac);
+  return sealed;
 }

@@ -58,7 +58,7 @@ export function removeLeftovers(path: string): void {
 }
 
 /** The new name is on the disk only when its folder is. Windows cannot open folders and does this itself. */
-function syncFolder(path: string): void {
+export function syncFolder(path: string): void {
   if (process.platform === "win32") return;
   const folder = openSync(path, "r");
   try {

@@ -39,6 +39,35 @@ export async function withFileLock<T>(
   }
 }
 
+/** A lock that is kept. */
+export interface HeldLock {
+  /** Harmless twice. The file stays, empty. */
+  release(): void;
+}
+
+/**
+ * Takes the lock at `path` at once and keeps it; undefined when another process, thread or call has it.
+ *
+ * @param option - Named in the {@link ConfigurationError} when the lock file cannot be made.
+ */
+export function tryHoldFileLock(path: string, option: string): HeldLock | undefined {
+  const file = open(path, option);
+  let held = false;
+  try {
+    held = native.tryLockFile(file) && isStillThere(path, file);
+  } finally {
+    if (!held) closeSync(file);
+  }
+  if (!held) return undefined;
+  return {
+    release: () => {
+      if (!held) return;
+      held = false;
+      closeSync(file);
+    },
+  };
+}
+
 async function lock(path: string, option: string, patienceMs: number): Promise<number> {
   for (let waited = 0; ; waited += POLL_MS) {
     const file = open(path, option);

@@ -148,6 +148,7 @@ export function createSecureFetch(options: SecureFetchOptions = {}): SecureFetch
   };
   return Object.assign(secureFetch, {
     ready: async () => {
+      await channel.receiptsReady();
       (await channel.keys.lease((promise) => promise)).release();
     },
     close: (how: { readonly abort?: boolean } = {}) => close(Object.hasOwn(how, "abort") && how.abort === true),

@@ -73,6 +73,7 @@ export async function startProxy(options: ProxyOptions = {}): Promise<Proxy> {
         isStopping,
       },
     });
+    await channel.receiptsReady();
     channel.keys.start();
     port = await listener.listen();
   } catch (error) {

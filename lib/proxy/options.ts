@@ -11,6 +11,7 @@ import { guarded } from "../http/operator.js";
 import { boolean, callable, integer, oneOf, resolveByTable, text } from "../option-checks.js";
 import type { OptionTable, ResolvedBy } from "../option-checks.js";
 import { withoutBrackets } from "../printable.js";
+import { checkReceipts } from "../receipts/receipt-options.js";
 import { loopbackHosts } from "./request-access.js";
 import type { AccessSettings } from "./request-access.js";
 import type { Place } from "./listener.js";
@@ -47,6 +48,8 @@ export interface ProxyOptions {
   readonly securityTier?: SecurityTier;
   /** What the proxy is towards NOMYO: the API key, pins, the attestation policy … */
   readonly client?: ClientOptions;
+  /** The same as `client.receipts`: a folder that gets a receipt of each answer before it is handed on. */
+  readonly receipts?: NonNullable<ClientOptions["receipts"]>;
   /** Bytes of a request's JSON; 10 MiB, which is also the most. */
   readonly maxBodyBytes?: number;
   /**
@@ -90,6 +93,7 @@ const proxyOptions = {
   models: { otherwise: [], parse: texts },
   securityTier: { parse: oneOf(securityTiers) },
   client: { otherwise: {}, parse: (value) => resolveClientOptions(value) },
+  receipts: { parse: checkReceipts },
   maxBodyBytes: { otherwise: MOST_BODY_BYTES, parse: integer(1024, MOST_BODY_BYTES) },
   maxRequests: { otherwise: 64, parse: integer(1, MOST_REQUESTS) },
   maxRequestsPerKey: { parse: integer(1, MOST_REQUESTS) },
@@ -131,6 +135,9 @@ export function resolveProxyOptions(given: ProxyOptions): ProxySettings {
   if (socketPath !== undefined && options.tls !== undefined) {
     throw new ConfigurationError("tls", "A Unix socket is not spoken to over TLS: leave `tls` out.");
   }
+  if (options.receipts !== undefined && options.client.receipts !== undefined) {
+    throw new ConfigurationError("receipts", "`receipts` and `client.receipts` are the same: give one.");
+  }
   if (socketPath === undefined) checkExposure(options);
   const share = apiKeys.count > 1 ? Math.ceil(maxRequests / 2) : maxRequests;
   const log = guarded(options.log ?? (() => undefined), () => undefined);
@@ -145,7 +152,7 @@ export function resolveProxyOptions(given: ProxyOptions): ProxySettings {
     },
     models: options.models,
     securityTier: options.securityTier,
-    client: options.client,
+    client: options.receipts === undefined ? options.client : { ...options.client, receipts: options.receipts },
     maxBodyBytes: options.maxBodyBytes,
     maxRequests,
     maxRequestsPerKey: integer(1, maxRequests)(options.maxRequestsPerKey ?? share, "maxRequestsPerKey"),

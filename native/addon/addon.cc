@@ -6,6 +6,7 @@
 #include "addon/chat_events.h"
 #include "addon/crypto.h"
 #include "addon/descriptor.h"
+#include "addon/digest.h"
 #include "addon/echo.h"
 #include "addon/environment.h"
 #include "addon/file_lock.h"
@@ -34,6 +35,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitChatEvents(env, exports);
   InitSeal(env, exports);
   InitOpen(env, exports);
+  InitDigest(env, exports);
   if (env.IsExceptionPending()) return exports;
   InitAttestation(env, exports);
   return exports;

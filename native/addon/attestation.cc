@@ -1,5 +1,7 @@
 #include "addon/attestation.h"
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -17,15 +19,20 @@
 namespace nomyo::addon {
 namespace {
 
+// The end of the year 9999, the last that a certificate can name (RFC 5280 4.1.2.5).
+constexpr std::size_t kMostSeconds = 253402300799;
+
 struct Verification {
   std::string block;
   Bytes qualifying_data;
   std::string policy;
+  std::optional<std::int64_t> at;
   std::string report_json;
 
   Status Run(SignatureEngine* engine) {
-    const Result<Policy> read = ReadPolicy(policy);
+    Result<Policy> read = ReadPolicy(policy);
     if (!read) return read.error();
+    read.value().at = at;
     const Result<Report> report = VerifyAttestation(block, qualifying_data, read.value(), engine);
     if (!report) return report.error();
     report_json = ReportJson(report.value());
@@ -65,9 +72,16 @@ Napi::Value VerifyAttestationBlock(const Napi::CallbackInfo& info) {
   if (!info[3].IsNull() && !info[3].IsString()) return ThrowTypeError(env, "engineTcti must be a string or null");
   const auto qualifying_data = ReadUint8Array(env, info[1], "qualifyingData");
   if (!qualifying_data) return env.Undefined();
+  std::optional<std::int64_t> at;
+  if (!info[4].IsUndefined()) {
+    const auto given = GetWhole(env, info[4], 0, kMostSeconds, "at must be unix seconds");
+    if (!given) return env.Undefined();
+    at = static_cast<std::int64_t>(*given);
+  }
   Verification verification{.block = info[0].As<Napi::String>().Utf8Value(),
                             .qualifying_data = Bytes(qualifying_data->begin(), qualifying_data->end()),
                             .policy = info[2].As<Napi::String>().Utf8Value(),
+                            .at = at,
                             .report_json = {}};
   if (info[3].IsString()) {
     auto device = SharedTpm(info[3].As<Napi::String>().Utf8Value());

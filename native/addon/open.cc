@@ -1,5 +1,6 @@
 #include "addon/open.h"
 
+#include <array>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -12,11 +13,13 @@
 #include "addon/error.h"
 #include "addon/function.h"
 #include "addon/handle.h"
+#include "addon/hex.h"
 #include "addon/job.h"
 #include "addon/json_value.h"
 #include "addon/property.h"
 #include "addon/secure_buffer_handle.h"
 #include "addon/uint8_array.h"
+#include "core/crypto/hmac_sha256.h"
 #include "core/envelope/opener.h"
 #include "core/json/pointer.h"
 #include "core/json/string.h"
@@ -29,6 +32,8 @@ namespace nomyo::addon {
 // OpenedObject is what an opened handle owns.
 struct OpenedObject {
   OpenedPackage package;
+  // For a receipt: a digest under a key, which is no secret.
+  std::optional<std::array<std::uint8_t, kSha256Bytes>> plaintext_hmac;
   // The client's: what is made of the plaintext obeys it too.
   LockPolicy locking = LockPolicy::kRequired;
   bool disposed = false;
@@ -70,8 +75,13 @@ struct OpenState {
 
 class OpenJob final : public PromiseJob {
  public:
-  OpenJob(std::shared_ptr<const RsaPrivateKey> key, BulkMemory memory, std::size_t size, const OpenLimits& limits)
-      : key_(std::move(key)), memory_(std::move(memory)), size_(size), limits_(limits) {}
+  OpenJob(std::shared_ptr<const RsaPrivateKey> key, BulkMemory memory, std::size_t size, const OpenLimits& limits,
+          std::optional<SecureBuffer> digest_key)
+      : key_(std::move(key)),
+        memory_(std::move(memory)),
+        size_(size),
+        limits_(limits),
+        digest_key_(std::move(digest_key)) {}
 
   Status Work() override {
     auto decoded = DecodePackage({memory_.data(), size_}, limits_, cancellation());
@@ -82,6 +92,16 @@ class OpenJob final : public PromiseJob {
     if (!opened) return opened.error();
     opened_ = std::make_shared<OpenedObject>();
     opened_->package = std::move(*opened);
+    if (digest_key_) {
+      auto hmac = HmacSha256::Start(std::as_const(*digest_key_).bytes());
+      if (!hmac) return hmac.error();
+      digest_key_.reset();
+      const Status status = hmac->Update(std::as_const(opened_->package.plaintext).bytes());
+      if (!status) return status;
+      auto digest = hmac->Finish();
+      if (!digest) return digest.error();
+      opened_->plaintext_hmac = *digest;
+    }
     opened_->locking = CurrentLockPolicy();
     return Status::Ok();
   }
@@ -96,6 +116,7 @@ class OpenJob final : public PromiseJob {
   BulkMemory memory_;  // the package: a copy, since JavaScript can reach the original
   std::size_t size_;
   OpenLimits limits_;
+  std::optional<SecureBuffer> digest_key_;  // a copy, for the same reason
   std::shared_ptr<OpenedObject> opened_;
 };
 
@@ -103,6 +124,8 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (!info[2].IsObject()) return ThrowTypeError(env, "expected limits");
   // First the limits: reading them may run JavaScript.
+  const auto given_key = GetProperty(env, info[2], "digestKey");
+  if (!given_key) return env.Undefined();
   const auto most_bytes = GetWholeProperty(env, info[2], "maxPlaintextBytes", 0, kMostWhole, "expected limits");
   if (!most_bytes) return env.Undefined();
   const auto most_depth = GetWholeProperty(env, info[2], "maxDepth", 1, kMostDepth, "expected limits");
@@ -110,6 +133,12 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   const auto locking = GetLockPolicy(env, info[3]);
   if (!locking) return env.Undefined();
   const OpenLimits limits{*most_bytes, *most_depth};
+  std::optional<SecureBuffer> digest_key;
+  if (!given_key->IsUndefined()) {
+    LockPolicyScope scope(*locking);
+    digest_key = CopyBuffer(env, *given_key);
+    if (!digest_key) return env.Undefined();
+  }
   // No JavaScript runs from here on until the bytes are copied. The copy is a small part of what opening takes, too
   // little to have a second way for bodies that nobody else can reach.
   const auto body = ReadUint8Array(env, info[1], "body");
@@ -121,8 +150,9 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
     if (memory.empty()) return Throw(env, {Code::kOutOfMemory, "No memory was left for the package."});
     std::memcpy(memory.data(), body->data(), body->size());
   }
-  return Start(env, std::make_shared<OpenJob>(std::move(key), std::move(memory), body->size(), limits), *locking,
-               info[4]);
+  return Start(
+      env, std::make_shared<OpenJob>(std::move(key), std::move(memory), body->size(), limits, std::move(digest_key)),
+      *locking, info[4]);
 }
 
 std::shared_ptr<OpenedObject> GetOpened(Napi::Env env, napi_value value) {
@@ -232,6 +262,13 @@ Napi::Value OpenedProcessedAt(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), *opened->package.processed_at);
 }
 
+Napi::Value OpenedHmac(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const auto opened = GetHandle<OpenedObject>(env, info[0]);
+  if (!opened || !opened->plaintext_hmac) return env.Undefined();
+  return HexValue(env, *opened->plaintext_hmac);
+}
+
 Napi::Value OpenedByteLength(const Napi::CallbackInfo& info) {
   auto opened = GetOpened(info.Env(), info[0]);
   if (!opened) return info.Env().Undefined();
@@ -259,7 +296,8 @@ Napi::Value OpenedDispose(const Napi::CallbackInfo& info) {
 
 void InitOpen(Napi::Env env, Napi::Object exports) {
   ExportSecret<OpenedGetBuffer>(env, exports, "openedGetBuffer");
-  Export<Open>(env, exports, "open");
+  ExportSecret<Open>(env, exports, "open");
+  Export<OpenedHmac>(env, exports, "openedHmac");
   Export<OpenedProcessedAt>(env, exports, "openedProcessedAt");
   Export<OpenedByteLength>(env, exports, "openedByteLength");
   Export<OpenedTakeBuffer>(env, exports, "openedTakeBuffer");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "addon/error.h"
 #include "addon/function.h"
 #include "addon/handle.h"
+#include "addon/hex.h"
 #include "addon/package_memory.h"
 #include "addon/property.h"
 #include "addon/secure_buffer_handle.h"
@@ -147,7 +149,20 @@ Napi::Value PackageValue(Napi::Env env, PackageBytes package) {
 struct GivenSealOptions {
   SealOptions seal;
   LockPolicy locking;
+  std::shared_ptr<SecureBuffer> digest_key;  // keeps what `seal` points to
 };
+
+// What sealing gives back: the package, or with a digest key the package and the plaintext's digest.
+Napi::Value SealedValue(Napi::Env env, Sealer& sealer) {
+  auto package = sealer.Finish();
+  if (!package) return Throw(env, package.error());
+  const Napi::Value sealed = PackageValue(env, std::move(*package));
+  if (!sealer.digest() || env.IsExceptionPending()) return sealed;
+  Napi::Object both = Napi::Object::New(env);
+  both.Set("sealed", sealed);
+  both.Set("hmac", HexValue(env, *sealer.digest()));
+  return both;
+}
 
 // The options argument of both kinds of sealing; nothing with an exception pending.
 std::optional<GivenSealOptions> ReadSealOptions(Napi::Env env, const Napi::Value& value) {
@@ -160,13 +175,15 @@ std::optional<GivenSealOptions> ReadSealOptions(Napi::Env env, const Napi::Value
   const auto given_expected = GetProperty(env, value, "expectedBytes");
   const auto given_padding = GetProperty(env, value, "padding");
   const auto given_at = GetProperty(env, value, "processedAt");
-  if (!given_locking || !given_limit || !given_expected || !given_padding || !given_at) return std::nullopt;
+  const auto given_key = GetProperty(env, value, "digestKey");
+  if (!given_locking || !given_limit || !given_expected || !given_padding || !given_at || !given_key)
+    return std::nullopt;
   // All has been read: no JavaScript runs from here on.
   const auto locking = GetLockPolicy(env, *given_locking);
   if (!locking) return std::nullopt;
   const auto limit = GetWhole(env, *given_limit, 0, kMostWhole, "expected a size limit");
   if (!limit) return std::nullopt;
-  SealOptions options{*limit, *limit, Padding::kNone, std::nullopt};
+  SealOptions options{*limit, *limit, Padding::kNone, std::nullopt, {}};
   // A guess about memory, so one that cannot be right is no error.
   if (given_expected->IsNumber()) {
     const double expected = given_expected->As<Napi::Number>().DoubleValue();
@@ -182,7 +199,13 @@ std::optional<GivenSealOptions> ReadSealOptions(Napi::Env env, const Napi::Value
     }
   }
   if (given_at->IsNumber()) options.processed_at = given_at->As<Napi::Number>().Int64Value();
-  return GivenSealOptions{options, *locking};
+  std::shared_ptr<SecureBuffer> digest_key;
+  if (!given_key->IsUndefined()) {
+    digest_key = GetBuffer(env, *given_key);
+    if (!digest_key) return std::nullopt;
+    options.digest_key = std::as_const(*digest_key).bytes();
+  }
+  return GivenSealOptions{options, *locking, std::move(digest_key)};
 }
 
 Napi::Value Seal(const Napi::CallbackInfo& info) {
@@ -202,9 +225,7 @@ Napi::Value Seal(const Napi::CallbackInfo& info) {
   SkeletonWriter writer(env, (*sealer)->writer(), std::move(marker), info[3].As<Napi::Array>());
   const Status status = writer.Write(info[1]);
   if (!status) return Throw(env, status.error());
-  auto package = (*sealer)->Finish();
-  if (!package) return Throw(env, package.error());
-  return PackageValue(env, std::move(*package));
+  return SealedValue(env, **sealer);
 }
 
 // Only the ciphertext leaves the pool here, and the stack holds no more than the cipher's own state.
@@ -225,9 +246,7 @@ Napi::Value SealBytes(const Napi::CallbackInfo& info) {
   if (const Status status = (*sealer)->writer().RawUtf8(*json); !status) {
     return Throw(env, status.error());
   }
-  auto package = (*sealer)->Finish();
-  if (!package) return Throw(env, package.error());
-  return PackageValue(env, std::move(*package));
+  return SealedValue(env, **sealer);
 }
 
 }  // namespace

@@ -1,18 +1,20 @@
 /**
  * The proof that the proxy leaves nothing of prompts and answers in memory which is not the pool's: it is stopped while a request is half
  * there, while its answer is waited for, while a client takes the answer slowly, and afterwards, and everything that root can read of it is
- * searched for every fragment of 12 bytes: memory, a diagnostic report, a heap snapshot, and at last a core dump.
+ * searched for every fragment of 12 bytes: memory, a diagnostic report, a heap snapshot, and at last a core dump. It writes receipts, with
+ * digests of both, meanwhile.
  *
  * Client and server run in processes of their own.
  */
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HeldExchange } from "../support/held-exchange.js";
 import { outsidePool, whyNotReadable, type Patterns } from "../support/memory-scan.js";
 import { samplePatterns, secretText, textPatterns } from "../support/secret-patterns.js";
+import { receiptsIn } from "../support/receipts.js";
 import { withoutMemfdSecret } from "../support/subject.js";
 import { WatchedProcess } from "../support/watched-process.js";
 
@@ -35,6 +37,9 @@ describe.each([
     /** No secret: it stands in the process's environment. A scan that does not find it has not looked. */
     const beacon = secretText(43);
     const folder = mkdtempSync(join(tmpdir(), "nomyo-proxy-"));
+    const receipts = join(folder, "receipts");
+    const digestKey = join(folder, "digest.key");
+    writeFileSync(digestKey, secretText(44), { mode: 0o600 });
     beforeAll(async () => {
       exchange = await HeldExchange.start();
     });
@@ -50,7 +55,8 @@ describe.each([
       const server = ["--base-url", exchange.baseUrl, "--allow-http", "--pin", exchange.keySha256];
       const path = join(folder, "proxy.sock");
       const listen = over === "unix" ? ["--socket", path] : [];
-      watched = await WatchedProcess.start([command, "proxy", ...server, ...listen], {
+      const written = ["--receipts", receipts, "--receipt-key-file", digestKey];
+      watched = await WatchedProcess.start([command, "proxy", ...server, ...listen, ...written], {
         circumstances,
         env: { BEACON: beacon },
       });
@@ -67,6 +73,22 @@ describe.each([
       const found = hits.filter(({ name }) => !name.startsWith("beacon"));
       expect(outsidePool({ hits: found })).toEqual([]);
       return new Set(found.map(({ name }) => name));
+    }
+    /** The last receipt has digests of both plaintexts, and no 12 bytes of either. */
+    function expectReceiptWithout(texts: readonly string[]): void {
+      const all = receiptsIn(receipts);
+      expect(all.at(-1)).toMatchObject({
+        outcome: "answered",
+        request: { plaintext_hmac: expect.any(String) },
+        response: { plaintext_hmac: expect.any(String) },
+      });
+      const line = JSON.stringify(all.at(-1));
+      const parts = new Set(Array.from({ length: line.length }, (_, at) => line.slice(at, at + 12)));
+      for (const text of texts) {
+        for (let at = 0; at + 12 <= text.length; at++) {
+          if (parts.has(text.slice(at, at + 12))) throw new Error("a receipt holds a part of a plaintext");
+        }
+      }
     }
     const inReadablePool = (found: Set<string>, name: string) => {
       if (memory === "mlock") expect([...found]).toContain(name);
@@ -124,6 +146,7 @@ describe.each([
         expect(received).toContain(answer);
         // Between requests, with the connection open: nothing is left in the pool either.
         expect(await search(secrets)).toEqual(new Set());
+        expectReceiptWithout([prompt, answer]);
         socket.destroy();
         const { hits, registers } = await watched.dump({ ...secrets, ...textPatterns("beacon", beacon) });
         expect(hits.map(({ name }) => name)).toContain("beacon (UTF-8)");

@@ -42,6 +42,9 @@ const evil = {
   preflight: true,
   binding: "required",
   tcti: "device:evil",
+  receipts: "/evil",
+  folder: "/evil",
+  digestKeyFile: "/evil",
   profiles: "none",
   host: "0.0.0.0",
   allowOpen: true,
@@ -64,6 +67,7 @@ describe("a polluted Object.prototype", () => {
       "maxRetries",
       "rateLimit",
       "attestation",
+      "receipts",
     ] as const) {
       expect(seen[name]).toEqual(clean[name]);
     }
@@ -73,6 +77,10 @@ describe("a polluted Object.prototype", () => {
       perSecond: 1,
       burst: 2,
     });
+    const withReceipts = { apiKey: null, receipts: "here" };
+    expect(polluted(evil, () => resolveClientOptions(withReceipts)).receipts).toEqual(
+      resolveClientOptions(withReceipts).receipts,
+    );
   });
 
   it("sets no option of a request", () => {

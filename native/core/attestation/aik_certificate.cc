@@ -38,7 +38,8 @@ bool HasAikUsage(X509* certificate) {
   return false;
 }
 
-Status CheckPath(X509* leaf, STACK_OF(X509) * issuers, std::span<const X509Certificate> roots) {
+Status CheckPath(X509* leaf, STACK_OF(X509) * issuers, std::span<const X509Certificate> roots,
+                 std::optional<std::int64_t> at) {
   const OwnedStore store(X509_STORE_new());
   const OwnedStoreContext context(X509_STORE_CTX_new());
   if (store == nullptr || context == nullptr) return CryptoError("checking the AIK's certificates");
@@ -50,6 +51,7 @@ Status CheckPath(X509* leaf, STACK_OF(X509) * issuers, std::span<const X509Certi
   X509_VERIFY_PARAM* parameters = X509_STORE_CTX_get0_param(context.get());
   X509_VERIFY_PARAM_set_auth_level(parameters, kSecurityLevel);
   X509_VERIFY_PARAM_set_depth(parameters, kMaxDepth);
+  if (at) X509_VERIFY_PARAM_set_time(parameters, static_cast<time_t>(*at));
   if (X509_verify_cert(context.get()) == 1) return Status::Ok();
   switch (X509_STORE_CTX_get_error(context.get())) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
@@ -59,7 +61,8 @@ Status CheckPath(X509* leaf, STACK_OF(X509) * issuers, std::span<const X509Certi
   }
 }
 
-Status Check(std::span<const Bytes> chain, std::span<const X509Certificate> roots, EVP_PKEY* aik) {
+Status Check(std::span<const Bytes> chain, std::span<const X509Certificate> roots, EVP_PKEY* aik,
+             std::optional<std::int64_t> at) {
   std::vector<X509Certificate> certificates;
   for (const Bytes& der : chain) {
     const std::uint8_t* position = der.data();
@@ -77,7 +80,7 @@ Status Check(std::span<const Bytes> chain, std::span<const X509Certificate> root
   for (std::size_t i = 1; i < certificates.size(); ++i) {
     if (sk_X509_push(issuers.get(), certificates[i].get()) <= 0) return CryptoError("checking the AIK's certificates");
   }
-  if (Status path = CheckPath(leaf, issuers.get(), roots); !path) return path;
+  if (Status path = CheckPath(leaf, issuers.get(), roots, at); !path) return path;
 
   const std::uint32_t flags = X509_get_extension_flags(leaf);
   if ((flags & EXFLAG_BCONS) == 0 || (flags & EXFLAG_CA) != 0 || X509_check_ca(leaf) != 0) {
@@ -94,8 +97,9 @@ Status Check(std::span<const Bytes> chain, std::span<const X509Certificate> root
 
 }  // namespace
 
-Status VerifyAikCertificate(std::span<const Bytes> chain, std::span<const X509Certificate> roots, EVP_PKEY* aik) {
-  Status status = Check(chain, roots, aik);
+Status VerifyAikCertificate(std::span<const Bytes> chain, std::span<const X509Certificate> roots, EVP_PKEY* aik,
+                            std::optional<std::int64_t> at) {
+  Status status = Check(chain, roots, aik, at);
   ERR_clear_error();
   return status;
 }

@@ -1,7 +1,9 @@
 // Policy: what the verifier demands beyond what it always demands; read from the JSON of a policy file.
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -37,6 +39,9 @@ struct Policy {
   bool require_primary = false;
   bool require_tpm_engine = false;
   std::vector<X509Certificate> aik_roots;  // not empty: every AIK must be certified
+  // Unix seconds at which certificates must be valid; without it, now. Not of the policy's JSON: whoever verifies a
+  // quote long after it came says when that was.
+  std::optional<std::int64_t> at;
 };
 
 // ReadPolicy takes the JSON of a policy that lib/attestation has checked against the schema; the core checks again what

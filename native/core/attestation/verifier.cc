@@ -423,7 +423,7 @@ class Verification {
       checks().Fail(Check::kAikCertificate,
                     "The policy names root certificates, and the AIK came without a certificate.");
     } else if (block_.chain && key_) {
-      const Status status = VerifyAikCertificate(*block_.chain, policy_.aik_roots, key_->key.get());
+      const Status status = VerifyAikCertificate(*block_.chain, policy_.aik_roots, key_->key.get(), policy_.at);
       return Judge(Check::kAikCertificate, status,
                    "The AIK's certificate leads to a root of the policy; an answer may still be relayed.");
     }

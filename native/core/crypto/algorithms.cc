@@ -18,18 +18,18 @@ namespace {
 bool FetchTheOthers() {
   static const void* const fetched[] = {
       EVP_MD_fetch(nullptr, "SHA1", nullptr),         EVP_MD_fetch(nullptr, "SHA2-384", nullptr),
-      EVP_MD_fetch(nullptr, "SHA2-512", nullptr),     EVP_MAC_fetch(nullptr, "HMAC", nullptr),
-      EVP_KDF_fetch(nullptr, "PBKDF2", nullptr),      EVP_KEYMGMT_fetch(nullptr, "RSA", nullptr),
-      EVP_KEYMGMT_fetch(nullptr, "EC", nullptr),      EVP_SIGNATURE_fetch(nullptr, "RSA", nullptr),
-      EVP_SIGNATURE_fetch(nullptr, "ECDSA", nullptr), EVP_ASYM_CIPHER_fetch(nullptr, "RSA", nullptr),
+      EVP_MD_fetch(nullptr, "SHA2-512", nullptr),     EVP_KDF_fetch(nullptr, "PBKDF2", nullptr),
+      EVP_KEYMGMT_fetch(nullptr, "RSA", nullptr),     EVP_KEYMGMT_fetch(nullptr, "EC", nullptr),
+      EVP_SIGNATURE_fetch(nullptr, "RSA", nullptr),   EVP_SIGNATURE_fetch(nullptr, "ECDSA", nullptr),
+      EVP_ASYM_CIPHER_fetch(nullptr, "RSA", nullptr),
   };
   return std::ranges::none_of(fetched, [](const void* each) { return each == nullptr; });
 }
 
 bool AllFetched() {
   // Every member has a name here: with a new one this does not compile before it is looked at.
-  const auto& [aes_256_gcm, aes_256_cbc, sha256] = Algorithms::Get();
-  return aes_256_gcm != nullptr && aes_256_cbc != nullptr && sha256 != nullptr && FetchTheOthers();
+  const auto& [aes_256_gcm, aes_256_cbc, sha256, hmac] = Algorithms::Get();
+  return aes_256_gcm != nullptr && aes_256_cbc != nullptr && sha256 != nullptr && hmac != nullptr && FetchTheOthers();
 }
 
 // A throw-away key is generated, written and read in every form that the package uses, encrypted and not, so that
@@ -73,6 +73,7 @@ const Algorithms& Algorithms::Get() {
       .aes_256_gcm = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr),
       .aes_256_cbc = EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr),
       .sha256 = EVP_MD_fetch(nullptr, "SHA2-256", nullptr),
+      .hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr),
   };
   return algorithms;
 }

@@ -13,6 +13,7 @@ struct Algorithms {
   EVP_CIPHER* aes_256_gcm;
   EVP_CIPHER* aes_256_cbc;  // PKCS#8 files
   EVP_MD* sha256;
+  EVP_MAC* hmac;
 
   // Get fetches on the first call; later calls return the same. Any thread. Never freed. A member is null when OpenSSL
   // could not fetch it: the users report Code::kCrypto then.

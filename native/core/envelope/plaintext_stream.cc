@@ -29,6 +29,9 @@ Status PlaintextStream::Flush(std::size_t count) {
     return Error{Code::kTooLarge, "The request is too large: its JSON may have " + std::to_string(limit_) +
                                       " bytes at most. Send less."};
   }
+  if (hmac_) {
+    if (Status digested = hmac_->Update(block_.bytes().first(count)); !digested) return digested;
+  }
   Status status = encryptor_.Encrypt(block_.bytes().first(count));
   if (!status) return status;
   const std::size_t characters = Base64EncodedSize(count);
@@ -41,6 +44,14 @@ Status PlaintextStream::Flush(std::size_t count) {
 
 Status PlaintextStream::Drain() {
   return Flush(used_ / kGroup * kGroup);
+}
+
+Result<std::array<std::uint8_t, kSha256Bytes>> PlaintextStream::EndDigest() {
+  // What lies in the block has not been digested yet: Flush does it.
+  if (Status status = hmac_->Update(block_.bytes().first(used_)); !status) return status.error();
+  auto digest = hmac_->Finish();
+  hmac_.reset();
+  return digest;
 }
 
 Status PlaintextStream::Fill(std::uint8_t byte, std::size_t count) {

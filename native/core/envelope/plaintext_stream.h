@@ -4,11 +4,14 @@
 // block is encrypted in place and encoded straight into the package.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "core/crypto/aes_gcm.h"
+#include "core/crypto/hmac_sha256.h"
 #include "core/envelope/package_bytes.h"
 #include "core/json/text_sink.h"
 #include "core/memory/secure_buffer.h"
@@ -31,6 +34,14 @@ class PlaintextStream final : public TextSink {
   static Result<PlaintextStream> Start(AesGcmEncryptor encryptor, PackageBytes& package, std::size_t expected,
                                        std::size_t limit);
 
+  // DigestBy has everything that goes in from now on digested, in the block, before it is encrypted there. Called
+  // before the first byte.
+  void DigestBy(HmacSha256 hmac) { hmac_.emplace(std::move(hmac)); }
+
+  // EndDigest returns the digest of all that has gone in since DigestBy, which must have been called; what follows
+  // (padding) is not digested. Once.
+  Result<std::array<std::uint8_t, kSha256Bytes>> EndDigest();
+
   // Fill appends `count` times `byte`.
   Status Fill(std::uint8_t byte, std::size_t count);
 
@@ -50,6 +61,7 @@ class PlaintextStream final : public TextSink {
   PackageBytes* package_;
   std::size_t limit_;
   std::size_t flushed_ = 0;
+  std::optional<HmacSha256> hmac_;
 };
 
 }  // namespace nomyo

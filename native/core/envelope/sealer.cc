@@ -55,6 +55,13 @@ Result<std::unique_ptr<Sealer>> Sealer::Start(KeyWrapper& recipient, const SealO
   if (!encryptor) return encryptor.error();
   auto stream = PlaintextStream::Start(std::move(*encryptor), sealer->package_, expected, options.limit);
   if (!stream) return stream.error();
+  if (!options.digest_key.empty()) {
+    auto hmac = HmacSha256::Start(options.digest_key);
+    if (!hmac) return hmac.error();
+    stream->DigestBy(std::move(*hmac));
+  }
+  sealer->options_.digest_key = {};
+  sealer->digests_ = !options.digest_key.empty();
   sealer->stream_.emplace(std::move(*stream));
   sealer->writer_.emplace(*sealer->stream_);
   namespace format = package_format;
@@ -67,6 +74,11 @@ Result<std::unique_ptr<Sealer>> Sealer::Start(KeyWrapper& recipient, const SealO
 
 Result<PackageBytes> Sealer::Finish() {
   std::uint8_t tag[kGcmTagBytes];
+  if (digests_) {
+    auto digest = stream_->EndDigest();
+    if (!digest) return digest.error();
+    digest_ = *digest;
+  }
   if (options_.padding == Padding::kBucket) {
     const std::size_t size = stream_->total();
     const Status status = stream_->Fill(' ', PaddedSize(size, options_.limit) - size);

@@ -6,10 +6,12 @@
 // nothing but destruction, which wipes what it holds; no part of a package has left it.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "core/envelope/key_wrapper.h"
 #include "core/envelope/package_bytes.h"
@@ -34,6 +36,8 @@ struct SealOptions {
   std::size_t expected;  // the plaintext's likely length in bytes: sizes the memory, no more
   Padding padding = Padding::kNone;
   std::optional<std::int64_t> processed_at;  // unix seconds; in answers only
+  // Not empty: the plaintext, without padding, is digested by HMAC-SHA-256 with this key. Only Start looks at it.
+  std::span<const std::uint8_t> digest_key = {};
 };
 
 class Sealer {
@@ -50,6 +54,9 @@ class Sealer {
   // kTooLarge, kCrypto, kMemoryLock, kOutOfMemory.
   Result<PackageBytes> Finish();
 
+  // digest is there after Finish, where a key was given.
+  const std::optional<std::array<std::uint8_t, kSha256Bytes>>& digest() const noexcept { return digest_; }
+
  private:
   Sealer(const SealOptions& options, PackageBytes package) : options_(options), package_(std::move(package)) {}
   Sealer(const Sealer&) = delete;
@@ -61,6 +68,8 @@ class Sealer {
   std::size_t wrapped_key_bytes_ = 0;
   std::optional<PlaintextStream> stream_;
   std::optional<JsonWriter> writer_;
+  bool digests_ = false;
+  std::optional<std::array<std::uint8_t, kSha256Bytes>> digest_;
 };
 
 }  // namespace nomyo

@@ -17,6 +17,7 @@
 #include <gtest/gtest.h>
 
 #include "core/cancellation.h"
+#include "core/crypto/hmac_sha256.h"
 #include "core/envelope/opener.h"
 #include "core/envelope/sealer.h"
 #include "core/json/base64.h"
@@ -113,6 +114,27 @@ TEST(Package, OpensWhatWasSealedAtEveryLengthAroundABlock) {
     const Outcome outcome = Open(BytesOf(Sealed(json)));
     EXPECT_EQ(outcome.code, "ok");
     EXPECT_EQ(outcome.text, json);
+  }
+}
+
+TEST(Package, DigestsThePlaintextWithoutItsPaddingWhateverItsLength) {
+  const std::string key(32, 'k');
+  static auto public_key = ClientKey().PublicKey();
+  static auto wrapper = KeyWrapper::For(*public_key);
+  for (const Padding padding : {Padding::kNone, Padding::kBucket}) {
+    for (const std::size_t length : {0u, 47u, 48u, 49'100u, 49'151u, 49'152u, 98'304u, 1'000'000u}) {
+      const std::string json = std::string("{\"a\":\"").append(length, 'x').append("\"}");
+      auto sealer = Sealer::Start(*wrapper, {10 << 20, 100, padding, std::nullopt, Bytes(key)});
+      ASSERT_TRUE(sealer);
+      ASSERT_TRUE((*sealer)->writer().RawLatin1(Bytes(json)));
+      ASSERT_TRUE((*sealer)->Finish());
+      auto whole = HmacSha256::Start(Bytes(key));
+      ASSERT_TRUE(whole);
+      ASSERT_TRUE(whole->Update(Bytes(json)));
+      const auto expected = whole->Finish();
+      ASSERT_TRUE(expected);
+      EXPECT_EQ((*sealer)->digest(), expected.value());
+    }
   }
 }
 

@@ -10,6 +10,7 @@ import type { AddressInfo } from "node:net";
 import { startRouter } from "../../../lib/router/index.js";
 import type { Router } from "../../../lib/router/index.js";
 import { buildPackage, root, runNode } from "../../support/built-package.js";
+import { runCommand } from "../../support/command-line.js";
 import { makeCertificates } from "../../support/certificates.js";
 import type { Certificates } from "../../support/certificates.js";
 import { echo, ReferenceServer } from "../../support/reference-server.js";
@@ -56,6 +57,16 @@ it("quick-start.mjs prints the answer twice, whole and streamed", async () => {
   const [whole, streamed] = (await run("quick-start.mjs")).trim().split("\n");
   expect(whole).toContain("Say hello.");
   expect(streamed).toBe(whole);
+});
+
+it("receipts.mjs writes a receipt, which the command verifies", async () => {
+  ran.add("receipts.mjs");
+  const receipts = join(folder, "receipts");
+  const example = await runNode([join(root, "examples", "receipts.mjs"), router.url, receipts], { NOMYO_API_KEY: "k" });
+  expect(example).toMatchObject({ code: 0, stderr: "" });
+  expect(example.stdout).toMatch(/Say hello[^]*receipt 1 for [0-9a-f-]+: self-asserted\. /);
+  const { code, stdout } = await runCommand(["receipt", "verify", receipts]);
+  expect([code, stdout]).toEqual([0, expect.stringContaining("The receipts hold: 1, numbers 1 to 1.")]);
 });
 
 it("locked-memory.mjs takes its prompt from stdin", async () => {

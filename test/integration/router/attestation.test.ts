@@ -4,7 +4,9 @@ import { createHash, randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { verifyTpmAttestation } from "../../../lib/attestation/verify.js";
+import { checkPolicy } from "../../../lib/attestation/policy.js";
+import { qualifyingDataOf } from "../../../lib/attestation/qualifying-data.js";
+import { verify, verifyTpmAttestation } from "../../../lib/attestation/verify.js";
 import type { TpmAttestationBlock } from "../../../lib/native.js";
 import { startRouter, type Router, type RouterOptions } from "../../../lib/router/index.js";
 import { chat, detailOf, fetchRaw, postPackage } from "../../support/node-client.js";
@@ -187,6 +189,13 @@ describe("an answer of a router with a TPM", () => {
       const policy = { version: 1, mode: "require", aikRoots: [ca] } as const;
       const report = await verifyTpmAttestation(blocks[0]!, { payloadId: ids[0]!, policy });
       expect(report).toMatchObject({ verified: true, trust: "certified" });
+      // As receipts are verified: at another time than now.
+      const then = async (at: number) =>
+        await verify(blocks[0], qualifyingDataOf(ids[0]!), checkPolicy(policy), null, Math.floor(at / 1000));
+      expect(await then(Date.now())).toMatchObject({ verified: true, trust: "certified" });
+      for (const at of [0, Date.parse("2200-01-01")]) {
+        expect(await then(at)).toMatchObject({ verified: false, code: "AIK_CERTIFICATE" });
+      }
     });
     // A chain for another key would be refused by every client: so the router does not start with it.
     const other = nodeCertificate();

@@ -40,6 +40,9 @@ test("wrong types of arguments throw a TypeError", () => {
     [block, nonce, {}, null],
     [block, nonce, policy, undefined],
     [block, nonce, policy, 7],
+    [block, nonce, policy, null, "0"],
+    [block, nonce, policy, null, -1],
+    [block, nonce, policy, null, 1e12],
   ]) {
     expect(thrown(() => call(...args)).name).toBe("TypeError");
   }

@@ -1,8 +1,11 @@
 import { APIPromise } from "../../../lib/client/api-promise.js";
 import type { ResponseInfo } from "../../../lib/client/api-promise.js";
+import { madeUpReceipt } from "../../support/receipts.js";
 
 const response: ResponseInfo = { status: 200, headers: new Headers(), payloadId: "p", attempts: 1 };
-const good = (): APIPromise<number> => new APIPromise(Promise.resolve({ data: 5, response, request_id: null }));
+const receipt = madeUpReceipt();
+const whole = { data: 5, response, receipt, request_id: null };
+const good = (): APIPromise<number> => new APIPromise(Promise.resolve(whole));
 const bad = (): APIPromise<number> => new APIPromise(Promise.reject(new RangeError("no")));
 
 describe("APIPromise", () => {
@@ -14,7 +17,7 @@ describe("APIPromise", () => {
   });
 
   it("gives the response beside the data", async () => {
-    await expect(good().withResponse()).resolves.toEqual({ data: 5, response, request_id: null });
+    await expect(good().withResponse()).resolves.toEqual(whole);
   });
 
   it("passes a failure to catch, finally and withResponse", async () => {

@@ -5,6 +5,7 @@ import { ConfigurationError } from "../../../lib/errors.js";
 import { SecureResponse } from "../../../lib/client/secure-response.js";
 import { native } from "../../../lib/native.js";
 import type { PrivateKeyHandle, PublicKeyHandle } from "../../../lib/native.js";
+import { madeUpReceipt } from "../../support/receipts.js";
 import settledPool from "../../support/settled-pool.cjs";
 import type { AnswerMetadata } from "../../../lib/chat/chat-types.js";
 
@@ -29,7 +30,7 @@ beforeAll(async () => {
 
 async function response(value: unknown = answer, logger?: { debug(message: string): void }): Promise<SecureResponse> {
   const body = sealJson(recipient, value, { maxPlaintextBytes: 1 << 20, locking: "required" });
-  return new SecureResponse(await openPackage(key, body, { locking: "required", logger }), metadata);
+  return new SecureResponse(await openPackage(key, body, { locking: "required", logger }), metadata, madeUpReceipt());
 }
 
 describe("SecureResponse", () => {
