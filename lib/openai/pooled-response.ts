@@ -110,7 +110,7 @@ class Body {
     return this.#bytes?.use((bytes) => SecureBuffer.from(bytes, locking));
   }
 
-  /** The next piece, or the end. Not both at once: whoever aborts after the last piece is to be told so, not of an end. */
+  /** The next piece, or the end. Not both at once: who aborts after the last piece is to be told so, not of an end. */
   #give(): void {
     const bytes = this.#bytes;
     if (bytes === undefined) {

@@ -16,6 +16,7 @@ import { buildPackage, root } from "../../support/built-package.js";
 import { startCommand, type CommandProcess } from "../../support/command-line.js";
 import { routerKeyFile } from "../../support/router-key.js";
 import { SoftwareTpm } from "../../support/software-tpm.js";
+import { vectorKeyDir } from "../../support/test-clients.js";
 
 /** By heading, the first block of code below it. */
 const recipes = new Map(
@@ -36,6 +37,7 @@ const interpreters: Readonly<Record<string, [string, string]>> = {
 const notRun = ["Kubernetes", "LibreChat", "Open WebUI"];
 
 const keyFile = routerKeyFile();
+const keyDir = vectorKeyDir();
 const folder = mkdtempSync(join(tmpdir(), "nomyo-recipes-"));
 let tpm: SoftwareTpm;
 let router: Router;
@@ -48,7 +50,7 @@ beforeAll(async () => {
   symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
   tpm = await SoftwareTpm.start();
   router = await startRouter({ keyFile: keyFile.path, tpm: { tcti: tpm.tcti } });
-  const towards = ["--base-url", router.url, "--allow-http", "--attestation", "require"];
+  const towards = ["--base-url", router.url, "--allow-http", "--attestation", "require", "--key-dir", keyDir];
   proxy = startCommand(["proxy", "--json", "--model", "Qwen/Qwen3-0.6B", ...towards], { NOMYO_API_KEY: "test-key" });
   base = (JSON.parse(await proxy.firstLine) as { base_url: string }).base_url;
 }, 300_000);
@@ -58,6 +60,7 @@ afterAll(async () => {
   await router.close();
   await tpm.close();
   keyFile.remove();
+  rmSync(keyDir, { recursive: true });
   rmSync(folder, { recursive: true });
 });
 
