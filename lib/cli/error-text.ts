@@ -93,6 +93,7 @@ export const proxyFlags: FlagsOf<NamesOf<Omit<ProxyOptions, "client">, "tls">> =
   host: "--host",
   port: "--port",
   socketPath: "--socket",
+  listenFd: "--systemd-socket",
   tls: "--tls-cert and --tls-key",
   "tls.cert": "--tls-cert",
   "tls.key": "--tls-key",

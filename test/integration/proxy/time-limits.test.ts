@@ -23,7 +23,13 @@ async function start(short: Partial<ConnectionTimes>, body: Uint8Array = Buffer.
   unforeseen = [];
   const times = { idle: HOURS, head: HOURS, request: HOURS, stall: HOURS, linger: 2_000, ...short };
   listener = new Listener({
-    ...{ place: { host: "127.0.0.1", port: 0 }, tls: undefined, maxConnections: 4, stopTimeoutMs: 0 },
+    ...{
+      place: { host: "127.0.0.1", port: 0 },
+      tls: undefined,
+      checkExposure: () => undefined,
+      maxConnections: 4,
+      stopTimeoutMs: 0,
+    },
     connection: {
       ...{ locking: "preferred", budget: new BodyBudget(1024 * 1024), times, headers: ["host", "connection"] },
       admit: () => ({
@@ -39,7 +45,7 @@ async function start(short: Partial<ConnectionTimes>, body: Uint8Array = Buffer.
       isStopping: () => false,
     },
   });
-  port = await listener.listen();
+  port = ((await listener.listen()) as { port: number }).port;
 }
 /** Writes one byte after the other, and never as many as are awaited. */
 function drip(text: string): void {
