@@ -3,11 +3,12 @@
  */
 import type { ClientOptions, RequestOptions } from "../client/options.js";
 import { APIError } from "../errors.js";
+import type { ProxyOptions } from "../proxy/options.js";
 import type { RouterOptions } from "../router/options.js";
 
 /** The names of options in errors: what an option that is an object holds follows a dot. */
 type NamesOf<Options, Groups extends string & keyof Options> =
-  (string & keyof Options) | { [Group in Groups]: `${Group}.${string & keyof NonNullable<Options[Group]>}` }[Groups];
+  (string & keyof Options) | { [Group in Groups]: `${Group}.${string & keyof Extract<Options[Group], object>}` }[Groups];
 
 /** The flag of each option, in any order; null: no flag sets it. It does not compile without a row for every option. */
 type FlagsOf<Names extends string> = Readonly<Record<Names, string | null>>;
@@ -88,19 +89,36 @@ export const routerFlags: FlagsOf<NamesOf<RouterOptions, "tls" | "upstream" | "t
 /** The flags of `keys`, which sets no options; errors about key folders speak of these two. */
 const keysFlags = { keyDir: "--dir", keyPassword: "--password-file or --ask-password" };
 
-/** The flags of `proxy`, where they are neither those of `chat` for its client nor those of `router` for serving. */
-const proxyFlags = {
-  "serverKey.knownServersFile": "--known-servers",
-  padding: "--padding",
-  allowedOrigins: "--allow-origin",
-  allowPlainHttp: "--allow-plain-http",
-  maxConnections: "--max-connections",
-  securityTier: "--tier",
-  allowedHosts: "--allow-host",
+/** The flags of `proxy`. What it is towards NOMYO has those of `chat`, and these two of its own. */
+export const proxyFlags: FlagsOf<NamesOf<Omit<ProxyOptions, "client">, "tls" | "receipts">> = {
+  host: "--host",
+  port: "--port",
   socketPath: "--socket",
   receipts: "--receipts",
   "receipts.digestKeyFile": "--receipt-key-file",
+  listenFd: "--systemd-socket",
+  tls: "--tls-cert and --tls-key",
+  "tls.cert": "--tls-cert",
+  "tls.key": "--tls-key",
   apiKeys: "--local-keys-file",
+  allowOpen: "--allow-open",
+  allowPlainHttp: "--allow-plain-http",
+  allowedHosts: "--allow-host",
+  allowedOrigins: "--allow-origin",
+  models: "--model",
+  securityTier: "--tier",
+  maxBodyBytes: null,
+  maxRequests: "--max-requests",
+  maxRequestsPerKey: "--max-requests-per-key",
+  maxConnections: "--max-connections",
+  stopTimeoutMs: "--stop-timeout",
+  log: null,
+  accessLog: "--access-log",
+};
+export const proxyClientFlags = {
+  ...chatFlags,
+  padding: "--padding",
+  "serverKey.knownServersFile": "--known-servers",
 };
 
 /** A longer name before one that it holds: `apiKeys` before `apiKey`. */
@@ -111,7 +129,7 @@ const flagsOf: ReadonlyMap<string | undefined, ReturnType<typeof inOrder>> = new
   ["chat", inOrder(chatFlags)],
   ["router", inOrder(routerFlags)],
   ["keys", inOrder(keysFlags)],
-  ["proxy", inOrder({ ...routerFlags, ...chatFlags, ...proxyFlags })],
+  ["proxy", inOrder({ ...proxyClientFlags, ...proxyFlags })],
 ]);
 
 /** Where the library's messages end with where to look. */

@@ -30,6 +30,7 @@ Listening
   --host ADDRESS              127.0.0.1; any other needs local API keys and TLS, or the two --allow options
   --port NUMBER               0 (the system chooses; the first line on stdout says which)
   --socket PATH               a Unix socket instead, mode 0600
+  --systemd-socket            the socket of systemd's unit instead, of one ListenStream=
   --tls-cert FILE --tls-key FILE
                               PEM files: speak HTTPS
   --allow-plain-http          plain HTTP on an address that others can reach
@@ -81,6 +82,7 @@ const options = {
   host: { type: "string" },
   port: { type: "string" },
   socket: { type: "string" },
+  "systemd-socket": { type: "boolean" },
   "tls-cert": { type: "string" },
   "tls-key": { type: "string" },
   "allow-plain-http": { type: "boolean" },
@@ -205,6 +207,7 @@ async function proxyOptions(
     host: values.host,
     port: wholeNumber("port", values.port),
     socketPath: values.socket,
+    listenFd: values["systemd-socket"] === true ? systemdSocket(streams.env) : undefined,
     tls: await tlsOf(values),
     apiKeys,
     allowOpen: values["allow-open"],
@@ -248,6 +251,16 @@ async function ownClientOptions(
     padding: values.padding as "none" | undefined,
     logger: { debug: () => undefined, info: tell, warn: tell, error: tell },
   });
+}
+
+/** The descriptor that systemd hands down (sd_listen_fds(3)). */
+function systemdSocket(env: Streams["env"]): number {
+  if (env["LISTEN_PID"] !== String(process.pid)) {
+    throw new UsageError("--systemd-socket needs systemd's socket unit: LISTEN_PID is not this process.");
+  }
+  if (env["LISTEN_FDS"] !== "1")
+    throw new UsageError("--systemd-socket takes one socket: give the unit one ListenStream=.");
+  return 3;
 }
 
 /** NOMYO's key: from a file, from a credential of systemd's, or from the environment. */

@@ -46,9 +46,11 @@ export class OpenBodies {
 /** The bytes of one response: read once, piece by piece or as a whole, and wiped by that. */
 class Body {
   readonly stream: ReadableStream<Uint8Array>;
+  /** Gone when all of it was given out, which is before the end: that comes when a reader asks for more. */
   #bytes: SecureBuffer | undefined;
   #controller!: ReadableStreamDefaultController<Uint8Array>;
   #at = 0;
+  #ended = false;
   #failure: { readonly reason: unknown } | undefined;
   readonly #whenEnded: (() => void)[] = [];
 
@@ -84,7 +86,7 @@ class Body {
   }
 
   fail(reason: unknown): void {
-    if (this.#bytes === undefined) return;
+    if (this.#ended) return;
     this.#failure = { reason };
     this.#end();
     this.#controller.error(reason);
@@ -108,9 +110,15 @@ class Body {
     return this.#bytes?.use((bytes) => SecureBuffer.from(bytes, locking));
   }
 
+  /** The next piece, or the end. Not both at once: who aborts after the last piece is to be told so, not of an end. */
   #give(): void {
     const bytes = this.#bytes;
-    if (bytes === undefined) return;
+    if (bytes === undefined) {
+      if (this.#ended) return;
+      this.#controller.close();
+      this.#end();
+      return;
+    }
     const piece = bytes.use((view) => {
       const part = view.subarray(this.#at, this.#at + PIECE_BYTES);
       // A buffer of its own, not of Node's pool of small ones, which others see.
@@ -119,14 +127,15 @@ class Body {
       return copy;
     });
     this.#at += piece.length;
-    const done = this.#at >= bytes.length;
-    if (piece.length > 0) this.#controller.enqueue(piece);
-    if (!done) return;
-    this.#controller.close();
-    this.#end();
+    if (this.#at >= bytes.length) {
+      bytes.dispose();
+      this.#bytes = undefined;
+    }
+    this.#controller.enqueue(piece);
   }
 
   #end(): void {
+    this.#ended = true;
     this.#bytes?.dispose();
     this.#bytes = undefined;
     for (const listener of this.#whenEnded.splice(0)) listener();

@@ -7,6 +7,7 @@ import { withoutBrackets } from "../printable.js";
 import { AttestationView } from "./attestation-view.js";
 import { defaultTimes } from "./connection.js";
 import { Listener } from "./listener.js";
+import type { Bound } from "./listener.js";
 import { Metrics } from "./metrics.js";
 import { resolveProxyOptions } from "./options.js";
 import type { ProxyOptions } from "./options.js";
@@ -37,7 +38,7 @@ const BODY_BUDGET_BYTES = 128 * 1024 * 1024;
  */
 export async function startProxy(options: ProxyOptions = {}): Promise<Proxy> {
   const settings = resolveProxyOptions(options);
-  const { client, log, place, tls } = settings;
+  const { client, log, tls } = settings;
   const request = resolveRequestOptions(client, {}, settings.securityTier);
   let stopping = false;
   const isStopping = (): boolean => stopping;
@@ -50,7 +51,7 @@ export async function startProxy(options: ProxyOptions = {}): Promise<Proxy> {
   };
   let routes: Routes;
   let listener: Listener;
-  let port: number;
+  let bound: Bound;
   try {
     routes = new Routes({
       ...settings,
@@ -75,7 +76,7 @@ export async function startProxy(options: ProxyOptions = {}): Promise<Proxy> {
     });
     await channel.receiptsReady();
     channel.keys.start();
-    port = await listener.listen();
+    bound = await listener.listen();
   } catch (error) {
     await release();
     throw error;
@@ -90,15 +91,12 @@ export async function startProxy(options: ProxyOptions = {}): Promise<Proxy> {
     stopping = true;
     return (closing ??= listener.stop().then(release));
   };
-  return { baseUrl: baseUrlOf(place, tls !== undefined, port), port, close, [Symbol.asyncDispose]: close };
+  const port = "port" in bound ? bound.port : 0;
+  return { baseUrl: baseUrlOf(bound, tls !== undefined), port, close, [Symbol.asyncDispose]: close };
 }
 
-function baseUrlOf(
-  place: { readonly host: string } | { readonly socketPath: string },
-  secure: boolean,
-  port: number,
-): string {
-  if ("socketPath" in place) return `unix:${place.socketPath}`;
-  const host = place.host.includes(":") ? `[${withoutBrackets(place.host)}]` : place.host;
-  return `${secure ? "https" : "http"}://${host}:${port}/v1`;
+function baseUrlOf(bound: Bound, secure: boolean): string {
+  if ("socketPath" in bound) return `unix:${bound.socketPath}`;
+  const host = bound.host.includes(":") ? `[${withoutBrackets(bound.host)}]` : bound.host;
+  return `${secure ? "https" : "http"}://${host}:${bound.port}/v1`;
 }

@@ -9,16 +9,22 @@ import { HeldView } from "../memory/pool-bytes.js";
 import { readingInto, readingTls } from "./accepted-socket.js";
 import { Connection } from "./connection.js";
 import type { ConnectionSettings } from "./connection.js";
+import { unixPathOf } from "./handed-socket.js";
 
 /** Whether each connection has memory of its own to read into. */
 const EACH_ITS_OWN = process.platform === "win32";
 /** As much as Node reads at a time. */
 const READ_BYTES = 64 * 1024;
 
-export type Place = { readonly host: string; readonly port: number } | { readonly socketPath: string };
+/** Where others reach it. */
+export type Bound = { readonly host: string; readonly port: number } | { readonly socketPath: string };
+/** What is to be listened on. `fd`: a socket that listens already, made by whoever started this process. */
+export type Place = Bound | { readonly fd: number };
 
 export interface ListenerSettings {
   readonly place: Place;
+  /** Throws where others can reach this address, and what that needs is not there. */
+  readonly checkExposure: (host: string) => void;
   readonly tls: { readonly cert: string | Uint8Array; readonly key: string | Uint8Array } | undefined;
   readonly maxConnections: number;
   readonly stopTimeoutMs: number;
@@ -44,17 +50,18 @@ export class Listener {
     return this.#connections.size;
   }
 
-  /** Resolves to the port when it listens, 0 for a Unix socket; rejects with Node's error. */
-  async listen(): Promise<number> {
+  /** Resolves when it listens, to where; rejects with Node's error. */
+  async listen(): Promise<Bound> {
     const { place } = this.#settings;
+    if ("fd" in place) return await this.#listenOn(place.fd);
     if ("socketPath" in place) {
       await this.#listenAt(place.socketPath);
-      return 0;
+      return place;
     }
     await this.#listening({ host: withoutBrackets(place.host), port: place.port });
     const address = this.#server.address();
     if (address === null || typeof address === "string") throw new Error("the server has no TCP address");
-    return address.port;
+    return { host: place.host, port: address.port };
   }
 
   /**
@@ -74,7 +81,7 @@ export class Listener {
     for (const memory of this.#memory) memory.release();
   }
 
-  #listening(how: net.ListenOptions): Promise<void> {
+  #listening(how: net.ListenOptions | { readonly fd: number }): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once("error", reject);
       this.#server.listen(how, () => {
@@ -82,6 +89,34 @@ export class Listener {
         resolve();
       });
     });
+  }
+
+  /** Whose socket it is, and whom its file's mode lets in, is up to whoever made it. */
+  async #listenOn(fd: number): Promise<Bound> {
+    try {
+      await this.#listening({ fd });
+    } catch (error) {
+      const why = (error as NodeJS.ErrnoException).code ?? "unknown error";
+      throw new ConfigurationError("listenFd", `Descriptor ${fd} is no socket to listen on (${why}).`);
+    }
+    const address = this.#server.address();
+    try {
+      if (address === null || typeof address === "string") {
+        const socketPath = unixPathOf(fd);
+        if (socketPath === undefined) {
+          throw new ConfigurationError("listenFd", "The socket to listen on has neither a TCP address nor a file.");
+        }
+        if (this.#context !== undefined) {
+          throw new ConfigurationError("tls", "A Unix socket is not spoken to over TLS: leave `tls` out.");
+        }
+        return { socketPath };
+      }
+      this.#settings.checkExposure(address.address);
+      return { host: address.address, port: address.port };
+    } catch (error) {
+      this.#server.close();
+      throw error;
+    }
   }
 
   /**

@@ -27,6 +27,11 @@ export interface ProxyOptions {
   readonly port?: number;
   /** Listen on this Unix socket instead, whose file gets the mode 0600. */
   readonly socketPath?: string;
+  /**
+   * Listen on this descriptor instead, a socket that listens already: systemd hands down the first as 3. What is said
+   * of `host` holds for its address; a Unix socket's mode is that of whoever made it.
+   */
+  readonly listenFd?: number;
   /** PEM texts. */
   readonly tls?: { readonly cert: string | Uint8Array; readonly key: string | Uint8Array };
   /**
@@ -84,6 +89,7 @@ const proxyOptions = {
   host: { otherwise: "127.0.0.1", parse: text },
   port: { otherwise: 0, parse: integer(0, 65_535) },
   socketPath: { parse: checkSocketPath },
+  listenFd: { parse: integer(0, 2 ** 31 - 1) },
   apiKeys: { otherwise: [], parse: (value, name) => new ApiKeys(texts(value, name)) },
   tls: { parse: (value, name) => resolveByTable(value, tlsOptions, name) },
   allowOpen: { otherwise: false, parse: boolean },
@@ -108,6 +114,7 @@ type Resolved = ResolvedBy<typeof proxyOptions>;
 /** {@link ProxyOptions} with defaults, checked. */
 export interface ProxySettings {
   readonly place: Place;
+  readonly checkExposure: (host: string) => void;
   readonly tls: TlsOptions | undefined;
   readonly access: AccessSettings;
   readonly models: readonly string[];
@@ -125,25 +132,18 @@ export interface ProxySettings {
 /** Throws a {@link ConfigurationError} that names the option. */
 export function resolveProxyOptions(given: ProxyOptions): ProxySettings {
   const options = resolveByTable(given, proxyOptions);
-  const { host, port, socketPath, apiKeys, maxRequests, accessLog } = options;
-  if (socketPath !== undefined && (Object.hasOwn(given, "host") || Object.hasOwn(given, "port"))) {
-    throw new ConfigurationError(
-      "socketPath",
-      "`socketPath` and `host` or `port` are two places to listen on: give one.",
-    );
-  }
-  if (socketPath !== undefined && options.tls !== undefined) {
-    throw new ConfigurationError("tls", "A Unix socket is not spoken to over TLS: leave `tls` out.");
-  }
+  const { host, apiKeys, maxRequests, accessLog } = options;
   if (options.receipts !== undefined && options.client.receipts !== undefined) {
     throw new ConfigurationError("receipts", "`receipts` and `client.receipts` are the same: give one.");
   }
-  if (socketPath === undefined) checkExposure(options);
+  const place = placeOf(given, options);
+  if ("host" in place) checkExposure(host, options);
   const share = apiKeys.count > 1 ? Math.ceil(maxRequests / 2) : maxRequests;
   const log = guarded(options.log ?? (() => undefined), () => undefined);
   const ownName = isAnyAddress(host) ? [] : [withoutBrackets(host).toLowerCase()];
   return {
-    place: socketPath === undefined ? { host, port } : { socketPath },
+    place,
+    checkExposure: (address) => checkExposure(address, options),
     tls: options.tls,
     access: {
       apiKeys,
@@ -163,8 +163,24 @@ export function resolveProxyOptions(given: ProxyOptions): ProxySettings {
   };
 }
 
+/** One place to listen on. */
+function placeOf(given: ProxyOptions, { host, port, socketPath, listenFd, tls }: Resolved): Place {
+  const hasAddress = Object.hasOwn(given, "host") || Object.hasOwn(given, "port");
+  const other = socketPath !== undefined ? "socketPath" : "listenFd";
+  if ([hasAddress, socketPath !== undefined, listenFd !== undefined].filter(Boolean).length > 1) {
+    const two = socketPath !== undefined && listenFd !== undefined ? "`listenFd`" : "`host` or `port`";
+    throw new ConfigurationError(other, `\`${other}\` and ${two} are two places to listen on: give one.`);
+  }
+  if (listenFd !== undefined) return { fd: listenFd };
+  if (socketPath === undefined) return { host, port };
+  if (tls !== undefined) {
+    throw new ConfigurationError("tls", "A Unix socket is not spoken to over TLS: leave `tls` out.");
+  }
+  return { socketPath };
+}
+
 /** On an address that others can reach, what protects prompts and NOMYO's key is there, or was forgone on purpose. */
-function checkExposure({ host, apiKeys, allowOpen, tls, allowPlainHttp }: Resolved): void {
+function checkExposure(host: string, { apiKeys, allowOpen, tls, allowPlainHttp }: Resolved): void {
   if (isLoopback(host)) return;
   if (apiKeys.open && !allowOpen) {
     throw new ConfigurationError(

@@ -8,7 +8,7 @@ import { getMemoryProtectionInfo } from "../../../lib/memory/protection.js";
 import { ConfigurationError } from "../../../lib/errors.js";
 import { createSecureFetch } from "../../../lib/openai/secure-fetch.js";
 import type { SecureFetch, SecureFetchOptions } from "../../../lib/openai/secure-fetch.js";
-import { callTool, makeKeyPair, ReferenceServer } from "../../support/reference-server.js";
+import { callTool, echo, makeKeyPair, ReferenceServer } from "../../support/reference-server.js";
 import type { KeyPair } from "../../support/reference-server.js";
 import { TestClients } from "../../support/test-clients.js";
 
@@ -371,6 +371,23 @@ describe("as a plain fetch", () => {
         abort.abort();
         const rest = reader === undefined ? response.text() : reader.read();
         await expect(rest).rejects.toMatchObject({ name: "AbortError" });
+      }
+    });
+
+    it("ends so too after its last piece, and with an end when nothing aborts", async () => {
+      server.answer = echo;
+      const fetch = make();
+      for (const aborts of [true, false]) {
+        const abort = controller();
+        const body = JSON.stringify({ model: "m", messages });
+        const reader = (await fetch(endpoint(), { ...init, body, signal: abort.signal })).body!.getReader();
+        const { value } = await reader.read();
+        // All of it is in the one piece.
+        expect(JSON.parse(new TextDecoder().decode(value))).toHaveProperty("choices.0.message.content", "Grüße 👋");
+        if (aborts) abort.abort();
+        const rest = reader.read();
+        if (aborts) await expect(rest).rejects.toMatchObject({ name: "AbortError" });
+        else await expect(rest).resolves.toMatchObject({ done: true });
       }
     });
 

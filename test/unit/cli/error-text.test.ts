@@ -1,13 +1,20 @@
 /** Errors in the words of the command line. */
-import { chatFlags, errorText, routerFlags } from "../../../lib/cli/error-text.js";
+import { chatFlags, errorText, proxyClientFlags, proxyFlags, routerFlags } from "../../../lib/cli/error-text.js";
 import { APIError, ConfigurationError, ServiceUnavailableError } from "../../../lib/errors.js";
 import { CHAT_HELP } from "../../../lib/cli/chat.js";
+import { PROXY_HELP } from "../../../lib/cli/proxy.js";
 import { ROUTER_HELP } from "../../../lib/cli/router.js";
 
 describe.each<[string, Readonly<Record<string, string | null>>, string, string[]]>([
   ["chat", chatFlags, CHAT_HELP, ["--help", "--json", "--max-tokens", "--model", "--policy", "--quiet", "--system"]],
   // The help speaks of "the two --allow options".
   ["router", routerFlags, ROUTER_HELP, ["--allow", "--help", "--json"]],
+  [
+    "proxy",
+    { ...proxyClientFlags, ...proxyFlags },
+    PROXY_HELP,
+    ["--allow", "--api-key-credential", "--config", "--help", "--json", "--policy"],
+  ],
 ])("%s", (_command, flags, help, setNoOption) => {
   const named = Object.values(flags).flatMap((flag) => flag?.split(" and ") ?? []);
   const shown = new Set(help.match(/--[a-z]+(-[a-z]+)*/g));
@@ -36,6 +43,12 @@ test.each([
   ["router", "set maxRequests above maxRequestsPerKey", "set --max-requests above --max-requests-per-key"],
   ["router", "set allowOpen, or apiKeys", "set --allow-open, or --api-keys-file"],
   ["router", "upstream.allowHttp", "--upstream-allow-http"],
+  [
+    "proxy",
+    "`apiKeys`, `apiKey` or serverKey.knownServersFile",
+    "--local-keys-file, --api-key-file or --known-servers",
+  ],
+  ["proxy", "`models` must be a list, and maxBodyBytes", "--model must be a list, and maxBodyBytes"],
   // What a command has no flag for keeps its name.
   ["chat", "or set `rateLimit`", "or set `rateLimit`"],
   ["bench", "`secureMemory` was required", "`secureMemory` was required"],
