@@ -185,9 +185,10 @@ bool FoldsTo(const JsonString& string, std::string_view plain) noexcept {
 }
 
 double ParseNumber(std::span<const std::uint8_t> digits) noexcept {
-  // Rewritten as a whole number and an exponent, without a point, so that no locale changes what strtod reads. (from_chars does without
-  // both, but GCC 10's library, which releases are linked with, and macOS' have it for integers only.) The halfway points between doubles
-  // have at most 767 significant digits: of those beyond kKept it counts only whether one is not 0.
+  // Rewritten as a whole number and an exponent, without a point, so that no locale changes what strtod reads.
+  // (from_chars does without both, but GCC 10's library, which releases are linked with, and macOS' have it for
+  // integers only.) The halfway points between doubles have at most 767 significant digits: of those beyond kKept it
+  // counts only whether one is not 0.
   constexpr std::size_t kKept = 800;
   constexpr std::int64_t kFar = 1'000'000'000'000'000;  // more than the digits that fit in memory
   std::array<char, kKept + 32> text;

@@ -67,7 +67,8 @@ TEST(ParseNumber, IsTheNearestDouble) {
 
 TEST(ParseNumber, CountsEveryDigit) {
   const auto parse = [](const std::string& text) { return ParseNumber(BytesOf(text)); };
-  // 2^53 + 1 lies halfway between two doubles, and goes to the even one; anything above it, however far behind, to the other.
+  // 2^53 + 1 lies halfway between two doubles, and goes to the even one; anything above it, however far behind, to the
+  // other.
   for (const std::size_t zeros : {1, 700, 783, 784, 785, 786, 5000}) {
     const std::string half = "9007199254740993." + std::string(zeros, '0');
     EXPECT_EQ(parse(half), 9007199254740992.0) << zeros;
