@@ -43,7 +43,7 @@ beforeAll(() => {
     cpSync(join(root, file), join(source, file));
   }
   symlinkSync(join(root, "node_modules"), join(source, "node_modules"));
-  run("scripts/prebuild", [], source);
+  run("scripts/prebuild", ["--here"], source);
   const tarball = readdirSync(source).find((name) => name.endsWith(".tgz"))!;
   files = run("tar", ["tzf", tarball], source)
     .trim()
