@@ -4,10 +4,10 @@
  * `fetch` of their own.
  */
 import { createRequire } from "node:module";
-import type Crypto from "node:crypto";
-import type Http from "node:http";
-import type Https from "node:https";
-import type V8 from "node:v8";
+import type * as Crypto from "node:crypto";
+import type * as Http from "node:http";
+import type * as Https from "node:https";
+import type * as V8 from "node:v8";
 
 let crypto: typeof Crypto | undefined;
 let http: typeof Http | undefined;

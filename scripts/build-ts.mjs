@@ -60,6 +60,13 @@ rmSync(work, { recursive: true, force: true });
 const tsc = join(root, "node_modules/typescript/bin/tsc");
 execFileSync(process.execPath, [tsc, "-p", join(root, "tsconfig.build.json")], { stdio: "inherit" });
 
+// Since TypeScript 5.7 typed arrays are generic, and tsc writes it so. This says the same, also to compilers that do not know of it.
+for (const file of readdirSync(result, { recursive: true }).filter((name) => /\.d\.m?ts$/.test(name))) {
+  const text = readFileSync(join(result, file), "utf8");
+  const plain = text.replaceAll("Uint8Array<ArrayBuffer>", 'ReturnType<Uint8Array["slice"]>');
+  if (plain !== text) writeFileSync(join(result, file), plain);
+}
+
 const names = readdirSync(modules, { recursive: true })
   .filter((file) => file.endsWith(".js"))
   .map((file) => file.slice(0, -".js".length).replaceAll("\\", "/"))
