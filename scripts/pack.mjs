@@ -37,9 +37,12 @@ function systems(folder) {
   return { os: all("os"), cpu: all("cpu"), ...(all("libc").length === 0 ? {} : { libc: all("libc") }) };
 }
 
+/** What only developers need. */
+const ofDevelopers = ["scripts", "devDependencies", "gypfile", "binary"];
+
 function published(manifest, folder) {
-  const { scripts: _scripts, devDependencies: _developers, gypfile: _gyp, binary: _binary, ...rest } = manifest;
-  return { ...rest, ...systems(join(folder, "prebuilds")) };
+  const rest = Object.entries(manifest).filter(([name]) => !ofDevelopers.includes(name));
+  return { ...Object.fromEntries(rest), ...systems(join(folder, "prebuilds")) };
 }
 
 /** `[text](docs/x.md#y)`: an address, or `text` and the file's name. Addresses and headings of the page itself stay. */
