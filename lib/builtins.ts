@@ -14,7 +14,7 @@ let http: typeof Http | undefined;
 let https: typeof Https | undefined;
 let v8: typeof V8 | undefined;
 
-// Not `require`, which code that a bundler made ES modules of does not have. Node's own modules are found from anywhere.
+// Not `require`, which code that a bundler made ES modules of does not have. Node's own are found from anywhere.
 const load = createRequire(process.execPath);
 export const nodeCrypto = (): typeof Crypto => (crypto ??= load("node:crypto") as typeof Crypto);
 export const nodeHttp = (): typeof Http => (http ??= load("node:http") as typeof Http);

@@ -69,7 +69,7 @@ function glibcVersion(): string | undefined {
   }
 }
 
-/** Where the package is: its code stands in `lib/` or `dist/`. Undefined in ES modules, which only bundlers make of it. */
+/** Where the package is: its code stands in `lib/` or `dist/`. Undefined in ES modules: only bundlers make them. */
 const ROOT = typeof __dirname === "string" ? join(__dirname, "..") : undefined;
 
 /** The result of a local build. */

@@ -45,7 +45,7 @@ const LOAD = `try { require(process.argv[1]); console.log(JSON.stringify({ code:
 /** What loading the package says, in a Node with these options. */
 function load(options: readonly string[] = [], what = installed, before: readonly string[] = []): Failure {
   const [command, ...args] = [...before, process.execPath, ...options, "-e", LOAD, what];
-  const { stdout, stderr } = spawnSync(command!, args, { encoding: "utf8", cwd: folder });
+  const { stdout, stderr } = spawnSync(command, args, { encoding: "utf8", cwd: folder });
   if (stdout === "") throw new Error(stderr);
   return JSON.parse(stdout) as Failure;
 }
