@@ -107,21 +107,24 @@ describe("the tarball", () => {
     expect(files.filter((name) => /binding\.gyp|CMake|\.(cc|h|map|debug|pem|key|env|npmrc)$/i.test(name))).toEqual([]);
   });
 
-  test.each(["the checkout", "home", "node_modules", "a private key", "a source map"])("no file names or holds %s", (what) => {
-    const forms: Readonly<Record<string, RegExp>> = {
-      // The tree that the tarball was made in, the one that it was copied from, and where compilers were called.
-      "the checkout": new RegExp([source, root, folder].map((path) => path.replace(/[.+]/g, "\\$&")).join("|")),
-      // In documents stand examples: what a user of the package would call his own.
-      home: /\/(home|Users|root)\/[\w.-]+\/[\w.-]/,
-      node_modules: /\/[\w.-]+\/node_modules\//,
-      "a private key": /-----BEGIN [A-Z ]*PRIVATE KEY-----\r?\n[A-Za-z0-9+/]{40}/,
-      "a source map": /sourceMappingURL=/,
-    };
-    const documents = ["home", "node_modules"].includes(what);
-    const looked = files.filter((name) => !(documents && name.endsWith(".md")));
-    expect(looked.length).toBeGreaterThan(100);
-    expect(looked.filter((name) => forms[what]!.test(text(name)))).toEqual([]);
-  });
+  test.each(["the checkout", "home", "node_modules", "a private key", "a source map"])(
+    "no file names or holds %s",
+    (what) => {
+      const forms: Readonly<Record<string, RegExp>> = {
+        // The tree that the tarball was made in, the one that it was copied from, and where compilers were called.
+        "the checkout": new RegExp([source, root, folder].map((path) => path.replace(/[.+]/g, "\\$&")).join("|")),
+        // In documents stand examples: what a user of the package would call his own.
+        home: /\/(home|Users|root)\/[\w.-]+\/[\w.-]/,
+        node_modules: /\/[\w.-]+\/node_modules\//,
+        "a private key": /-----BEGIN [A-Z ]*PRIVATE KEY-----\r?\n[A-Za-z0-9+/]{40}/,
+        "a source map": /sourceMappingURL=/,
+      };
+      const documents = ["home", "node_modules"].includes(what);
+      const looked = files.filter((name) => !(documents && name.endsWith(".md")));
+      expect(looked.length).toBeGreaterThan(100);
+      expect(looked.filter((name) => forms[what]!.test(text(name)))).toEqual([]);
+    },
+  );
 
   test("is for the systems that it has a file for, and no others", () => {
     expect(manifest()).toMatchObject({ os: ["linux"], cpu: [process.arch], libc: ["glibc"] });
@@ -133,7 +136,9 @@ describe("the tarball", () => {
   test("every link of its README works where the README stands alone", () => {
     const page = text("README.md");
     const targets = [...page.matchAll(/\]\(([^)\s]+)\)/g)].map((match) => match[1]!);
-    const headings = [...page.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading!.toLowerCase().replaceAll(" ", "-"));
+    const headings = [...page.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+      heading!.toLowerCase().replaceAll(" ", "-"),
+    );
     expect(targets.filter((to) => !to.startsWith("https://") && !headings.includes(to.replace(/^#/, "")))).toEqual([]);
     // What it names instead is in the package.
     const named = [...page.matchAll(/\(`([\w./-]+\.md)`\)|(?<=\s)`(docs\/[\w-]+\.md)`/g)].map((m) => m[1] ?? m[2]!);
