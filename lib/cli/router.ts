@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { parseArgs } from "node:util";
 import { ConfigurationError } from "../errors.js";
+import { openToOthers } from "../keys/secret-file.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
 import type { LockPolicy } from "../native.js";
 import { parseApiKeys } from "../http/api-keys.js";
@@ -308,7 +309,7 @@ async function readTlsFile(option: string, file: string | undefined): Promise<Bu
 
 /** As for every private key: what others may read is none. */
 function checkKeyMode(file: string | undefined): void {
-  if (file === undefined || process.platform === "win32" || (statSync(file).mode & 0o077) === 0) return;
+  if (file === undefined || !openToOthers(statSync(file, { bigint: true }))) return;
   throw new ConfigurationError(
     "--tls-key",
     `${file} holds a private key, and others than its owner may read it. Run: chmod 600 '${file}'`,
