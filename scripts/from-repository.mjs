@@ -7,7 +7,7 @@ const { npm_lifecycle_event: event, npm_config_user_agent: agent = "", _PACOTE_N
 if (event === "prepack" || ofGit !== undefined || !agent.startsWith("npm/")) {
   console.error(
     "nomyo-native cannot be installed from its repository: the native addon would be missing. Install a release from the registry " +
-      "(npm install nomyo-native), or make a tarball in a clone (scripts/setup, scripts/prebuild) and install that.",
+      "(npm install nomyo-native), or make a tarball in a clone (scripts/setup, scripts/prebuild --here) and install that.",
   );
   process.exit(1);
 }
