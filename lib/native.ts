@@ -357,7 +357,12 @@ export interface NativeAddon {
   sealBytes(
     recipient: PublicKeyHandle,
     json: Uint8Array,
-    options: { readonly maxPlaintextBytes: number; readonly processedAt?: number; readonly locking: LockPolicy },
+    options: {
+      readonly maxPlaintextBytes: number;
+      readonly padding?: "none" | "bucket";
+      readonly processedAt?: number;
+      readonly locking: LockPolicy;
+    },
   ): Uint8Array<ArrayBuffer>;
   /**
    * Opens a package. `body` is copied before the call returns: no thread reads memory that JavaScript can reach. Over a
@@ -443,9 +448,31 @@ export interface NativeAddon {
     request: BufferHandle,
     byteLength: number,
     options: EchoOptions,
-    policy: LockPolicy,
+    locking: LockPolicy,
     token?: CancelToken,
   ): Promise<{ readonly buffer: BufferHandle; readonly length: number }>;
+
+  /**
+   * The events (`text/event-stream`) that a streaming server would have sent for the chat completion whose JSON is all
+   * of `answer`, `data: [DONE]` included, on the package's threads: those that chat/chunks.ts makes of its value, with
+   * `metadata` (JSON) as the last one's `_metadata`. No view of the bytes may be out (`INVALID_ARGUMENT`), nor be taken
+   * meanwhile.
+   *
+   * `PLAINTEXT` when the answer is not of that form, or has a name twice that is looked at; the message is for the
+   * middle of a sentence, and holds nothing of the text. `TOO_LARGE` over `maxBytes`: each event repeats what stands
+   * beside the choices. `CANCELLED`, `QUEUE_FULL`, `MEMORY_LOCK`.
+   */
+  composeChatEvents(
+    answer: BufferHandle,
+    options: {
+      readonly metadata: string;
+      readonly includeUsage: boolean;
+      readonly maxDepth: number;
+      readonly maxBytes: number;
+    },
+    locking: LockPolicy,
+    token?: CancelToken,
+  ): Promise<BufferHandle>;
 
   // -- attestation (native/addon/attestation.cc)
   /**

@@ -2,8 +2,9 @@
 // Rollup makes CommonJS of the modules.
 //
 // Why Rollup: as some fifty files, finding and compiling them was two thirds of the time that `import "nomyo-native"` took. So what
-// the package's entry needs is one file, dist/library.js, and what the router adds to it is dist/router/library.js. Every source still
-// has a file of its own name, which in these cases only re-exports: there is one copy of every class, however it is reached.
+// the package's entry needs is one file, dist/library.js, and what the router and the proxy add to it is dist/router/library.js and
+// dist/proxy/library.js. Every source still has a file of its own name, which in these cases only re-exports: there is one copy of
+// every class, however it is reached.
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -43,7 +44,11 @@ function jointFile(id, { getModuleInfo }) {
   if (holds("cli/main")) return undefined;
   // Directly in dist/: lib/native-loader.ts finds the package from the folder that its code is in.
   if (holds("index")) return "library";
-  if (holds("router/index")) return "router/library";
+  // What both have beside the library is a file by itself.
+  const [router, proxy] = [holds("router/index"), holds("proxy/index")];
+  if (router && proxy) return undefined;
+  if (router) return "router/library";
+  if (proxy) return "proxy/library";
   return undefined;
 }
 

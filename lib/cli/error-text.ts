@@ -43,6 +43,20 @@ const keysFlags: Readonly<Record<string, string>> = {
   keyDir: "--dir",
 };
 
+/** The flags of `proxy`, where they differ; what the library calls `client.` is a flag without it. */
+const proxyFlags: Readonly<Record<string, string>> = {
+  "serverKey.knownServersFile": "--known-servers",
+  allowedOrigins: "--allow-origin",
+  allowPlainHttp: "--allow-plain-http",
+  maxConnections: "--max-connections",
+  securityTier: "--tier",
+  allowedHosts: "--allow-host",
+  socketPath: "--socket",
+  apiKeys: "--local-keys-file",
+};
+
+const flagsOf: Readonly<Record<string, Readonly<Record<string, string>>>> = { keys: keysFlags, proxy: proxyFlags };
+
 /** Where the library's messages end with where to look. */
 const WHERE_TO_LOOK = " What the server said is in `errorDetails`.";
 const MOST_OF_SERVER = 400;
@@ -54,7 +68,7 @@ export function errorText(error: unknown, command: string | undefined): string {
     const said = serverSentence(error.errorDetails);
     text = text.replace(WHERE_TO_LOOK, said === undefined ? "" : ` The server said: ${said}`);
   }
-  const own = command === "keys" ? { ...flags, ...keysFlags } : flags;
+  const own = { ...flags, ...(command === undefined ? {} : flagsOf[command]) };
   for (const [option, flag] of Object.entries(own)) {
     text = text.split(`\`${option}\``).join(flag);
     // A name like `timeout` is a word too; one with a capital inside is not.

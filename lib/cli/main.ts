@@ -17,6 +17,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   chat: async () => (await import("./chat.js")).runChat,
   keys: async () => (await import("./keys.js")).runKeys,
   router: async () => (await import("./router.js")).runRouter,
+  proxy: async () => (await import("./proxy.js")).runProxy,
   doctor: async () => (await import("./doctor.js")).runDoctor,
   attest: async () => (await import("./attest.js")).runAttest,
   bench: async () => (await import("./bench.js")).runBench,
@@ -30,6 +31,7 @@ quote verified.
   chat      send a prompt and print the answer
   keys      make, look at and check RSA keys: keys generate, keys show, keys check
   router    run the server's side on this machine, before Ollama, vLLM, llama.cpp or with an echo model
+  proxy     an OpenAI-compatible server on this machine that seals every request to NOMYO
   doctor    say what of this package works on this machine, and what to do about the rest
   attest    look at, verify and compare TPM quotes; make baselines
   bench     measure sealing, opening and keys on this machine

@@ -6,7 +6,7 @@ import { checkServerMetadata, completeMetadata } from "../chat/answer-metadata.j
 import type { AnswerMetadata } from "../chat/chat-types.js";
 import { openPackage } from "../envelope/open.js";
 import type { OpenedPackage } from "../envelope/open.js";
-import type { Snapshot } from "../envelope/seal.js";
+import type { Sealable } from "../envelope/seal.js";
 import { NomyoError, SecurityError } from "../errors.js";
 import type { Sent } from "../errors.js";
 import type { Deadline } from "../http/deadline.js";
@@ -64,7 +64,7 @@ interface Received {
 /** Seals a payload to a server's key, ready to be sent. */
 export function sealRequest(
   key: ServerKey,
-  payload: Snapshot,
+  payload: Sealable,
   { padding, secureMemory }: ResolvedOptions,
 ): Uint8Array<ArrayBuffer> {
   return payload.seal(key.handle, {
@@ -121,7 +121,7 @@ export class Attempt {
   }
 
   /** Steps 2 to 5, with everything at hand. */
-  async answer(held: Held, payload: Snapshot): Promise<OpenedAnswer> {
+  async answer(held: Held, payload: Sealable): Promise<OpenedAnswer> {
     const sealed = await this.#seal(held, payload);
     const received = await this.#exchange(held, sealed);
     const opened = await this.#open(held, received);
@@ -139,7 +139,7 @@ export class Attempt {
   }
 
   /** Step 2. A fresh payload id, and the package under it. */
-  async #seal({ key, lease }: Held, payload: Snapshot): Promise<Uint8Array<ArrayBuffer>> {
+  async #seal({ key, lease }: Held, payload: Sealable): Promise<Uint8Array<ArrayBuffer>> {
     this.#deadline.throwIfOver();
     const uuid = nodeCrypto().randomUUID();
     const bound = this.#options.attestation.binding !== "none";

@@ -7,7 +7,8 @@ import { enforcementOf } from "../attestation/enforcement.js";
 import { policyId } from "../attestation/policy.js";
 import { Preflight } from "../attestation/preflight.js";
 import type { AttestationReport } from "../attestation/report.js";
-import { Snapshot } from "../envelope/seal.js";
+import { PoolRequest, Snapshot } from "../envelope/seal.js";
+import type { Sealable } from "../envelope/seal.js";
 import { APIUserAbortError, ConfigurationError, InvalidRequestError, NomyoError, SecurityError } from "../errors.js";
 import type { APIError, Sent } from "../errors.js";
 import { Deadline } from "../http/deadline.js";
@@ -97,8 +98,11 @@ export class SecureChannel {
     this.#warnOfHttp(options.baseUrl);
   }
 
-  /** Sends one request, with as many attempts as its options allow, and opens its answer. */
-  request(payload: object, model: string, options: ResolvedRequestOptions): Promise<OpenedAnswer> {
+  /**
+   * Sends one request, with as many attempts as its options allow, and opens its answer. A `PoolRequest` is disposed of
+   * when it ends, however it does.
+   */
+  request(payload: object | PoolRequest, model: string, options: ResolvedRequestOptions): Promise<OpenedAnswer> {
     return this.#track(() => this.#request(payload, model, options));
   }
 
@@ -111,12 +115,12 @@ export class SecureChannel {
     return this.#track(() => this.#attest(options, model));
   }
 
-  #request(payload: object, model: string, options: ResolvedRequestOptions): Promise<OpenedAnswer> {
+  #request(payload: object | PoolRequest, model: string, options: ResolvedRequestOptions): Promise<OpenedAnswer> {
     const trace = newTrace(options, model);
     // What the caller does with the request from now on changes nothing of what any attempt sends.
-    let snapshot: Snapshot;
+    let snapshot: Sealable;
     try {
-      snapshot = new Snapshot(payload);
+      snapshot = payload instanceof PoolRequest ? payload : new Snapshot(payload);
     } catch (error) {
       return Promise.reject(complete(error, notSent));
     }
@@ -223,7 +227,7 @@ export class SecureChannel {
     running.then(done, done);
   }
 
-  async #attempts(payload: Snapshot, options: ResolvedRequestOptions, trace: RequestTrace): Promise<OpenedAnswer> {
+  async #attempts(payload: Sealable, options: ResolvedRequestOptions, trace: RequestTrace): Promise<OpenedAnswer> {
     let sent: Sent = "no";
     let keyWasRefreshed = false;
     for (let retry = 0; ;) {
@@ -313,7 +317,7 @@ export class SecureChannel {
   }
 
   /** The five steps of an attempt, and, where the policy wants one, a preflight before the second. */
-  async #attempt(attempt: Attempt, payload: Snapshot, way: Way): Promise<OpenedAnswer> {
+  async #attempt(attempt: Attempt, payload: Sealable, way: Way): Promise<OpenedAnswer> {
     try {
       const held = await attempt.prepare();
       // Last of all that waits: between this check and sealing nothing is waited for, so the key that was attested is
@@ -327,7 +331,7 @@ export class SecureChannel {
   }
 
   /** Seals a payload to a server's key, ready to be sent. */
-  seal(key: ServerKey, payload: Snapshot): Uint8Array<ArrayBuffer> {
+  seal(key: ServerKey, payload: Sealable): Uint8Array<ArrayBuffer> {
     return sealRequest(key, payload, this.options);
   }
 

@@ -1,6 +1,7 @@
 /** Sealing a request: an object becomes the bytes of a package. */
 import { nodeCrypto, nodeV8 } from "../builtins.js";
 import { ConfigurationError, NomyoError } from "../errors.js";
+import type { SecureBuffer } from "../memory/secure-buffer.js";
 import { native } from "../native.js";
 import type { BufferHandle, LockPolicy, PublicKeyHandle, SealText } from "../native.js";
 import { fromNative, withNativeErrors } from "../native-error.js";
@@ -68,12 +69,20 @@ function sealText(text: string): SealText {
   return { wide, pieces };
 }
 
+/** What an attempt seals; several attempts seal it several times. */
+export interface Sealable {
+  /** Seals to `recipient` and returns the package's bytes. Synchronous. */
+  seal(recipient: PublicKeyHandle, options: SealOptions): Uint8Array<ArrayBuffer>;
+  /** Gives up what it holds. Harmless twice. */
+  dispose(): void;
+}
+
 /**
  * A request as it was when the snapshot was made: what the caller does with it afterwards changes nothing. Long strings
  * are not copied, and the bytes of each `SecureBuffer` are shared: they are wiped when the caller has disposed of the
  * buffer and the snapshot is disposed of too.
  */
-export class Snapshot {
+export class Snapshot implements Sealable {
   readonly #json: SealText;
   readonly #marker: string;
   readonly #slots: readonly (SealText | BufferHandle)[];
@@ -168,14 +177,28 @@ export function sealJson(recipient: PublicKeyHandle, value: unknown, options: Se
   }
 }
 
+/** A request whose JSON lies in the pool already, checked by whoever put it there. It is never a value. */
+export class PoolRequest implements Sealable {
+  readonly #json: SecureBuffer;
+
+  /** Takes `json` over: the UTF-8 JSON of one object. */
+  constructor(json: SecureBuffer) {
+    this.#json = json;
+  }
+
+  seal(recipient: PublicKeyHandle, options: SealOptions): Uint8Array<ArrayBuffer> {
+    return this.#json.use((bytes) => sealBytes(recipient, bytes, options));
+  }
+
+  dispose(): void {
+    this.#json.dispose();
+  }
+}
+
 /**
  * Seals bytes that are already the UTF-8 JSON of one object, which the caller answers for; usually a view of pool
  * memory. Throws as {@link Snapshot.seal} does.
  */
-export function sealBytes(
-  recipient: PublicKeyHandle,
-  json: Uint8Array,
-  options: Omit<SealOptions, "padding">,
-): Uint8Array<ArrayBuffer> {
+export function sealBytes(recipient: PublicKeyHandle, json: Uint8Array, options: SealOptions): Uint8Array<ArrayBuffer> {
   return withNativeErrors("sealing", () => native.sealBytes(recipient, json, options));
 }

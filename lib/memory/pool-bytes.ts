@@ -129,3 +129,24 @@ export async function withHeldView<T>(buffer: BufferHandle, use: (view: Uint8Arr
     native.bufferReleaseView(buffer, view);
   }
 }
+
+/**
+ * A view of pool memory that stays until it is released, for memory that the kernel is given the address of meanwhile.
+ */
+export class HeldView {
+  readonly #memory: SecureBuffer;
+  readonly bytes: Uint8Array;
+
+  /** Takes memory now; throws a `MemoryProtectionError` when there is none. */
+  constructor(size: number, locking: LockPolicy) {
+    this.#memory = SecureBuffer.alloc(size, locking);
+    this.bytes = native.bufferView(this.#memory.handle);
+  }
+
+  /** Detaches the view, wipes and frees. Harmless twice. */
+  release(): void {
+    if (this.#memory.disposed) return;
+    native.bufferReleaseView(this.#memory.handle, this.bytes);
+    this.#memory.dispose();
+  }
+}

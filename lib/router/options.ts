@@ -1,9 +1,10 @@
 /** The router's options: their meaning, defaults and checks. */
-import { isIP } from "node:net";
 import { isSecurityTier, securityTiers } from "../chat/security-tier.js";
 import { ConfigurationError } from "../errors.js";
 import { ApiKeys } from "../http/api-keys.js";
 import { errorKind } from "../http/error-kind.js";
+import { isLoopback } from "../http/loopback.js";
+import { guarded } from "../http/operator.js";
 import { checkKeyPassword } from "../keys/key-password.js";
 import type { KeyPassword } from "../keys/key-password.js";
 import { resolveSecureMemory } from "../memory/secure-memory.js";
@@ -12,7 +13,7 @@ import type { QuoteOptions } from "../native.js";
 import { boolean, callable, integer, number, oneOf, resolveByTable, text } from "../option-checks.js";
 import type { OptionTable, ResolvedBy } from "../option-checks.js";
 import { ownMembers } from "../own-members.js";
-import { isPrintableWord, withoutBrackets } from "../printable.js";
+import { isPrintableWord } from "../printable.js";
 import { Attestor } from "./attestor.js";
 import type { AttestorSettings } from "./attestor.js";
 import type { RateLimit } from "./rate-limit.js";
@@ -225,28 +226,6 @@ function checkExposure({
         "if a proxy in front ends TLS.",
     );
   }
-}
-
-/**
- * The caller's function, of which no failure goes anywhere but to `failed`: what is told to a log must not decide
- * whether a request is answered, or the process lives.
- */
-function guarded<T>(tell: (what: T) => unknown, failed: (error: unknown) => void): (what: T) => void {
-  return (what) => {
-    try {
-      // It may be asynchronous, whatever its type says.
-      Promise.resolve(tell(what)).catch(failed);
-    } catch (error) {
-      failed(error);
-    }
-  };
-}
-
-/** Whether only this machine can reach the address. A name other than `localhost` may resolve to anything. */
-export function isLoopback(host: string): boolean {
-  const bare = withoutBrackets(host);
-  if (isIP(bare) === 4) return bare.startsWith("127.");
-  return bare === "::1" || bare === "localhost";
 }
 
 function pem(value: unknown, option: string): string | Uint8Array {

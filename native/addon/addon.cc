@@ -3,6 +3,7 @@
 
 #include "addon/attestation.h"
 #include "addon/build_info.h"
+#include "addon/chat_events.h"
 #include "addon/crypto.h"
 #include "addon/descriptor.h"
 #include "addon/echo.h"
@@ -30,6 +31,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitDescriptor(env, exports);
   InitJsonMembers(env, exports);
   InitEcho(env, exports);
+  InitChatEvents(env, exports);
   InitSeal(env, exports);
   InitOpen(env, exports);
   if (env.IsExceptionPending()) return exports;

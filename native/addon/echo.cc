@@ -54,8 +54,8 @@ Napi::Value Echo(const Napi::CallbackInfo& info) {
   if (!max_depth) return env.Undefined();
   const auto room = GetWhole(env, given.Get("room"), 0, kMostWhole, "expected a number of bytes");
   if (!room) return env.Undefined();
-  const auto policy = GetLockPolicy(env, info[3]);
-  if (!policy) return env.Undefined();
+  const auto locking = GetLockPolicy(env, info[3]);
+  if (!locking) return env.Undefined();
   auto request = GetBuffer(env, info[0]);
   if (!request) return env.Undefined();
   if (GetHandle<BufferObject>(env, info[0])->views() != 0) {
@@ -64,7 +64,7 @@ Napi::Value Echo(const Napi::CallbackInfo& info) {
   const auto length = GetWhole(env, info[1], 0, request->size(), "expected a length in the buffer");
   if (!length) return env.Undefined();
   const EchoOptions options{static_cast<std::int64_t>(*created), *max_bytes, *max_depth, *room};
-  return Start(env, std::make_shared<EchoJob>(std::move(request), *length, options), *policy, info[4]);
+  return Start(env, std::make_shared<EchoJob>(std::move(request), *length, options), *locking, info[4]);
 }
 
 }  // namespace

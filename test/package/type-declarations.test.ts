@@ -32,6 +32,7 @@ beforeAll(() => {
   const program = `
     import { APIError, SecureBuffer, SecureChatCompletion, createSecureFetch, getMemoryProtectionInfo } from "nomyo-native";
     import type { ClientOptions } from "nomyo-native";
+    import { startProxy } from "nomyo-native/proxy";
     import { startRouter } from "nomyo-native/router";
     export async function main(options: ClientOptions): Promise<string> {
       const router = await startRouter({ port: 0 });
@@ -40,6 +41,9 @@ beforeAll(() => {
       const stream = await client.create({ model: "m", messages: [], stream: true });
       for await (const chunk of stream) console.log(chunk.choices[0]?.delta.content);
       console.log(typeof createSecureFetch(), getMemoryProtectionInfo().mechanism, new APIError("x", {}).code);
+      const proxy = await startProxy({ port: 0 });
+      console.log(proxy.baseUrl.length);
+      await proxy.close();
       await client.close();
       await router.close();
       // @ts-expect-error: were all of it \`any\`, this would be no mistake

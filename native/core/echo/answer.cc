@@ -220,6 +220,15 @@ Result<Quoted> MakeJson(const Request& request, const Asked& asked, const Limits
   return Quote(text->bytes(), limits.bytes);
 }
 
+// What follows a choice's message.
+Status PutEndOfChoice(Writer& out, const Choice& choice, const Asked& asked, bool calls) {
+  Status status = out.Put(R"(,"logprobs":)");
+  if (status) status = asked.logprobs && !calls ? out.Logprobs(choice, asked.top_logprobs) : out.Put("null");
+  if (!status) return status;
+  const std::string_view reason = calls ? "tool_calls" : choice.count.cut ? "length" : "stop";
+  return out.PutAll(R"(,"finish_reason":")", reason, R"("})");
+}
+
 Result<EchoedAnswer> Answer(const Request& request, Value text, const EchoOptions& options) {
   const auto asked = ReadAsked(request, text);
   // A walk that was cancelled ended early, and what it found out is nothing to tell of.
@@ -268,17 +277,7 @@ Result<EchoedAnswer> Answer(const Request& request, Value text, const EchoOption
       if (!id) return id.error();
       std::copy(id.value().begin(), id.value().end(), answer->bytes().begin() + static_cast<std::ptrdiff_t>(id_at));
     }
-    if (status) status = out.Put(R"(,"logprobs":)");
-    if (status) {
-      status = asked.value().logprobs && !calls ? out.Logprobs(choice, asked.value().top_logprobs) : out.Put("null");
-    }
-    if (status) {
-      status = out.PutAll(R"(,"finish_reason":")",
-                          calls              ? "tool_calls"
-                          : choice.count.cut ? "length"
-                                             : "stop",
-                          R"("})");
-    }
+    if (status) status = PutEndOfChoice(out, choice, asked.value(), calls);
   }
   const std::size_t prompt = asked.value().prompt_words;
   const std::size_t completion = asked.value().choices * choice.count.words;

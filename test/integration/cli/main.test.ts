@@ -9,20 +9,30 @@ test("--help teaches the commands, the first steps and the exit codes", async ()
     const { code, stdout, stderr } = await runCommand(args);
     expect(code).toBe(0);
     expect(stderr).toBe("");
-    for (const word of ["chat", "keys", "router", "doctor", "attest", "bench", "Exit codes", "--allow-http"]) {
+    for (const word of ["chat", "keys", "router", "proxy", "doctor", "attest", "bench", "Exit codes", "--allow-http"]) {
       expect(stdout).toContain(word);
     }
   }
 });
 
-test.each(["chat", "keys", "router", "doctor", "attest", "bench"])("%s --help shows its usage", async (command) => {
-  const { code, stdout } = await runCommand([command, "--help"]);
-  expect(code).toBe(0);
-  expect(stdout).toContain(`Usage: nomyo-native ${command}`);
-});
+test.each(["chat", "keys", "router", "proxy", "doctor", "attest", "bench"])(
+  "%s --help shows its usage",
+  async (command) => {
+    const { code, stdout } = await runCommand([command, "--help"]);
+    expect(code).toBe(0);
+    expect(stdout).toContain(`Usage: nomyo-native ${command}`);
+  },
+);
 
 test("no help text is wider than 120 columns", async () => {
-  for (const args of [["--help"], ["chat", "--help"], ["keys", "--help"], ["router", "--help"], ["bench", "--help"]]) {
+  for (const args of [
+    ["--help"],
+    ["chat", "--help"],
+    ["keys", "--help"],
+    ["router", "--help"],
+    ["proxy", "--help"],
+    ["bench", "--help"],
+  ]) {
     const { stdout } = await runCommand(args);
     for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(120);
   }

@@ -1,5 +1,6 @@
 import { ConfigurationError } from "../../../lib/errors.js";
-import { isLoopback, resolveOptions, type RouterOptions } from "../../../lib/router/options.js";
+import { isLoopback } from "../../../lib/http/loopback.js";
+import { resolveOptions, type RouterOptions } from "../../../lib/router/options.js";
 import { completionsUrl } from "../../../lib/router/upstream.js";
 
 const apiKeys = ["a-key-of-some-length-0123"];

@@ -1,0 +1,340 @@
+/** `nomyo-native proxy`: the local proxy as a process. */
+import { statSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { parseArgs } from "node:util";
+import { JsonFault, parseStrictJson } from "../attestation/strict-json.js";
+import { parsePolicy } from "../attestation/policy.js";
+import type { ClientOptions } from "../client/options.js";
+import { ConfigurationError } from "../errors.js";
+import { parseApiKeys } from "../http/api-keys.js";
+import type { SecureBuffer } from "../memory/secure-buffer.js";
+import { startProxy } from "../proxy/index.js";
+import type { AccessEntry, Proxy, ProxyOptions } from "../proxy/index.js";
+import { parse, wholeNumber } from "./arguments.js";
+import { exitCode, UsageError } from "./exit-code.js";
+import { readSecret, readSecretText } from "./secret.js";
+import type { Streams } from "./streams.js";
+
+export const PROXY_HELP = `Usage: nomyo-native proxy [options]
+
+An OpenAI-compatible server on this machine: it seals every chat completion to NOMYO, checks the server's attestation,
+and hands on the opened answer. Programs need no change but their base URL. Prompts and answers stay in locked memory.
+
+Try it:          nomyo-native proxy --port 8585 --model Qwen/Qwen3-0.6B --api-key-file key.txt
+                 and give your program the base URL http://127.0.0.1:8585/v1, with any API key
+For confidence:  add --pin FINGERPRINT --policy policy.json (see nomyo-native attest)
+As a sidecar:    nomyo-native proxy --socket /run/nomyo/proxy.sock …
+
+Listening
+  --host ADDRESS              127.0.0.1; any other needs local API keys and TLS, or the two --allow options
+  --port NUMBER               0 (the system chooses; the first line on stdout says which)
+  --socket PATH               a Unix socket instead, mode 0600
+  --tls-cert FILE --tls-key FILE
+                              PEM files: speak HTTPS
+  --allow-plain-http          plain HTTP on an address that others can reach
+  --allow-open                no local API keys on an address that others can reach
+  --local-keys-file FILE      what clients of the proxy must have as their API key: one a line, or sha256:<hex> of one;
+                              mode 0600. Or NOMYO_PROXY_API_KEYS
+  --allow-host NAME           another name that clients may call it by; repeat it
+  --allow-origin ORIGIN       an origin whose pages may use it from a browser; repeat it
+  --model NAME                what GET /v1/models lists; repeat it
+
+Towards NOMYO
+  --api-key-file FILE         NOMYO's API key; mode 0600. Or NOMYO_API_KEY
+  --api-key-credential NAME   the same from systemd's LoadCredential
+  --base-url URL              https://api.nomyo.ai
+  --allow-http                allow http: in --base-url
+  --tier TIER                 standard, high or maximum
+  --pin FINGERPRINT           the server's key must be this one; repeat it for several
+  --known-servers FILE        remember servers' keys in this file
+  --attestation MODE          off, report or require
+  --policy FILE               an attestation policy
+  --padding HOW               none or bucket
+  --key-dir DIR               your RSA key pair (see: nomyo-native keys); without it a new one at each start
+  --key-password-file FILE    its password; or NOMYO_KEY_PASSWORD
+  --timeout SECONDS           600
+  --retries NUMBER            2
+
+Limits and memory
+  --max-requests NUMBER       64 at one time
+  --max-requests-per-key NUMBER
+                              of these, for one local key: half of them where there are several keys
+  --max-connections NUMBER    512
+  --secure-memory POLICY      required, preferred or off: what to do when memory cannot be locked
+  --stop-timeout SECONDS      30 for requests under way after SIGTERM or SIGINT; a second signal ends at once
+
+Output
+  --config FILE               these options as JSON: {"port": 8585, "model": ["a", "b"]}; flags win over it
+  --json                      events as JSON lines on stdout, the first: {"event":"listening","base_url":…}
+  --access-log                a line for each answer on stderr: sizes and statuses, no content
+  -h, --help
+
+Exit codes: 0 stopped by a signal, 1 failed, 2 wrong options, 3 refused for security.
+`;
+
+const options = {
+  host: { type: "string" },
+  port: { type: "string" },
+  socket: { type: "string" },
+  "tls-cert": { type: "string" },
+  "tls-key": { type: "string" },
+  "allow-plain-http": { type: "boolean" },
+  "allow-open": { type: "boolean" },
+  "local-keys-file": { type: "string" },
+  "allow-host": { type: "string", multiple: true },
+  "allow-origin": { type: "string", multiple: true },
+  model: { type: "string", multiple: true },
+  "api-key-file": { type: "string" },
+  "api-key-credential": { type: "string" },
+  "base-url": { type: "string" },
+  "allow-http": { type: "boolean" },
+  tier: { type: "string" },
+  pin: { type: "string", multiple: true },
+  "known-servers": { type: "string" },
+  attestation: { type: "string" },
+  policy: { type: "string" },
+  padding: { type: "string" },
+  "key-dir": { type: "string" },
+  "key-password-file": { type: "string" },
+  timeout: { type: "string" },
+  retries: { type: "string" },
+  "max-requests": { type: "string" },
+  "max-requests-per-key": { type: "string" },
+  "max-connections": { type: "string" },
+  "secure-memory": { type: "string" },
+  "stop-timeout": { type: "string" },
+  config: { type: "string" },
+  json: { type: "boolean" },
+  "access-log": { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+} as const;
+
+type Values = ReturnType<typeof parseArgs<{ args: string[]; options: typeof options }>>["values"];
+
+/** Runs until a signal comes. */
+export async function runProxy(args: readonly string[], streams: Streams): Promise<number> {
+  const { values: given } = parse({ args: [...args], options, allowPositionals: false });
+  if (given.help === true) {
+    streams.stdout.write(PROXY_HELP);
+    return exitCode.ok;
+  }
+  const values = given.config === undefined ? given : { ...(await readConfig(given.config)), ...given };
+  const log = (message: string): void => {
+    streams.stderr.write(`nomyo-native proxy: ${message}\n`);
+  };
+  using password =
+    values["key-dir"] === undefined
+      ? undefined
+      : readSecret(
+          { option: "--key-password-file", file: values["key-password-file"], variable: "NOMYO_KEY_PASSWORD" },
+          streams.env,
+          "required",
+        );
+  const settings = await proxyOptions(values, streams, password, log);
+  const proxy = await startProxy(settings);
+  const stopped = untilSignal(proxy, log);
+  if (values.json === true) {
+    streams.stdout.writeJson({ event: "listening", base_url: proxy.baseUrl, port: proxy.port, pid: process.pid });
+  } else {
+    streams.stdout.write(`nomyo-native proxy listening: the base URL is ${proxy.baseUrl}\n`);
+  }
+  try {
+    await streams.stdout.flush();
+  } catch (error) {
+    // Whoever was to learn the address did not.
+    await proxy.close();
+    throw error;
+  }
+  if (settings.client?.apiKey === undefined) {
+    log("there is no API key for NOMYO: give --api-key-file, --api-key-credential or NOMYO_API_KEY");
+  }
+  if (settings.client?.attestation === undefined) {
+    log("attestation is reported, not required: --attestation require or --policy lets no answer pass without it");
+  }
+  return await stopped;
+}
+
+async function untilSignal(proxy: Proxy, log: (message: string) => void): Promise<number> {
+  return await new Promise((resolve) => {
+    let stopping = false;
+    const onSignal = (): void => {
+      if (stopping) {
+        resolve(exitCode.interrupted);
+        return;
+      }
+      stopping = true;
+      log("stopping: requests under way may finish; a second signal ends at once");
+      void proxy.close().then(() => resolve(exitCode.ok));
+    };
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, onSignal);
+  });
+}
+
+/** The options of a file, as if they were flags. */
+async function readConfig(file: string): Promise<Values> {
+  const wrong = (what: string): ConfigurationError => new ConfigurationError("--config", `The file ${file} ${what}`);
+  let value: unknown;
+  try {
+    value = parseStrictJson((await readFile(file)).toString("utf8"));
+  } catch (error) {
+    if (error instanceof JsonFault) throw wrong(`is not usable: ${error.message}`);
+    throw wrong(`cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown error"}).`);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw wrong("must hold one JSON object.");
+  const entries = Object.entries(value as Readonly<Record<string, unknown>>).map(([name, given]) => {
+    const known = Object.hasOwn(options, name) && name !== "config" && name !== "help";
+    if (!known) throw wrong(`has the unknown option ${JSON.stringify(name.slice(0, 80))}.`);
+    return [name, configValue(name as keyof typeof options, given, wrong)];
+  });
+  return Object.fromEntries(entries) as Values;
+}
+
+function configValue(
+  name: keyof typeof options,
+  given: unknown,
+  wrong: (what: string) => ConfigurationError,
+): string | boolean | string[] {
+  const how: { readonly type: "string" | "boolean"; readonly multiple?: boolean } = options[name];
+  if (how.type === "boolean") {
+    if (typeof given === "boolean") return given;
+    throw wrong(`must have true or false for "${name}".`);
+  }
+  const asText = (one: unknown): string => {
+    if (typeof one === "string" && one !== "") return one;
+    if (typeof one === "number" && Number.isSafeInteger(one) && one >= 0) return String(one);
+    throw wrong(`must have a text or a whole number for "${name}".`);
+  };
+  if (how.multiple !== true) return asText(given);
+  return (Array.isArray(given) ? given : [given]).map(asText);
+}
+
+async function proxyOptions(
+  values: Values,
+  streams: Streams,
+  keyPassword: SecureBuffer | undefined,
+  log: (message: string) => void,
+): Promise<ProxyOptions> {
+  const localKeys = readSecretText(
+    { option: "--local-keys-file", file: values["local-keys-file"], variable: "NOMYO_PROXY_API_KEYS" },
+    streams.env,
+  );
+  const apiKeys = parseApiKeys(localKeys ?? "");
+  if (localKeys !== undefined && apiKeys.length === 0) {
+    throw new UsageError("There is no API key where the proxy's own API keys were to be.");
+  }
+  const stopTimeout = wholeNumber("stop-timeout", values["stop-timeout"]);
+  return defined<ProxyOptions>({
+    host: values.host,
+    port: wholeNumber("port", values.port),
+    socketPath: values.socket,
+    tls: await tlsOf(values),
+    apiKeys,
+    allowOpen: values["allow-open"],
+    allowPlainHttp: values["allow-plain-http"],
+    allowedHosts: values["allow-host"],
+    allowedOrigins: values["allow-origin"],
+    models: values.model,
+    // The library checks it, and says what is allowed.
+    securityTier: values.tier as "standard" | undefined,
+    client: await clientOptions(values, streams, keyPassword, log),
+    maxRequests: wholeNumber("max-requests", values["max-requests"]),
+    maxRequestsPerKey: wholeNumber("max-requests-per-key", values["max-requests-per-key"]),
+    maxConnections: wholeNumber("max-connections", values["max-connections"]),
+    stopTimeoutMs: stopTimeout === undefined ? undefined : stopTimeout * 1000,
+    log,
+    accessLog:
+      values["access-log"] === true ? (entry: AccessEntry) => streams.stderr.write(accessLine(entry)) : undefined,
+  });
+}
+
+async function clientOptions(
+  values: Values,
+  streams: Streams,
+  keyPassword: SecureBuffer | undefined,
+  log: (message: string) => void,
+): Promise<ClientOptions> {
+  const timeout = wholeNumber("timeout", values.timeout);
+  const { pin, "known-servers": knownServersFile } = values;
+  const tell = (message: string): void => log(message);
+  return defined<ClientOptions>({
+    apiKey: apiKeyOf(values, streams),
+    baseUrl: values["base-url"],
+    allowHttp: values["allow-http"],
+    serverKey:
+      pin === undefined && knownServersFile === undefined
+        ? undefined
+        : defined({ fingerprints: pin, knownServersFile }),
+    attestation: await attestationOption(values),
+    padding: values.padding as "none" | undefined,
+    keyDir: values["key-dir"],
+    keyPassword,
+    ...(values["key-dir"] === undefined ? {} : { keyRotationInterval: 0 }),
+    timeout: timeout === undefined ? undefined : timeout * 1000,
+    maxRetries: wholeNumber("retries", values.retries),
+    secureMemory: values["secure-memory"] as "required" | undefined,
+    logger: { debug: () => undefined, info: tell, warn: tell, error: tell },
+  });
+}
+
+/** NOMYO's key: from a file, from a credential of systemd's, or from the environment. */
+function apiKeyOf(values: Values, streams: Streams): string | undefined {
+  const { "api-key-file": file, "api-key-credential": credential } = values;
+  if (credential === undefined) {
+    return readSecretText({ option: "--api-key-file", file, variable: "NOMYO_API_KEY" }, streams.env);
+  }
+  if (file !== undefined) throw new UsageError("--api-key-file and --api-key-credential are two places: give one.");
+  const folder = streams.env["CREDENTIALS_DIRECTORY"];
+  if (folder === undefined || folder === "") {
+    throw new UsageError("--api-key-credential needs systemd's LoadCredential: CREDENTIALS_DIRECTORY is not set.");
+  }
+  if (credential.includes("/") || credential === "." || credential === "..") {
+    throw new UsageError("--api-key-credential takes a credential's name, not a path.");
+  }
+  const source = { option: "--api-key-credential", file: join(folder, credential), variable: "" };
+  return readSecretText(source, streams.env);
+}
+
+async function attestationOption(values: Values): Promise<ClientOptions["attestation"]> {
+  const { attestation, policy } = values;
+  if (policy === undefined) {
+    if (attestation === undefined || attestation === "off" || attestation === "report" || attestation === "require") {
+      return attestation;
+    }
+    throw new UsageError("--attestation is off, report or require.");
+  }
+  if (attestation !== undefined) throw new UsageError("--policy says the mode itself: leave --attestation out.");
+  return parsePolicy(await readNamed("--policy", policy), "--policy");
+}
+
+async function tlsOf(values: Values): Promise<ProxyOptions["tls"]> {
+  const { "tls-cert": cert, "tls-key": key } = values;
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined) throw new UsageError("--tls-cert and --tls-key go together.");
+  const tls = { cert: await readNamed("--tls-cert", cert), key: await readNamed("--tls-key", key) };
+  if (process.platform !== "win32" && (statSync(key).mode & 0o077) !== 0) {
+    throw new ConfigurationError(
+      "--tls-key",
+      `${key} holds a private key, and others than its owner may read it. Run: chmod 600 '${key}'`,
+    );
+  }
+  return tls;
+}
+
+async function readNamed(option: string, file: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code ?? "unknown error";
+    throw new ConfigurationError(option, `The file ${file} cannot be read (${why}).`);
+  }
+}
+
+function accessLine({ route, status, bytesIn, bytesOut, milliseconds }: AccessEntry): string {
+  return `${new Date().toISOString()} ${route} ${status} in=${bytesIn} out=${bytesOut} ms=${milliseconds}\n`;
+}
+
+/** Leaves out what is undefined: options that are absent have defaults. */
+function defined<T extends object>(value: { readonly [K in keyof T]: T[K] | undefined }): T {
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
+}

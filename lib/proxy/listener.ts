@@ -1,0 +1,216 @@
+/** Where the proxy listens: a TCP address or a Unix socket; its connections; and how it stops. */
+import { chmodSync, lstatSync, mkdtempSync, renameSync, rmdirSync, unlinkSync } from "node:fs";
+import net from "node:net";
+import { dirname, join } from "node:path";
+import tls from "node:tls";
+import { ConfigurationError } from "../errors.js";
+import { withoutBrackets } from "../printable.js";
+import { HeldView } from "../memory/pool-bytes.js";
+import { readingInto, readingTls } from "./accepted-socket.js";
+import { Connection } from "./connection.js";
+import type { ConnectionSettings } from "./connection.js";
+
+/** Whether each connection has memory of its own to read into. */
+const EACH_ITS_OWN = process.platform === "win32";
+/** As much as Node reads at a time. */
+const READ_BYTES = 64 * 1024;
+
+export type Place = { readonly host: string; readonly port: number } | { readonly socketPath: string };
+
+export interface ListenerSettings {
+  readonly place: Place;
+  readonly tls: { readonly cert: string | Uint8Array; readonly key: string | Uint8Array } | undefined;
+  readonly maxConnections: number;
+  readonly stopTimeoutMs: number;
+  readonly connection: ConnectionSettings;
+}
+
+export class Listener {
+  readonly #settings: ListenerSettings;
+  readonly #server = net.createServer({ pauseOnConnect: true });
+  readonly #context: tls.SecureContext | undefined;
+  readonly #connections = new Set<Connection>();
+  /** Pool memory that the sockets read into; empty until the first connection. */
+  readonly #memory: HeldView[] = [];
+
+  constructor(settings: ListenerSettings) {
+    this.#settings = settings;
+    this.#context = settings.tls && contextOf(settings.tls);
+    this.#server.on("connection", (accepted) => this.#accept(accepted));
+  }
+
+  /** How many there are. */
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Resolves to the port when it listens, 0 for a Unix socket; rejects with Node's error. */
+  async listen(): Promise<number> {
+    const { place } = this.#settings;
+    if ("socketPath" in place) {
+      await this.#listenAt(place.socketPath);
+      return 0;
+    }
+    await this.#listening({ host: withoutBrackets(place.host), port: place.port });
+    const address = this.#server.address();
+    if (address === null || typeof address === "string") throw new Error("the server has no TCP address");
+    return address.port;
+  }
+
+  /**
+   * Takes no new connections; those with a request get to finish within `stopTimeoutMs`, then they are cut. Resolves
+   * when all are closed.
+   */
+  async stop(): Promise<void> {
+    const { place, stopTimeoutMs } = this.#settings;
+    this.#server.close();
+    if ("socketPath" in place) remove(place.socketPath);
+    for (const connection of this.#connections) connection.stop();
+    const cut = setTimeout(() => {
+      for (const connection of this.#connections) connection.cut();
+    }, stopTimeoutMs);
+    while (this.#connections.size > 0) await Promise.all([...this.#connections].map(({ closed }) => closed));
+    clearTimeout(cut);
+    for (const memory of this.#memory) memory.release();
+  }
+
+  #listening(how: net.ListenOptions): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(how, () => {
+        this.#server.off("error", reject);
+        resolve();
+      });
+    });
+  }
+
+  /**
+   * The socket's file gets its mode where nobody else can reach it, and then its name: between a bind and a chmod
+   * anybody could connect, and the process's umask is other code's too.
+   */
+  async #listenAt(path: string): Promise<void> {
+    await refuseInUse(path);
+    let folder: string;
+    try {
+      folder = mkdtempSync(join(dirname(path), ".p"));
+    } catch (error) {
+      const why = (error as NodeJS.ErrnoException).code ?? "unknown error";
+      throw new ConfigurationError("socketPath", `No socket can be made in ${dirname(path)} (${why}).`);
+    }
+    const made = join(folder, "s");
+    try {
+      await this.#listening({ path: made });
+      chmodSync(made, 0o600);
+      renameSync(made, path);
+    } finally {
+      remove(made);
+      rmdirSync(folder);
+    }
+  }
+
+  #accept(accepted: net.Socket): void {
+    if (this.#connections.size >= this.#settings.maxConnections && !this.#makeRoom()) {
+      accepted.destroy();
+      return;
+    }
+    const connection = new Connection(this.#settings.connection);
+    const memory = this.#readMemory();
+    if (memory === undefined) {
+      accepted.destroy();
+      return;
+    }
+    const into = {
+      buffer: memory.bytes,
+      callback: (count: number, buffer: Uint8Array): boolean => {
+        const read = buffer.subarray(0, count);
+        const more = connection.take(read);
+        read.fill(0);
+        return more;
+      },
+    };
+    const socket =
+      this.#context === undefined ? readingInto(accepted, into) : readingTls(accepted, this.#context, into.callback);
+    if (socket === undefined) return;
+    this.#connections.add(connection);
+    connection.start(socket);
+    void connection.closed.then(() => {
+      this.#connections.delete(connection);
+      if (EACH_ITS_OWN) this.#giveBack(memory);
+    });
+  }
+
+  /**
+   * One memory serves all connections: reading, and looking at what was read, is one step of the event loop. On Windows
+   * the kernel is given the memory before there is something to read, so there each connection has its own.
+   */
+  #readMemory(): HeldView | undefined {
+    const [shared] = this.#memory;
+    if (!EACH_ITS_OWN && shared !== undefined) return shared;
+    try {
+      const memory = new HeldView(READ_BYTES, this.#settings.connection.locking);
+      this.#memory.push(memory);
+      return memory;
+    } catch (error) {
+      this.#settings.connection.failed(error);
+      return undefined;
+    }
+  }
+
+  #giveBack(memory: HeldView): void {
+    this.#memory.splice(this.#memory.indexOf(memory), 1);
+    memory.release();
+  }
+
+  /** Connections without a request go first, the oldest before others. */
+  #makeRoom(): boolean {
+    for (const connection of this.#connections) {
+      if (!connection.idle) continue;
+      connection.cut();
+      this.#connections.delete(connection);
+      return true;
+    }
+    return false;
+  }
+}
+
+function contextOf({ cert, key }: NonNullable<ListenerSettings["tls"]>): tls.SecureContext {
+  try {
+    return tls.createSecureContext({
+      cert: cert as string | Buffer,
+      key: key as string | Buffer,
+      minVersion: "TLSv1.2",
+    });
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code ?? "unknown error";
+    throw new ConfigurationError("tls", `The TLS certificate and key cannot be used (${why}).`);
+  }
+}
+
+function remove(file: string): void {
+  try {
+    unlinkSync(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+}
+
+/** A socket that nobody listens on is left over, and is replaced; anything else with that name is not ours to take. */
+async function refuseInUse(path: string): Promise<void> {
+  try {
+    if (!lstatSync(path).isSocket()) {
+      throw new ConfigurationError("socketPath", `${path} is there already, and is no socket.`);
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+    throw error;
+  }
+  const listens = await new Promise<boolean>((resolve) => {
+    const probe = net.connect(path);
+    probe.once("connect", () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once("error", () => resolve(false));
+  });
+  if (listens) throw new ConfigurationError("socketPath", `Another process listens on ${path} already.`);
+}

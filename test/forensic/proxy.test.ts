@@ -1,0 +1,118 @@
+/**
+ * The proof that the proxy leaves nothing of prompts and answers in memory which is not the pool's: it is stopped while a request is half
+ * there, while its answer is waited for, while a client takes the answer slowly, and afterwards, and everything that root can read of it is
+ * searched for every fragment of 12 bytes: memory, a diagnostic report, a heap snapshot, and at last a core dump.
+ *
+ * Client and server run in processes of their own.
+ */
+import { once } from "node:events";
+import net from "node:net";
+import { join } from "node:path";
+import { HeldExchange } from "../support/held-exchange.js";
+import { outsidePool, whyNotReadable, type Patterns } from "../support/memory-scan.js";
+import { secretText, textPatterns } from "../support/secret-patterns.js";
+import { withoutMemfdSecret } from "../support/subject.js";
+import { WatchedProcess } from "../support/watched-process.js";
+
+// Some seconds for each scan on an idle machine.
+jest.setTimeout(240_000);
+
+const command = join(__dirname, "../../dist/cli/main.js");
+const unreadable = whyNotReadable();
+const describeUnless = unreadable === undefined ? describe : describe.skip;
+const skipped = unreadable === undefined ? "" : ` (skipped: ${unreadable})`;
+
+describe.each([
+  { memory: "the usual mechanism", circumstances: [] },
+  // What differs is that the pool can be read: it shows that the search finds what is there.
+  { memory: "mlock", circumstances: withoutMemfdSecret },
+])("$memory", ({ memory, circumstances }) => {
+  describeUnless(`a proxy${skipped}`, () => {
+    let exchange: HeldExchange;
+    let watched: WatchedProcess;
+    let port: number;
+    /** No secret: it stands in the process's environment. A scan that does not find it has not looked. */
+    const beacon = secretText(43);
+    beforeAll(async () => {
+      exchange = await HeldExchange.start();
+    });
+    afterAll(() => exchange.stop());
+    beforeEach(async () => {
+      exchange.reset();
+      const server = ["--base-url", exchange.baseUrl, "--allow-http", "--pin", exchange.keySha256];
+      watched = await WatchedProcess.start([command, "proxy", ...server], { circumstances, env: { BEACON: beacon } });
+      port = Number((await watched.until(/http:\/\/127\.0\.0\.1:(\d+)\/v1\n/))[1]);
+    });
+    afterEach(() => watched.end());
+
+    /** The names of what is in the pool; fails when anything is elsewhere. */
+    async function search(secrets: Patterns, reports = true): Promise<Set<string>> {
+      const { hits } = await watched.scan({ ...secrets, ...textPatterns("beacon", beacon) }, { reports });
+      expect(hits.map(({ name }) => name)).toContain("beacon (UTF-8)");
+      const found = hits.filter(({ name }) => !name.startsWith("beacon"));
+      expect(outsidePool({ hits: found })).toEqual([]);
+      return new Set(found.map(({ name }) => name));
+    }
+    const inReadablePool = (found: Set<string>, name: string) => {
+      if (memory === "mlock") expect([...found]).toContain(name);
+    };
+
+    test.each([
+      { bytes: 1_000, stream: false, chunked: false },
+      { bytes: 1_000, stream: true, chunked: true },
+      { bytes: 300_000, stream: false, chunked: true },
+      { bytes: 300_000, stream: true, chunked: false },
+      { bytes: 3_000_000, stream: true, chunked: false },
+    ])(
+      "has prompt and answer of $bytes bytes in the pool alone (stream: $stream, chunked: $chunked)",
+      async ({ bytes, stream, chunked }) => {
+        const [prompt, answer] = [secretText(bytes), secretText(bytes)];
+        const secrets = { ...textPatterns("prompt", prompt), ...textPatterns("answer", answer) };
+        const request = JSON.stringify({ model: "m", stream, messages: [{ role: "user", content: prompt }] });
+        const half = request.length >> 1;
+        const socket = net.connect(port, "127.0.0.1");
+        await once(socket, "connect");
+        const framing = chunked ? "Transfer-Encoding: chunked" : `Content-Length: ${request.length}`;
+        socket.write(
+          `POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`,
+        );
+        const send = (part: string) =>
+          new Promise((resolve) =>
+            socket.write(chunked ? `${part.length.toString(16)}\r\n${part}\r\n` : part, resolve),
+          );
+
+        await send(request.slice(0, half));
+        for (;;) {
+          const found = await search(secrets, false);
+          if (memory !== "mlock" || found.has("prompt (UTF-8)")) break;
+        }
+        await send(request.slice(half));
+        if (chunked) socket.write("0\r\n\r\n");
+        expect(JSON.parse(await exchange.held)).toMatchObject({ messages: [{ content: prompt }] });
+        inReadablePool(await search(secrets), "prompt (UTF-8)");
+
+        // A small answer is with the kernel at once; of a large one the rest waits for this client.
+        socket.pause();
+        exchange.release(answer);
+        if (bytes === 3_000_000) {
+          let found = new Set<string>();
+          while (memory === "mlock" && !found.has("answer (UTF-8)")) found = await search(secrets, false);
+        }
+        let received = "";
+        socket.on("data", (part: Buffer) => (received += part.toString()));
+        socket.resume();
+        const end = stream ? "data: [DONE]\n\n" : "}";
+        const expected = () => Number(/content-length: (\d+)/.exec(received)?.[1] ?? Infinity);
+        while (received.length - (received.indexOf("\r\n\r\n") + 4) < expected()) await once(socket, "data");
+        expect(received.startsWith("HTTP/1.1 200 OK\r\n")).toBe(true);
+        expect(received.endsWith(end)).toBe(true);
+        expect(received).toContain(answer);
+        // Between requests, with the connection open: nothing is left in the pool either.
+        expect(await search(secrets)).toEqual(new Set());
+        socket.destroy();
+        const { hits } = await watched.dump(secrets);
+        expect(hits).toEqual([]);
+      },
+    );
+  });
+});
