@@ -379,8 +379,11 @@ export interface NativeAddon {
   ): Promise<OpenedHandle>;
   /** The plaintext as a value, exactly as `JSON.parse` would make it. */
   openedValue(opened: OpenedHandle): unknown;
-  /** The value at an RFC 6901 pointer (`""` is the whole); `NOT_FOUND`. */
-  openedGet(opened: OpenedHandle, pointer: string): unknown;
+  /**
+   * The value at an RFC 6901 pointer (`""` is the whole); `NOT_FOUND`. `TOO_LARGE` when its JSON has more than
+   * `mostBytes`, before anything of it becomes a value.
+   */
+  openedGet(opened: OpenedHandle, pointer: string, mostBytes?: number): unknown;
   /** The string at a pointer as UTF-8 in the pool, never as a JavaScript string; `NOT_FOUND` when there is none. */
   openedGetBuffer(opened: OpenedHandle, pointer: string, locking: LockPolicy): BufferHandle;
   /** The plaintext as one string. */

@@ -45,7 +45,7 @@ function published(manifest, folder) {
   return { ...Object.fromEntries(rest), ...systems(join(folder, "prebuilds")) };
 }
 
-/** `[text](docs/x.md#y)`: an address, or `text` and the file's name. Addresses and headings of the page itself stay. */
+/** `[text](FILE#heading)`: an address, or `text` and the file's name. Addresses and headings of the page itself stay. */
 function readme(text, manifest) {
   const repository = /(https:\/\/.+?)(?:\.git)?$/.exec(manifest.repository?.url ?? "")?.[1];
   return text.replace(/\[([^\]]*)\]\((?![a-z]+:|#)([^)\s]+)\)/g, (_, shown, path) => {

@@ -137,13 +137,13 @@ class Reader {
   constructor(private readonly option: string) {}
 
   policy(given: unknown): CheckedPolicy {
-    const read = this.#members(given, "", {
+    const read = this.#members<AttestationPolicy>(given, "", {
       version: (value, at) => this.#oneOf([1] as const, value, at),
       mode: (value, at) => this.#oneOf(["off", "report", "require"] as const, value, at),
       preflight: (value, at) => this.#boolean(value, at),
       maxAgeMs: (value, at) => this.#integer(value, at, 1, MAX_AGE_MS),
       signature: (value, at) =>
-        this.#members(value, at, {
+        this.#members<NonNullable<AttestationPolicy["signature"]>>(value, at, {
           schemes: (list, place) => this.#set(["rsassa", "rsapss", "ecdsa"] as const, list, place),
           hashes: (list, place) => this.#set(["sha256", "sha384", "sha512"] as const, list, place),
           minRsaBits: (bits, place) => this.#oneOf([2048, 3072, 4096] as const, bits, place),
@@ -183,7 +183,7 @@ class Reader {
     const names = new Set<string>();
     return this.#list(given, at).map((entry, i) => {
       const place = `${at}[${i}]`;
-      const profile = this.#members(entry, place, {
+      const profile = this.#members<AttestationProfile>(entry, place, {
         name: (value, where) => this.#text(value, where, 128),
         note: (value, where) => this.#text(value, where, 4096),
         pcrs: (value, where) =>
@@ -262,14 +262,14 @@ class Reader {
   }
 
   /** An object with these keys and no others, each read by its reader; not empty. */
-  #members(
+  #members<Whole>(
     given: unknown,
     at: string,
-    readers: Readonly<Record<string, (value: unknown, at: string) => unknown>>,
+    readers: { readonly [Key in keyof Required<Whole>]: (value: unknown, at: string) => unknown },
   ): Record<string, unknown> {
     const result: Record<string, unknown> = ownMembers({});
     for (const [key, value] of this.#entries(given, at)) {
-      const read = Object.hasOwn(readers, key) ? readers[key] : undefined;
+      const read = Object.hasOwn(readers, key) ? readers[key as keyof Whole] : undefined;
       if (read === undefined) this.#refuse(at, `has the unknown key ${JSON.stringify(key.slice(0, 80))}`);
       // In code an absent member may be written as undefined; JSON has none.
       if (value !== undefined) result[key] = read(value, at === "" ? key : `${at}.${key}`);

@@ -1,12 +1,36 @@
 /** `_metadata` of an answer: what the server says is checked, and what only this client can know is put over it. */
 import { SecurityError } from "../errors.js";
 import type { AttestationReport } from "../attestation/report.js";
+import type { OpenedPackage } from "../envelope/open.js";
 import type { AnswerMetadata } from "./chat-types.js";
 import { isAtLeast, isSecurityTier } from "./security-tier.js";
 import type { SecurityTier } from "./security-tier.js";
 
 /** The one form of package there is (PROTOCOL section 2). */
 const ENCRYPTION_ALGORITHM = "hybrid-aes256-rsa4096";
+
+/**
+ * The longest `_metadata`, in bytes of JSON. A block of 16 banks with 24 PCRs each and its certificates has some
+ * 90 KiB, and a verifier takes no block over 256 KiB (docs/attestation.md).
+ */
+export const MAX_METADATA_BYTES = 256 * 1024;
+
+/**
+ * What an opened answer has as `_metadata`; undefined when it has none. Throws a `SecurityError` over
+ * {@link MAX_METADATA_BYTES}: the server alone decides what is in there, nobody asked for it as a value, and many small
+ * values take many times their text. That is seen before the first of them is made.
+ */
+export function readServerMetadata(opened: OpenedPackage): unknown {
+  try {
+    return opened.find("/_metadata", MAX_METADATA_BYTES);
+  } catch (error) {
+    if (!(error instanceof SecurityError) || error.code !== "TOO_LARGE") throw error;
+    throw new SecurityError(
+      `The answer's \`_metadata\` has more than ${MAX_METADATA_BYTES} bytes. Nothing of it was used.`,
+      "METADATA",
+    );
+  }
+}
 
 /**
  * What the server put into `_metadata`, as an object.

@@ -26,25 +26,28 @@ import type { Streams } from "./streams.js";
 export const attestExitCode = { verified: 0, refused: 10, unsupported: 20, malformed: 30 } as const;
 
 export const ATTEST_HELP = `Usage: nomyo-native attest show     FILE [--json]
-       nomyo-native attest verify   FILE [--payload-id ID | --qualifying-data HEX] [--policy FILE] [--tcti TCTI] [--json]
-       nomyo-native attest baseline FILE [--payload-id ID] [--name NAME] [--note TEXT] [--merge FILE] [--out FILE] [--json]
+       nomyo-native attest verify   FILE [--payload-id ID | --qualifying-data HEX] [--policy FILE] [--tcti TCTI]
+                                    [--json]
+       nomyo-native attest baseline FILE [--payload-id ID] [--name NAME] [--note TEXT] [--merge FILE] [--out FILE]
+                                    [--json]
        nomyo-native attest baseline --pcrread FILE [the same]
        nomyo-native attest diff     FILE (OTHER | --policy FILE) [--json]
 
-A server's TPM signs ("quotes") hashes of what the machine booted, its PCRs, for one request: PCR 0 is the firmware, PCR 7
-the Secure Boot state, PCR 10 what Linux' IMA saw running. FILE is a saved answer, its _metadata, or its tpm_attestation, as
-JSON; "-" is standard input.
+A server's TPM signs ("quotes") hashes of what the machine booted, its PCRs, for one request: PCR 0 is the firmware,
+PCR 7 the Secure Boot state, PCR 10 what Linux' IMA saw running. FILE is a saved answer, its _metadata, or its
+tpm_attestation, as JSON; "-" is standard input.
 
 show       takes the quote apart and prints it. It verifies nothing.
-verify     makes every check and prints each. Give the payload id that your client drew for the request; without one, that
-           of the saved answer is used, which shows that the two belong together and not that the quote is new.
+verify     makes every check and prints each. Give the payload id that your client drew for the request; without one,
+           that of the saved answer is used, which shows that the two belong together and not that the quote is new.
            --tcti has a TPM check the signature too, e.g. --tcti device:/dev/tpmrm0.
-baseline   makes a policy that accepts the PCRs of a quote which verifies, for you to look at. --merge adds them to a policy
-           that you have, as another profile, which is how a fleet goes through a firmware update. --pcrread takes the
-           output of tpm2_pcrread, run on the machine itself. --out writes the policy to a file, and replaces one only if
-           it is the one that was merged.
-diff       shows which PCRs changed, against another quote or against each profile of a policy. Verify first: it compares
-           what is claimed. FILE may be a report too (AttestationError.report, verify --json), whose PCRs were verified.
+baseline   makes a policy that accepts the PCRs of a quote which verifies, for you to look at. --merge adds them to a
+           policy that you have, as another profile, which is how a fleet goes through a firmware update. --pcrread
+           takes the output of tpm2_pcrread, run on the machine itself. --out writes the policy to a file, and replaces
+           one only if it is the one that was merged.
+diff       shows which PCRs changed, against another quote or against each profile of a policy. Verify first: it
+           compares what is claimed. FILE may be a report too (AttestationError.report, verify --json), whose PCRs were
+           verified.
 
 A first baseline, and its use:
   nomyo-native attest baseline answer.json --name "fw 1.41" --out policy.json
@@ -54,8 +57,9 @@ In code: new SecureChatCompletion({ attestation: parsePolicy(readFileSync("polic
   --json       for programs; verify prints the report that the library gives
   -h, --help
 
-Exit codes: 0 verified (diff: fits), 10 refused (diff: differs), 20 not supported: tpm2-tss or the TPM is missing, or cannot
-            check this kind of signature, 30 the input is malformed, 2 wrong arguments or a policy that cannot be used.
+Exit codes: 0 verified (diff: fits), 10 refused (diff: differs), 20 not supported: tpm2-tss or the TPM is missing, or
+            cannot check this kind of signature, 30 the input is malformed, 2 wrong arguments or a policy that cannot be
+            used.
 `;
 
 const options = {

@@ -1,51 +1,96 @@
 /**
  * What a person at the command line is told of an error: in the words of the command line, with what the server said.
  */
+import type { ClientOptions, RequestOptions } from "../client/options.js";
 import { APIError } from "../errors.js";
+import type { RouterOptions } from "../router/options.js";
 
-/** The flag for each option of the API that a command can set. Errors of the library speak of options. */
-export const flags: Readonly<Record<string, string>> = {
+/** The names of options in errors: what an option that is an object holds follows a dot. */
+type NamesOf<Options, Groups extends string & keyof Options> =
+  (string & keyof Options) | { [Group in Groups]: `${Group}.${string & keyof NonNullable<Options[Group]>}` }[Groups];
+
+/** The flag of each option, in any order; null: no flag sets it. It does not compile without a row for every option. */
+type FlagsOf<Names extends string> = Readonly<Record<Names, string | null>>;
+
+/** The flags of `chat`. */
+export const chatFlags: FlagsOf<NamesOf<ClientOptions & RequestOptions, "serverKey" | "rateLimit">> = {
+  apiKey: "--api-key-file",
+  baseUrl: "--base-url",
+  allowHttp: "--allow-http",
+  timeout: "--timeout",
+  maxRetries: "--retries",
+  keyDir: "--key-dir",
+  keyPassword: "--key-password-file",
+  keyRotationInterval: null,
+  padding: null,
+  secureMemory: "--secure-memory",
+  serverKey: null,
   "serverKey.fingerprints": "--pin",
-  "upstream.allowHttp": "--upstream-allow-http",
-  "upstream.timeoutMs": "--upstream-timeout",
-  "upstream.apiKey": "--upstream-key-file",
+  "serverKey.cacheTtl": null,
+  "serverKey.minBits": null,
+  "serverKey.knownServersFile": null,
+  attestation: "--attestation",
+  rateLimit: null,
+  "rateLimit.requestsPerSecond": null,
+  "rateLimit.burst": null,
+  maxResponseBytes: null,
+  fetch: null,
+  dispatcher: null,
+  logger: null,
+  signal: null,
+  security_tier: "--tier",
+};
+
+/** The flags of `router`. */
+export const routerFlags: FlagsOf<NamesOf<RouterOptions, "tls" | "upstream" | "tpm" | "rateLimit">> = {
+  host: "--host",
+  port: "--port",
+  tls: "--tls-cert and --tls-key",
+  "tls.cert": "--tls-cert",
+  "tls.key": "--tls-key",
+  apiKeys: "--api-keys-file",
+  allowOpen: "--allow-open",
+  allowHttp: "--allow-http",
+  keyFile: "--key-file",
+  keyPassword: "--key-password-file",
+  upstream: "--upstream",
   "upstream.url": "--upstream",
+  "upstream.apiKey": "--upstream-key-file",
+  "upstream.timeoutMs": "--upstream-timeout",
+  "upstream.connectTimeoutMs": null,
+  "upstream.allowHttp": "--upstream-allow-http",
+  tpm: "--tcti",
+  "tpm.tcti": "--tcti",
+  "tpm.aik": "--aik",
+  "tpm.pcrs": "--pcrs",
   "tpm.persistentHandle": "--aik-handle",
   "tpm.certificateChain": "--aik-cert-chain",
   "tpm.queueLimit": "--tpm-queue",
-  "tpm.tcti": "--tcti",
+  "tpm.timeoutMs": null,
+  "tpm.reopenMs": null,
+  tierModels: "--allow-model",
+  rateLimit: "--rate-limit",
   "rateLimit.perSecond": "--rate-limit",
   "rateLimit.burst": "--rate-limit",
-  secureInference: "--no-secure-inference",
-  stopTimeoutMs: "--stop-timeout",
-  secureMemory: "--secure-memory",
-  echoDelayMs: "--echo-delay",
+  maxBodyBytes: null,
+  maxPlaintextBytes: null,
   maxRequests: "--max-requests",
-  attestation: "--attestation",
-  keyPassword: "--key-password-file",
-  tierModels: "--allow-model",
-  maxRetries: "--retries",
+  maxRequestsPerKey: "--max-requests-per-key",
+  secureMemory: "--secure-memory",
+  secureInference: "--no-secure-inference",
+  echoDelayMs: "--echo-delay",
+  stopTimeoutMs: "--stop-timeout",
+  log: null,
   accessLog: "--access-log",
-  rateLimit: "--rate-limit",
-  allowHttp: "--allow-http",
-  allowOpen: "--allow-open",
-  baseUrl: "--base-url",
-  apiKeys: "--api-keys-file",
-  timeout: "--timeout",
-  keyFile: "--key-file",
-  apiKey: "--api-key-file",
-  keyDir: "--key-dir",
 };
 
-/** The flags of `keys`, where they differ. */
-const keysFlags: Readonly<Record<string, string>> = {
-  keyPassword: "--password-file or --ask-password",
-  keyDir: "--dir",
-};
+/** The flags of `keys`, which sets no options; errors about key folders speak of these two. */
+const keysFlags = { keyDir: "--dir", keyPassword: "--password-file or --ask-password" };
 
-/** The flags of `proxy`, where they differ; what the library calls `client.` is a flag without it. */
-const proxyFlags: Readonly<Record<string, string>> = {
+/** The flags of `proxy`, where they are neither those of `chat` for its client nor those of `router` for serving. */
+const proxyFlags = {
   "serverKey.knownServersFile": "--known-servers",
+  padding: "--padding",
   allowedOrigins: "--allow-origin",
   allowPlainHttp: "--allow-plain-http",
   maxConnections: "--max-connections",
@@ -55,21 +100,33 @@ const proxyFlags: Readonly<Record<string, string>> = {
   apiKeys: "--local-keys-file",
 };
 
-const flagsOf: Readonly<Record<string, Readonly<Record<string, string>>>> = { keys: keysFlags, proxy: proxyFlags };
+/** A longer name before one that it holds: `apiKeys` before `apiKey`. */
+const inOrder = (flags: Readonly<Record<string, string | null>>) =>
+  Object.entries(flags).sort(([one], [other]) => other.length - one.length);
+
+const flagsOf: ReadonlyMap<string | undefined, ReturnType<typeof inOrder>> = new Map([
+  ["chat", inOrder(chatFlags)],
+  ["router", inOrder(routerFlags)],
+  ["keys", inOrder(keysFlags)],
+  ["proxy", inOrder({ ...routerFlags, ...chatFlags, ...proxyFlags })],
+]);
 
 /** Where the library's messages end with where to look. */
 const WHERE_TO_LOOK = " What the server said is in `errorDetails`.";
 const MOST_OF_SERVER = 400;
 
-/** The message of an error of `command`. It may hold text of the server's: whoever prints it makes that harmless. */
+/**
+ * The message of an error of `command`, with its flags for the library's options. It may hold text of the server's:
+ * whoever prints it makes that harmless.
+ */
 export function errorText(error: unknown, command: string | undefined): string {
   let text = error instanceof Error ? error.message : String(error);
   if (error instanceof APIError) {
     const said = serverSentence(error.errorDetails);
     text = text.replace(WHERE_TO_LOOK, said === undefined ? "" : ` The server said: ${said}`);
   }
-  const own = { ...flags, ...(command === undefined ? {} : flagsOf[command]) };
-  for (const [option, flag] of Object.entries(own)) {
+  for (const [option, flag] of flagsOf.get(command) ?? []) {
+    if (flag === null) continue;
     text = text.split(`\`${option}\``).join(flag);
     // A name like `timeout` is a word too; one with a capital inside is not.
     if (option !== option.toLowerCase()) text = text.split(option).join(flag);

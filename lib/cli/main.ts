@@ -13,7 +13,7 @@ import type { Streams } from "./streams.js";
 type Command = (args: readonly string[], streams: Streams) => Promise<number>;
 
 /** Commands load when they are used: `--help` needs no native addon. */
-const commands: Readonly<Record<string, () => Promise<Command>>> = {
+export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   chat: async () => (await import("./chat.js")).runChat,
   keys: async () => (await import("./keys.js")).runKeys,
   router: async () => (await import("./router.js")).runRouter,

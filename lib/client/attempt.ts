@@ -2,7 +2,7 @@
 import { enforce } from "../attestation/enforcement.js";
 import { boundPayloadId } from "../attestation/qualifying-data.js";
 import { nodeCrypto } from "../builtins.js";
-import { checkServerMetadata, completeMetadata } from "../chat/answer-metadata.js";
+import { checkServerMetadata, completeMetadata, readServerMetadata } from "../chat/answer-metadata.js";
 import type { AnswerMetadata } from "../chat/chat-types.js";
 import { openPackage } from "../envelope/open.js";
 import type { OpenedPackage } from "../envelope/open.js";
@@ -226,7 +226,7 @@ export class Attempt {
     const { attestation, securityTier } = this.#options;
     const payloadId = this.#id();
     try {
-      const server = checkServerMetadata(opened.find("/_metadata"), payloadId, securityTier);
+      const server = checkServerMetadata(readServerMetadata(opened), payloadId, securityTier);
       const report = await this.#phase("verify", () =>
         this.#deadline.race(enforce(attestation, server["tpm_attestation"], payloadId, server["payload_binding"])),
       );

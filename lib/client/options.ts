@@ -169,7 +169,7 @@ const rateLimitOptions = {
 } satisfies OptionTable<RateLimitOptions>;
 
 /** Every option of one request. What is left out is the client's. */
-const requestOptions = (client: ResolvedOptions) =>
+export const requestOptions = (client: ResolvedOptions) =>
   ({
     signal: { nullable: true, parse: checkSignal },
     timeout: { parse: clientOptions.timeout.parse },

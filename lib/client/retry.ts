@@ -7,8 +7,8 @@ const FIRST_DELAY_MS = 1000;
 const LONGEST_DELAY_MS = 30_000;
 /** Longest `Retry-After` that is waited for. A server in its 30-minute cool-down is reported at once instead. */
 const LONGEST_RETRY_AFTER_MS = 60_000;
-/** The statuses for which PROTOCOL section 4 says "retried". */
-const RETRIED_STATUSES: ReadonlySet<number> = new Set([429, 500, 502, 503, 504]);
+/** The statuses for which PROTOCOL section 4 says "retried"; a test compares them with its table. */
+export const RETRIED_STATUSES: ReadonlySet<number> = new Set([429, 500, 502, 503, 504]);
 
 /**
  * The wait that a `Retry-After` header asks for, in milliseconds (RFC 9110 10.2.3: seconds, or an HTTP date), 0 for a

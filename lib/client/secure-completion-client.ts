@@ -4,7 +4,7 @@ import { openPackage } from "../envelope/open.js";
 import { Snapshot } from "../envelope/seal.js";
 import type { ChatCompletion } from "../chat/chat-types.js";
 import { asCompletion } from "../chat/completion.js";
-import { checkServerMetadata, completeMetadata } from "../chat/answer-metadata.js";
+import { checkServerMetadata, completeMetadata, readServerMetadata } from "../chat/answer-metadata.js";
 import { generate } from "./client-keys.js";
 import { checkKeyPassword } from "../keys/key-password.js";
 import type { KeyPassword } from "../keys/key-password.js";
@@ -118,7 +118,7 @@ export class SecureCompletionClient implements AsyncDisposable {
         logger,
       });
       try {
-        const server = checkServerMetadata(opened.find("/_metadata"), payloadId);
+        const server = checkServerMetadata(readServerMetadata(opened), payloadId);
         const metadata = completeMetadata(server, payloadId, opened.processedAt, undefined);
         return asCompletion(opened.value(), metadata);
       } finally {

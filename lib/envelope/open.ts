@@ -58,10 +58,13 @@ export class OpenedPackage {
     return withNativeErrors("opening", () => native.openedGet(this.#handle, pointer));
   }
 
-  /** The value at a JSON pointer, or undefined when there is none. */
-  find(pointer: string): unknown {
+  /**
+   * The value at a JSON pointer, or undefined when there is none. Throws a `SecurityError` with the code `TOO_LARGE`
+   * when its JSON has more than `mostBytes`, before anything of it becomes a value: a value takes many times its text.
+   */
+  find(pointer: string, mostBytes: number): unknown {
     try {
-      return native.openedGet(this.#handle, pointer);
+      return native.openedGet(this.#handle, pointer, mostBytes);
     } catch (error) {
       if (nativeCode(error) === "NOT_FOUND") return undefined;
       throw fromNative(error, "opening");

@@ -1,9 +1,9 @@
 /**
  * Who is served at one time.
  *
- * A request is *admitted* when its headers are accepted, and *running* from when its body is there until it is
- * answered. Running takes a slot. Receiving does not, since a body may take its time, or never come: of these there may
- * be several times as many. Where there is more than one API key, none of them has more than half of either: one client
+ * A request is *admitted* from when its headers are accepted until its answer has left, and *running* from when its
+ * body is there until its answer is made. Running takes a slot. Receiving does not, nor does sending, since a body may
+ * take its time, or never come, and an answer may never be read: of these there may be several times as many. Where there is more than one API key, none of them has more than half of either: one client
  * that floods, or stalls, leaves room for the others.
  */
 import { Refusal, unavailable } from "./refusal.js";
@@ -51,13 +51,18 @@ export class Admission {
     this.#keys.set(key, own);
     const counts = [this.#all, own];
     for (const count of counts) count.admitted += 1;
-    let state: "admitted" | "running" | "over" = "admitted";
+    let state: "admitted" | "running" | "sending" | "over" = "admitted";
     return {
       run: () => {
         if (state !== "admitted") throw new Error("a request runs once");
         this.#checkRunning(own);
         state = "running";
         for (const count of counts) count.running += 1;
+      },
+      send: () => {
+        if (state !== "running") throw new Error("an answer is sent once, after its request ran");
+        state = "sending";
+        for (const count of counts) count.running -= 1;
       },
       leave: () => {
         if (state === "over") return;
@@ -83,6 +88,8 @@ export class Admission {
 export interface Ticket {
   /** Its body is there: takes a slot. Throws a 503 or 429 when there is none. */
   run(): void;
+  /** Its answer is made: gives the slot back, and stays admitted. */
+  send(): void;
   /** Gives back what it has; calling it again is harmless. */
   leave(): void;
 }

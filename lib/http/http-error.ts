@@ -16,9 +16,20 @@ import type { TransportResponse } from "./transport.js";
 /** An error body is read to this many bytes at most (PROTOCOL section 2). */
 const ERROR_BODY_LIMIT = 65_536;
 
+/**
+ * The deepest nesting of details that are given as a value. What copies, prints or sends an error on works recursively:
+ * deeper ones would make a bare RangeError of it, without class, `sent` or another attempt.
+ */
+const MAX_DETAILS_DEPTH = 64;
+
 type ErrorClass = new (message: string, init?: APIErrorInit) => APIError;
 
-/** Class, code and sentence for each status of PROTOCOL section 4. */
+const NO_ANSWER_BEHIND = "A gateway before the server got no answer from it in time, or none at all: try again later";
+
+/**
+ * Class, code and sentence for each status of PROTOCOL section 4; a test compares the classes with its table, and
+ * demands a row here for each row there.
+ */
 const byStatus: Readonly<Record<number, readonly [ErrorClass, string, string]>> = {
   400: [InvalidRequestError, "INVALID_REQUEST", "The server did not accept the request"],
   401: [AuthenticationError, "AUTHENTICATION", "The server did not accept the API key"],
@@ -26,11 +37,13 @@ const byStatus: Readonly<Record<number, readonly [ErrorClass, string, string]>> 
   404: [APIError, "NOT_FOUND", "The server has no secure inference at this address: check `baseUrl`"],
   429: [RateLimitError, "RATE_LIMIT", "Too many requests for this API key: send fewer, or set `rateLimit`"],
   500: [ServerError, "SERVER_ERROR", "The server failed"],
+  502: [APIError, "API_ERROR", NO_ANSWER_BEHIND],
   503: [
     ServiceUnavailableError,
     "SERVICE_UNAVAILABLE",
     "The service is not available now, or not at this security tier (`maximum` needs a server with a TPM)",
   ],
+  504: [APIError, "API_ERROR", NO_ANSWER_BEHIND],
 };
 
 /**
@@ -57,9 +70,6 @@ function otherSentence(status: number): string {
   if (status >= 300 && status < 400) {
     return "The server answered with a redirect, which is never followed because the request carries a credential; correct `baseUrl`";
   }
-  if (status === 502 || status === 504) {
-    return "A gateway before the server got no answer from it in time, or none at all: try again later";
-  }
   return "The server answered with a status that it has no reason for";
 }
 
@@ -73,13 +83,20 @@ async function errorBody(response: TransportResponse): Promise<Uint8Array> {
   }
 }
 
-/** The parsed body where it is JSON, else its text, else undefined. */
+/** The parsed body where it is JSON of usual depth, else its text, else undefined. */
 function parseErrorBody(bytes: Uint8Array): unknown {
   if (bytes.byteLength === 0) return undefined;
   const text = new TextDecoder().decode(bytes);
   try {
-    return JSON.parse(text) as unknown;
+    const value: unknown = JSON.parse(text);
+    return isDeeper(value, MAX_DETAILS_DEPTH) ? text : value;
   } catch {
     return text;
   }
+}
+
+/** Whether a value that JSON.parse made has more than `levels` arrays and objects in one another. */
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
 }

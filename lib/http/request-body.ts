@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { GrowingBytes } from "./growing-bytes.js";
 import { Disconnected, Refusal, unavailable } from "./refusal.js";
 
-/** Bounds the bytes of all bodies that are held at one time. */
+/** Bounds the bytes of all bodies that are held at one time: those that come, and answers until they have left. */
 export class BodyBudget {
   readonly #limit: number;
   #used = 0;

@@ -19,6 +19,11 @@ import { toChunks } from "../chat/chunks.js";
 /** The options of a client, without `maxRetries`: the SDK above is the one that retries. */
 export type SecureFetchOptions = Omit<ClientOptions, "maxRetries">;
 
+/** Why each that is left out is refused where nothing checks types; one without a reason does not compile. */
+const leftOut: Readonly<Record<Exclude<keyof ClientOptions, keyof SecureFetchOptions>, string>> = {
+  maxRetries: "`maxRetries` belongs to the SDK above: set it there.",
+};
+
 /** A `fetch` that seals, and that holds keys until it is closed. */
 export interface SecureFetch extends AsyncDisposable {
   (input: string | URL | Request, init?: RequestInit): Promise<Response>;
@@ -59,8 +64,10 @@ export interface SecureFetch extends AsyncDisposable {
  * copy.
  */
 export function createSecureFetch(options: SecureFetchOptions = {}): SecureFetch {
-  if (typeof options === "object" && (options as unknown) !== null && Object.hasOwn(options, "maxRetries")) {
-    throw new ConfigurationError("maxRetries", "`maxRetries` belongs to the SDK above: set it there.");
+  for (const [name, why] of Object.entries(leftOut)) {
+    if (typeof options === "object" && (options as unknown) !== null && Object.hasOwn(options, name)) {
+      throw new ConfigurationError(name, why);
+    }
   }
   needWebClasses();
   // What is no object goes on as it is, to be refused.

@@ -3,6 +3,8 @@ import http from "node:http";
 import https from "node:https";
 import type { Duplex } from "node:stream";
 import { Admission } from "../http/admission.js";
+import { delivered } from "../http/answer-delivery.js";
+import type { DeliveryLimits } from "../http/answer-delivery.js";
 import type { Ticket } from "../http/admission.js";
 import { complete } from "./completion.js";
 import type { CompletionSettings } from "./completion.js";
@@ -14,6 +16,11 @@ import { Disconnected, Refusal, unavailable } from "../http/refusal.js";
 /** Milliseconds for a request's headers, and for the whole of it. */
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 120_000;
+/**
+ * What a client has to read its answer: within this it must take a byte, and within this all of it. The second is as
+ * long as a large answer (47 MiB of plaintext, 62 as a package) takes at 1 Mbit/s.
+ */
+const ANSWER_LIMITS: DeliveryLimits = { idleMs: 30_000, totalMs: 600_000 };
 /** How long a refused upload may go on before the connection is cut, so that the client gets to read the refusal. */
 const LINGER_MS = 5_000;
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -23,6 +30,8 @@ interface Answer {
   readonly type: string;
   readonly body: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Gives back what the answer holds; to be called when it has left, or will not. */
+  readonly release?: () => void;
 }
 
 export class RouterServer {
@@ -107,8 +116,10 @@ export class RouterServer {
     this.#note(request, response);
     const route = routeOf(request);
     const entry = { route, status: 0, bytesIn: 0, bytesOut: 0, milliseconds: 0 };
+    let release: Answer["release"];
     try {
       const answer = await this.#answer(route, request, controller.signal, sendContinue, entry);
+      release = answer.release;
       if (response.destroyed) return;
       entry.status = answer.status;
       entry.bytesOut = Buffer.byteLength(answer.body);
@@ -118,6 +129,7 @@ export class RouterServer {
       this.#settings.log(`an answer could not be sent (${errorKind(error)})`);
       response.destroy();
     } finally {
+      release?.();
       this.#running.delete(controller);
       entry.milliseconds = Math.round(performance.now() - start);
       this.#settings.accessLog?.(entry);
@@ -156,9 +168,10 @@ export class RouterServer {
         const hooks = { sendContinue, run: () => ticket.run() };
         const { sealed, bodyBytes } = await complete(request, this.#completion, signal, hooks);
         entry.bytesIn = bodyBytes;
-        return { status: 200, type: "application/octet-stream", body: sealed };
-      } finally {
+        return this.#toSend(sealed, ticket);
+      } catch (error) {
         ticket.leave();
+        throw error;
       }
     } catch (error) {
       if (error instanceof Refusal) return json(error.status, { detail: error.message }, error.headers);
@@ -185,6 +198,19 @@ export class RouterServer {
     return this.#admission.admit(key);
   }
 
+  /** A sealed answer, which is held, and counted, until the client has it: he may read it slowly, or never. */
+  #toSend(sealed: Uint8Array, ticket: Ticket): Answer {
+    const { budget } = this.#completion.body;
+    // What V8 says it is: the memory of a large package may be more, by less than a huge page.
+    budget.take(sealed.length);
+    ticket.send();
+    const release = (): void => {
+      budget.release(sealed.length);
+      ticket.leave();
+    };
+    return { status: 200, type: "application/octet-stream", body: sealed, release };
+  }
+
   async #send(request: http.IncomingMessage, response: http.ServerResponse, answer: Answer): Promise<void> {
     const unread = !request.complete && !hasNoBody(request);
     response.writeHead(answer.status, {
@@ -195,10 +221,7 @@ export class RouterServer {
       ...answer.headers,
       ...(unread || this.#stopping ? { connection: "close" } : {}),
     });
-    const sent = new Promise<void>((resolve) => {
-      response.once("finish", resolve);
-      response.once("close", resolve);
-    });
+    const sent = delivered(response, ANSWER_LIMITS);
     // With `connection: close` Node closes as soon as the response ends. Its bytes are complete without that, by their
     // length.
     if (unread) {

@@ -6,7 +6,8 @@
 namespace nomyo::addon {
 
 Napi::Value ThrowTypeError(Napi::Env env, const char* message) {
-  Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
+  // An exception that is pending already is the cause: a second one cannot be thrown, and trying ends the process.
+  if (!env.IsExceptionPending()) Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
   return env.Undefined();
 }
 

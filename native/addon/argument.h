@@ -11,7 +11,8 @@
 
 namespace nomyo::addon {
 
-// ThrowTypeError makes a TypeError pending and returns undefined, to be returned by the caller at once.
+// ThrowTypeError makes a TypeError pending, unless an exception is, and returns undefined, to be returned by the caller
+// at once.
 Napi::Value ThrowTypeError(Napi::Env env, const char* message);
 
 // Number.MAX_SAFE_INTEGER: the largest count of anything.

@@ -65,10 +65,10 @@ Napi::Value VerifyAttestationBlock(const Napi::CallbackInfo& info) {
   if (!info[3].IsNull() && !info[3].IsString()) return ThrowTypeError(env, "engineTcti must be a string or null");
   const auto qualifying_data = ReadUint8Array(env, info[1], "qualifyingData");
   if (!qualifying_data) return env.Undefined();
-  Verification verification{info[0].As<Napi::String>().Utf8Value(),
-                            Bytes(qualifying_data->begin(), qualifying_data->end()),
-                            info[2].As<Napi::String>().Utf8Value(),
-                            {}};
+  Verification verification{.block = info[0].As<Napi::String>().Utf8Value(),
+                            .qualifying_data = Bytes(qualifying_data->begin(), qualifying_data->end()),
+                            .policy = info[2].As<Napi::String>().Utf8Value(),
+                            .report_json = {}};
   if (info[3].IsString()) {
     auto device = SharedTpm(info[3].As<Napi::String>().Utf8Value());
     if (!device) return Throw(env, device.error());

@@ -9,6 +9,7 @@
 #include "addon/function.h"
 #include "addon/handle.h"
 #include "addon/job.h"
+#include "addon/property.h"
 #include "addon/secure_buffer_handle.h"
 #include "core/json/chat_events.h"
 
@@ -44,12 +45,18 @@ Napi::Value ComposeEvents(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (!info[1].IsObject()) return ThrowTypeError(env, "expected how the events are to be");
   const auto given = info[1].As<Napi::Object>();
-  const Napi::Value metadata = given.Get("metadata");
-  const Napi::Value usage = given.Get("includeUsage");
-  if (!metadata.IsString() || !usage.IsBoolean()) return ThrowTypeError(env, "expected how the events are to be");
-  const auto depth = GetWhole(env, given.Get("maxDepth"), 1, kMostDepth, "expected a depth limit");
+  const auto metadata = GetProperty(env, given, "metadata");
+  if (!metadata) return env.Undefined();
+  const auto usage = GetProperty(env, given, "includeUsage");
+  if (!usage) return env.Undefined();
+  if (!metadata->IsString() || !usage->IsBoolean()) return ThrowTypeError(env, "expected how the events are to be");
+  const auto given_depth = GetProperty(env, given, "maxDepth");
+  if (!given_depth) return env.Undefined();
+  const auto depth = GetWhole(env, *given_depth, 1, kMostDepth, "expected a depth limit");
   if (!depth) return env.Undefined();
-  const auto limit = GetWhole(env, given.Get("maxBytes"), 0, kMostWhole, "expected a size limit");
+  const auto given_limit = GetProperty(env, given, "maxBytes");
+  if (!given_limit) return env.Undefined();
+  const auto limit = GetWhole(env, *given_limit, 0, kMostWhole, "expected a size limit");
   if (!limit) return env.Undefined();
   const auto locking = GetLockPolicy(env, info[2]);
   if (!locking) return env.Undefined();
@@ -59,10 +66,10 @@ Napi::Value ComposeEvents(const Napi::CallbackInfo& info) {
     return Throw(env, {Code::kInvalidArgument, "The secure buffer cannot be read while a view of it is in use."});
   }
   ChatEventsOptions options;
-  options.include_usage = usage.As<Napi::Boolean>().Value();
+  options.include_usage = usage->As<Napi::Boolean>().Value();
   options.max_depth = *depth;
   options.limit = *limit;
-  auto job = std::make_shared<ChatEventsJob>(std::move(answer), metadata.As<Napi::String>().Utf8Value(), options);
+  auto job = std::make_shared<ChatEventsJob>(std::move(answer), metadata->As<Napi::String>().Utf8Value(), options);
   return Start(env, std::move(job), *locking, info[3]);
 }
 

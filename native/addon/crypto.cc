@@ -107,8 +107,12 @@ Napi::Value GeneratePrivateKey(const Napi::CallbackInfo& info) {
   }
   const auto locking = GetLockPolicy(env, info[1]);
   if (!locking) return env.Undefined();
-  return Start(env, std::make_shared<GenerateJob>(info[0].As<Napi::Number>().Int32Value(), info[3].ToBoolean()),
-               *locking, info[2]);
+  bool background = false;
+  if (!info[3].IsUndefined() && napi_get_value_bool(env, info[3], &background) != napi_ok) {
+    return ThrowTypeError(env, "expected whether it is background work");
+  }
+  return Start(env, std::make_shared<GenerateJob>(info[0].As<Napi::Number>().Int32Value(), background), *locking,
+               info[2]);
 }
 
 Napi::Value ImportPrivateKey(const Napi::CallbackInfo& info) {

@@ -8,6 +8,7 @@
 #include "addon/function.h"
 #include "addon/handle.h"
 #include "addon/job.h"
+#include "addon/property.h"
 #include "addon/secure_buffer_handle.h"
 #include "core/echo/answer.h"
 
@@ -46,13 +47,21 @@ Napi::Value Echo(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (!info[2].IsObject()) return ThrowTypeError(env, "expected options");
   const auto given = info[2].As<Napi::Object>();
-  const auto created = GetWhole(env, given.Get("created"), 0, kMostWhole, "expected unix seconds");
+  const auto given_created = GetProperty(env, given, "created");
+  if (!given_created) return env.Undefined();
+  const auto created = GetWhole(env, *given_created, 0, kMostWhole, "expected unix seconds");
   if (!created) return env.Undefined();
-  const auto max_bytes = GetWhole(env, given.Get("maxBytes"), 0, kMostWhole, "expected a limit");
+  const auto given_max_bytes = GetProperty(env, given, "maxBytes");
+  if (!given_max_bytes) return env.Undefined();
+  const auto max_bytes = GetWhole(env, *given_max_bytes, 0, kMostWhole, "expected a limit");
   if (!max_bytes) return env.Undefined();
-  const auto max_depth = GetWhole(env, given.Get("maxDepth"), 1, kMostDepth, "expected a depth limit");
+  const auto given_max_depth = GetProperty(env, given, "maxDepth");
+  if (!given_max_depth) return env.Undefined();
+  const auto max_depth = GetWhole(env, *given_max_depth, 1, kMostDepth, "expected a depth limit");
   if (!max_depth) return env.Undefined();
-  const auto room = GetWhole(env, given.Get("room"), 0, kMostWhole, "expected a number of bytes");
+  const auto given_room = GetProperty(env, given, "room");
+  if (!given_room) return env.Undefined();
+  const auto room = GetWhole(env, *given_room, 0, kMostWhole, "expected a number of bytes");
   if (!room) return env.Undefined();
   const auto locking = GetLockPolicy(env, info[3]);
   if (!locking) return env.Undefined();

@@ -12,7 +12,8 @@ Napi::Error MakeError(Napi::Env env, const Error& error) {
 }
 
 Napi::Value Throw(Napi::Env env, const Error& error) {
-  MakeError(env, error).ThrowAsJavaScriptException();
+  // An exception that is pending already is the cause: a second one cannot be thrown, and trying ends the process.
+  if (!env.IsExceptionPending()) MakeError(env, error).ThrowAsJavaScriptException();
   return env.Undefined();
 }
 

@@ -9,7 +9,7 @@ namespace nomyo::addon {
 
 Napi::Error MakeError(Napi::Env env, const Error& error);
 
-// Throw makes the error pending and returns undefined, to be returned by the caller at once.
+// Throw makes the error pending, unless an exception is, and returns undefined, to be returned by the caller at once.
 Napi::Value Throw(Napi::Env env, const Error& error);
 
 // OutOfMemoryValue is the OUT_OF_MEMORY error for where an exception of C++ has been caught: it needs no memory of

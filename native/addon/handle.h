@@ -8,6 +8,8 @@
 
 #include <napi.h>
 
+#include "addon/argument.h"
+#include "addon/error.h"
 #include "core/memory/fork_guard.h"
 
 namespace nomyo::addon {
@@ -58,8 +60,7 @@ Napi::Value NewHandle(Napi::Env env, std::shared_ptr<T> object, std::int64_t ext
                                                                       finalize_env, -owned->external_bytes, &total);
                                                                 },
                                                                 nullptr, nullptr) != napi_ok) {
-    Napi::Error::New(env, "a handle could not be made").ThrowAsJavaScriptException();
-    return env.Undefined();
+    return Throw(env, {Code::kOutOfMemory, "A handle could not be made."});
   }
   std::int64_t total = 0;
   napi_adjust_external_memory(env, external_bytes, &total);
@@ -75,7 +76,7 @@ std::shared_ptr<T> GetHandle(Napi::Env env, napi_value value) {
     // The box starts with the pointer.
     return *static_cast<std::shared_ptr<T>*>(data);
   }
-  Napi::TypeError::New(env, std::string("expected ") + HandleTag<T>::name).ThrowAsJavaScriptException();
+  ThrowTypeError(env, (std::string("expected ") + HandleTag<T>::name).c_str());
   return nullptr;
 }
 

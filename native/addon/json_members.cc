@@ -11,6 +11,7 @@
 #include "addon/function.h"
 #include "addon/handle.h"
 #include "addon/job.h"
+#include "addon/property.h"
 #include "addon/secure_buffer_handle.h"
 #include "core/json/members.h"
 
@@ -59,15 +60,14 @@ class ScanJob final : public PromiseJob {
   ScannedMembers scanned_;
 };
 
-std::optional<std::vector<std::string>> ReadNames(const Napi::Value& value) {
-  if (!value.IsArray()) return std::nullopt;
-  const auto array = value.As<Napi::Array>();
-  const std::uint32_t count = array.Length();
+std::optional<std::vector<std::string>> ReadNames(Napi::Env env, const std::optional<Napi::Value>& value) {
+  if (!value || !value->IsArray()) return std::nullopt;
+  const std::uint32_t count = value->As<Napi::Array>().Length();
   std::vector<std::string> names;
   for (std::uint32_t i = 0; i < count; ++i) {
-    const Napi::Value name = array.Get(i);
-    if (!name.IsString()) return std::nullopt;
-    names.push_back(name.As<Napi::String>().Utf8Value());
+    const auto name = GetElement(env, *value, i);
+    if (!name || !name->IsString()) return std::nullopt;
+    names.push_back(name->As<Napi::String>().Utf8Value());
   }
   return names;
 }
@@ -75,13 +75,16 @@ std::optional<std::vector<std::string>> ReadNames(const Napi::Value& value) {
 Napi::Value ScanObject(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (!info[2].IsObject()) return ThrowTypeError(env, "expected what to scan for");
-  const auto given = info[2].As<Napi::Object>();
-  auto find = ReadNames(given.Get("find"));
-  auto blank = ReadNames(given.Get("blank"));
-  const Napi::Value folded = given.Get("refuseFolded");
-  const Napi::Value depth = given.Get("maxDepth");
-  if (!find || !blank || !folded.IsBoolean()) return ThrowTypeError(env, "expected what to scan for");
-  const auto most_depth = GetWhole(env, depth, 1, kMostDepth, "expected a depth limit");
+  const Napi::Value given = info[2];
+  auto find = ReadNames(env, GetProperty(env, given, "find"));
+  if (!find) return ThrowTypeError(env, "expected what to scan for");
+  auto blank = ReadNames(env, GetProperty(env, given, "blank"));
+  if (!blank) return ThrowTypeError(env, "expected what to scan for");
+  const auto folded = GetProperty(env, given, "refuseFolded");
+  if (!folded || !folded->IsBoolean()) return ThrowTypeError(env, "expected what to scan for");
+  const auto depth = GetProperty(env, given, "maxDepth");
+  if (!depth) return env.Undefined();
+  const auto most_depth = GetWhole(env, *depth, 1, kMostDepth, "expected a depth limit");
   if (!most_depth) return env.Undefined();
   const auto locking = GetLockPolicy(env, info[3]);
   if (!locking) return env.Undefined();
@@ -92,7 +95,10 @@ Napi::Value ScanObject(const Napi::CallbackInfo& info) {
   }
   const auto length = GetWhole(env, info[1], 0, text->size(), "expected a length in the buffer");
   if (!length) return env.Undefined();
-  MemberScan scan{std::move(*find), std::move(*blank), folded.As<Napi::Boolean>().Value(), *most_depth};
+  MemberScan scan{.find = std::move(*find),
+                  .blank = std::move(*blank),
+                  .refuse_folded = folded->As<Napi::Boolean>().Value(),
+                  .max_depth = *most_depth};
   return Start(env, std::make_shared<ScanJob>(std::move(text), *length, std::move(scan)), *locking, info[4]);
 }
 

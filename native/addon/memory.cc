@@ -9,6 +9,7 @@
 #include "addon/argument.h"
 #include "addon/error.h"
 #include "addon/function.h"
+#include "addon/property.h"
 #include "addon/secure_buffer_handle.h"
 #include "addon/uint8_array.h"
 #include "core/crypto/algorithms.h"
@@ -316,12 +317,12 @@ struct ViewState {
 
   explicit ViewState(Napi::Env env) {
     Napi::HandleScope scope(env);
-    const Napi::Value constructor = env.Global().Get("ArrayBuffer");
-    if (!constructor.IsFunction()) return;
-    const Napi::Value prototype = constructor.As<Napi::Object>().Get("prototype");
-    if (!prototype.IsObject()) return;
-    const Napi::Value function = prototype.As<Napi::Object>().Get("transfer");
-    if (function.IsFunction()) transfer = Napi::Persistent(function.As<Napi::Function>());
+    const auto constructor = GetProperty(env, env.Global(), "ArrayBuffer");
+    if (!constructor || !constructor->IsFunction()) return;
+    const auto prototype = GetProperty(env, *constructor, "prototype");
+    if (!prototype || !prototype->IsObject()) return;
+    const auto function = GetProperty(env, *prototype, "transfer");
+    if (function && function->IsFunction()) transfer = Napi::Persistent(function->As<Napi::Function>());
   }
 };
 
@@ -353,6 +354,17 @@ bool EndView(Napi::Env env, const ViewState& state, napi_value array_buffer, con
   return napi_is_detached_arraybuffer(env, array_buffer, &detached) == napi_ok && detached;
 }
 
+// Whether JavaScript runs, or is being terminated: by the environment's end, or by a time limit of node:vm. No
+// exception may be pending, and none is afterwards.
+bool CanRunJavaScript(napi_env env) {
+  napi_value script = nullptr;
+  napi_value ignored = nullptr;
+  const bool can =
+      napi_create_string_latin1(env, "0", 1, &script) == napi_ok && napi_run_script(env, script, &ignored) == napi_ok;
+  if (!can) napi_get_and_clear_last_exception(env, &ignored);
+  return can;
+}
+
 // Calls fn with a view, and ends the view whatever becomes of the call: it throws, or the environment is terminated.
 Napi::Value BufferUse(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
@@ -374,10 +386,10 @@ Napi::Value BufferUse(const Napi::CallbackInfo& info) {
   if (napi_create_typedarray(env, napi_uint8_array, bytes->size(), array_buffer, 0, &view) != napi_ok ||
       napi_call_function(env, env.Undefined(), info[1], 1, &view, &result) != napi_ok) {
     // Set aside: Node-API calls nothing while an exception is pending. A termination is none that could be thrown
-    // again.
+    // again; it shows as a value that JavaScript can throw as well.
     bool is_error = false;
     terminated = napi_get_and_clear_last_exception(env, &exception) != napi_ok ||
-                 napi_is_error(env, exception, &is_error) != napi_ok || !is_error;
+                 napi_is_error(env, exception, &is_error) != napi_ok || (!is_error && !CanRunJavaScript(env));
   }
   object->ViewEnds();
   if (EndView(env, state, array_buffer, *bytes, terminated)) {
@@ -406,8 +418,12 @@ Napi::Value BufferView(const Napi::CallbackInfo& info) {
   std::shared_ptr<Lent> lent;
   const napi_value array_buffer = NewView(env, *object, *bytes, true, lent);
   if (array_buffer == nullptr) return env.Undefined();
+  napi_value view = nullptr;
+  if (napi_create_typedarray(env, napi_uint8_array, bytes->size(), array_buffer, 0, &view) != napi_ok) {
+    return Throw(env, {Code::kOutOfMemory, "A view of the secure buffer could not be made."});
+  }
   object->ViewBegins();
-  return Napi::Uint8Array::New(env, bytes->size(), Napi::ArrayBuffer(env, array_buffer), 0);
+  return {env, view};
 }
 
 Napi::Value BufferReleaseView(const Napi::CallbackInfo& info) {

@@ -14,6 +14,7 @@
 #include "addon/handle.h"
 #include "addon/job.h"
 #include "addon/json_value.h"
+#include "addon/property.h"
 #include "addon/secure_buffer_handle.h"
 #include "addon/uint8_array.h"
 #include "core/envelope/opener.h"
@@ -100,13 +101,15 @@ class OpenJob final : public PromiseJob {
 
 Napi::Value Open(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  auto key = GetPrivateKey(env, info[0]);
-  if (!key) return env.Undefined();
   if (!info[2].IsObject()) return ThrowTypeError(env, "expected limits");
-  const Napi::Object given = info[2].As<Napi::Object>();
-  const auto most_bytes = GetWhole(env, given.Get("maxPlaintextBytes"), 0, kMostWhole, "expected limits");
+  // First the limits: reading them may run JavaScript.
+  const auto given_bytes = GetProperty(env, info[2], "maxPlaintextBytes");
+  if (!given_bytes) return env.Undefined();
+  const auto given_depth = GetProperty(env, info[2], "maxDepth");
+  if (!given_depth) return env.Undefined();
+  const auto most_bytes = GetWhole(env, *given_bytes, 0, kMostWhole, "expected limits");
   if (!most_bytes) return env.Undefined();
-  const auto most_depth = GetWhole(env, given.Get("maxDepth"), 1, kMostDepth, "expected limits");
+  const auto most_depth = GetWhole(env, *given_depth, 1, kMostDepth, "expected limits");
   if (!most_depth) return env.Undefined();
   const auto locking = GetLockPolicy(env, info[3]);
   if (!locking) return env.Undefined();
@@ -115,6 +118,8 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   // little to have a second way for bodies that nobody else can reach.
   const auto body = ReadUint8Array(env, info[1], "body");
   if (!body) return env.Undefined();
+  auto key = GetPrivateKey(env, info[0]);
+  if (!key) return env.Undefined();
   BulkMemory memory = BulkMemory::Allocate(body->size());
   if (!body->empty()) {
     if (memory.empty()) return Throw(env, {Code::kOutOfMemory, "No memory was left for the package."});
@@ -182,8 +187,17 @@ std::optional<std::span<const std::uint8_t>> FindOpened(const Napi::CallbackInfo
 Napi::Value OpenedGet(const Napi::CallbackInfo& info) {
   auto opened = GetOpened(info.Env(), info[0]);
   if (!opened) return info.Env().Undefined();
+  std::size_t most_bytes = kMostWhole;
+  if (!info[2].IsUndefined()) {
+    const auto given = GetWhole(info.Env(), info[2], 0, kMostWhole, "expected a size limit");
+    if (!given) return info.Env().Undefined();
+    most_bytes = *given;
+  }
   const auto found = FindOpened(info, *opened);
   if (!found) return info.Env().Undefined();
+  if (found->size() > most_bytes) {
+    return Throw(info.Env(), {Code::kTooLarge, "The value at this JSON pointer is longer than allowed."});
+  }
   return MakeValue(info, *opened, *found);
 }
 

@@ -12,6 +12,8 @@
 #include "addon/error.h"
 #include "addon/function.h"
 #include "addon/handle.h"
+#include "addon/package_memory.h"
+#include "addon/property.h"
 #include "addon/secure_buffer_handle.h"
 #include "addon/text_reader.h"
 #include "addon/uint8_array.h"
@@ -89,14 +91,15 @@ class SkeletonWriter {
     if (next_ == count_)
       return Error{Code::kInvalidArgument, "The request holds this call's own marker and cannot be sealed."};
     Napi::HandleScope scope(env_);
-    const Napi::Value slot = slots_.Get(next_++);
-    if (IsHandle<BufferObject>(env_, slot)) {
-      const auto buffer = GetBuffer(env_, slot);
+    const auto slot = GetElement(env_, slots_, next_++);
+    if (!slot) return Error{Code::kInvalidArgument, "A slot cannot be read."};
+    if (IsHandle<BufferObject>(env_, *slot)) {
+      const auto buffer = GetBuffer(env_, *slot);
       if (!buffer) return Error{Code::kDisposed, "A SecureBuffer in the request was disposed of."};
       return writer_.StringUtf8(std::as_const(*buffer).bytes());
     }
     const Status status = reader_.Read(
-        slot, [this](std::span<const std::uint8_t> text) { return writer_.StringLatin1(text); },
+        *slot, [this](std::span<const std::uint8_t> text) { return writer_.StringLatin1(text); },
         [this](std::span<const char16_t> text) { return writer_.StringUtf16(text); });
     return status ? writer_.EndString() : status;
   }
@@ -128,24 +131,14 @@ Napi::Value PackageValue(Napi::Env env, PackageBytes package) {
   napi_status status = napi_generic_failure;
   if (size > kCopiedPackage) {
     BulkMemory memory = package.Release();
-    // The finalizer's hint is the block's size.
-    status = napi_create_external_arraybuffer(
-        env, memory.data(), size,
-        [](napi_env, void* bytes, void* hint) { BulkMemory::Free(bytes, reinterpret_cast<std::uintptr_t>(hint)); },
-        reinterpret_cast<void*>(memory.size()),  // NOLINT(performance-no-int-to-ptr): a number, never a pointer
-        &buffer);
-    if (status == napi_ok) {
-      memory.Release();
-    } else {
-      // Electron allows no external memory: copy.
-      status = CopyToArrayBuffer(env, {memory.data(), size}, &buffer);
-    }
+    status = NewPackageArrayBuffer(env, memory, size, &buffer);
+    // Electron allows no external memory: copy.
+    if (status != napi_ok) status = CopyToArrayBuffer(env, {memory.data(), size}, &buffer);
   } else {
     status = CopyToArrayBuffer(env, {package.data(), size}, &buffer);
   }
   napi_value array = nullptr;
   if (status != napi_ok || napi_create_typedarray(env, napi_uint8_array, size, buffer, 0, &array) != napi_ok) {
-    if (env.IsExceptionPending()) return env.Undefined();
     return Throw(env, {Code::kOutOfMemory, "No memory was left for the package."});
   }
   return {env, array};
@@ -162,29 +155,44 @@ std::optional<GivenSealOptions> ReadSealOptions(Napi::Env env, const Napi::Value
     ThrowTypeError(env, "expected options");
     return std::nullopt;
   }
-  const Napi::Object given = value.As<Napi::Object>();
-  const auto locking = GetLockPolicy(env, given.Get("locking"));
+  const auto given_locking = GetProperty(env, value, "locking");
+  const auto given_limit = GetProperty(env, value, "maxPlaintextBytes");
+  const auto given_expected = GetProperty(env, value, "expectedBytes");
+  const auto given_padding = GetProperty(env, value, "padding");
+  const auto given_at = GetProperty(env, value, "processedAt");
+  if (!given_locking || !given_limit || !given_expected || !given_padding || !given_at) return std::nullopt;
+  // All has been read: no JavaScript runs from here on.
+  const auto locking = GetLockPolicy(env, *given_locking);
   if (!locking) return std::nullopt;
-  const auto limit = GetWhole(env, given.Get("maxPlaintextBytes"), 0, kMostWhole, "expected a size limit");
+  const auto limit = GetWhole(env, *given_limit, 0, kMostWhole, "expected a size limit");
   if (!limit) return std::nullopt;
-  const double expected = given.Get("expectedBytes").ToNumber();
-  SealOptions options{
-      *limit, expected >= 0 && expected <= static_cast<double>(*limit) ? static_cast<std::size_t>(expected) : *limit,
-      Padding::kNone, std::nullopt};
-  if (given.Get("padding").ToString().Utf8Value() == "bucket") options.padding = Padding::kBucket;
-  if (const Napi::Value at = given.Get("processedAt"); at.IsNumber()) {
-    options.processed_at = at.As<Napi::Number>().Int64Value();
+  SealOptions options{*limit, *limit, Padding::kNone, std::nullopt};
+  // A guess about memory, so one that cannot be right is no error.
+  if (given_expected->IsNumber()) {
+    const double expected = given_expected->As<Napi::Number>().DoubleValue();
+    if (expected >= 0 && expected <= static_cast<double>(*limit)) options.expected = static_cast<std::size_t>(expected);
   }
+  if (!given_padding->IsUndefined()) {
+    const std::string padding = given_padding->IsString() ? given_padding->As<Napi::String>().Utf8Value() : "";
+    if (padding == "bucket") {
+      options.padding = Padding::kBucket;
+    } else if (padding != "none") {
+      ThrowTypeError(env, "expected the padding 'none' or 'bucket'");
+      return std::nullopt;
+    }
+  }
+  if (given_at->IsNumber()) options.processed_at = given_at->As<Napi::Number>().Int64Value();
   return GivenSealOptions{options, *locking};
 }
 
 Napi::Value Seal(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  auto recipient = GetPublicKey(env, info[0]);
-  if (!recipient) return env.Undefined();
   if (!info[2].IsString() || !info[3].IsArray()) return ThrowTypeError(env, "expected a marker and slots");
+  // First the options: reading them may run JavaScript.
   const auto options = ReadSealOptions(env, info[4]);
   if (!options) return env.Undefined();
+  const auto recipient = GetPublicKey(env, info[0]);
+  if (!recipient) return env.Undefined();
   std::string marker = info[2].As<Napi::String>().Utf8Value();
   if (marker.empty()) return ThrowTypeError(env, "expected a marker");
 
@@ -193,7 +201,6 @@ Napi::Value Seal(const Napi::CallbackInfo& info) {
   if (!sealer) return Throw(env, sealer.error());
   SkeletonWriter writer(env, (*sealer)->writer(), std::move(marker), info[3].As<Napi::Array>());
   const Status status = writer.Write(info[1]);
-  if (env.IsExceptionPending()) return env.Undefined();
   if (!status) return Throw(env, status.error());
   auto package = (*sealer)->Finish();
   if (!package) return Throw(env, package.error());
@@ -203,13 +210,13 @@ Napi::Value Seal(const Napi::CallbackInfo& info) {
 // Only the ciphertext leaves the pool here, and the stack holds no more than the cipher's own state.
 Napi::Value SealBytes(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  auto recipient = GetPublicKey(env, info[0]);
-  if (!recipient) return env.Undefined();
-  // First the options: reading them may run JavaScript.
+  // First the options, then the bytes: reading either may run JavaScript.
   auto options = ReadSealOptions(env, info[2]);
   if (!options) return env.Undefined();
   const auto json = ReadUint8Array(env, info[1], "json");
   if (!json) return env.Undefined();
+  const auto recipient = GetPublicKey(env, info[0]);
+  if (!recipient) return env.Undefined();
   options->seal.expected = std::min(json->size(), options->seal.limit);
 
   LockPolicyScope scope(options->locking);

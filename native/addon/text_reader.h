@@ -8,6 +8,7 @@
 
 #include <napi.h>
 
+#include "addon/property.h"
 #include "core/memory/secure_buffer.h"
 #include "core/result.h"
 
@@ -23,20 +24,23 @@ class TextReader {
   explicit TextReader(Napi::Env env) : env_(env) {}
 
   // For each piece of `text` (a Latin-1 string, or { wide, pieces }) calls latin1(bytes) or utf16(units). Fails with a
-  // TypeError when it is something else, or a piece is too long.
+  // TypeError when it is something else, or a piece is too long. Where a getter threw, its exception is pending.
   template <class Latin1, class Utf16>
   Status Read(napi_value text, Latin1 latin1, Utf16 utf16) {
     const Napi::Value value(env_, text);
     if (value.IsString()) return ReadPiece(value, false, latin1, utf16);
     if (!value.IsObject()) return WrongType();
-    const Napi::Object cut = value.As<Napi::Object>();
-    const Napi::Value pieces = cut.Get("pieces");
-    const bool wide = cut.Get("wide").ToBoolean();
-    if (!pieces.IsArray()) return WrongType();
-    const std::uint32_t count = pieces.As<Napi::Array>().Length();
+    const auto pieces = GetProperty(env_, value, "pieces");
+    if (!pieces || !pieces->IsArray()) return WrongType();
+    const auto given = GetProperty(env_, value, "wide");
+    bool wide = false;
+    if (!given || napi_get_value_bool(env_, *given, &wide) != napi_ok) return WrongType();
+    const std::uint32_t count = pieces->As<Napi::Array>().Length();
     for (std::uint32_t i = 0; i < count; ++i) {
       Napi::HandleScope scope(env_);
-      Status status = ReadPiece(pieces.As<Napi::Array>().Get(i), wide, latin1, utf16);
+      const auto piece = GetElement(env_, *pieces, i);
+      if (!piece) return WrongType();
+      Status status = ReadPiece(*piece, wide, latin1, utf16);
       if (!status) return status;
     }
     return Status::Ok();

@@ -12,6 +12,7 @@
 #include "addon/error.h"
 #include "addon/function.h"
 #include "addon/handle.h"
+#include "addon/property.h"
 #include "addon/uint8_array.h"
 #include "core/tpm/hash_algorithm.h"
 #include "core/tpm/quote.h"
@@ -61,13 +62,15 @@ class QuoteJob final : public TpmJob {
 
   Napi::Value Resolve(Napi::Env env) override {
     Napi::Object values = Napi::Object::New(env);
+    // Kept here, not read back: what a prototype has under a bank's name is no bank of ours.
+    std::map<std::string, Napi::Object> banks;
     for (const QuotedPcr& pcr : quote_.pcrs) {
-      Napi::Value bank = values.Get(pcr.bank);
-      if (!bank.IsObject()) {
-        bank = Napi::Object::New(env);
-        values.Set(pcr.bank, bank);
+      const auto [bank, first] = banks.try_emplace(pcr.bank);
+      if (first) {
+        bank->second = Napi::Object::New(env);
+        values.Set(pcr.bank, bank->second);
       }
-      bank.As<Napi::Object>().Set(std::to_string(pcr.index), ToHex(pcr.value));
+      bank->second.Set(std::to_string(pcr.index), ToHex(pcr.value));
     }
     Napi::Object block = Napi::Object::New(env);
     block.Set("is_available", true);
@@ -92,12 +95,14 @@ std::optional<QuoteRequest> ReadQuoteOptions(Napi::Env env, const Napi::Value& g
     ThrowTypeError(env, "options must be an object");
     return std::nullopt;
   }
-  const auto options = given.As<Napi::Object>();
-  const Napi::Value aik = options.Get("aik");
-  const Napi::Value pcrs = options.Get("pcrs");
-  const Napi::Value handle = options.Get("persistentHandle");
-  if (!aik.IsUndefined()) {
-    const std::string name = aik.IsString() ? aik.As<Napi::String>().Utf8Value() : "";
+  const auto aik = GetProperty(env, given, "aik");
+  if (!aik) return std::nullopt;
+  const auto pcrs = GetProperty(env, given, "pcrs");
+  if (!pcrs) return std::nullopt;
+  const auto handle = GetProperty(env, given, "persistentHandle");
+  if (!handle) return std::nullopt;
+  if (!aik->IsUndefined()) {
+    const std::string name = aik->IsString() ? aik->As<Napi::String>().Utf8Value() : "";
     if (name == "ecc-p256") {
       request.aik = AikAlgorithm::kEccP256;
     } else if (name == "rsa2048-rsassa") {
@@ -109,15 +114,15 @@ std::optional<QuoteRequest> ReadQuoteOptions(Napi::Env env, const Napi::Value& g
       return std::nullopt;
     }
   }
-  if (!pcrs.IsUndefined()) {
-    if (!pcrs.IsString()) {
+  if (!pcrs->IsUndefined()) {
+    if (!pcrs->IsString()) {
       ThrowTypeError(env, "options.pcrs must be a string");
       return std::nullopt;
     }
-    request.pcrs = pcrs.As<Napi::String>().Utf8Value();
+    request.pcrs = pcrs->As<Napi::String>().Utf8Value();
   }
-  if (!handle.IsUndefined()) {
-    const auto number = GetWhole(env, handle, 0, 0xffffffff, "options.persistentHandle must be a 32-bit number");
+  if (!handle->IsUndefined()) {
+    const auto number = GetWhole(env, *handle, 0, 0xffffffff, "options.persistentHandle must be a 32-bit number");
     if (!number) return std::nullopt;
     request.persistent_handle = static_cast<std::uint32_t>(*number);
   }
@@ -134,13 +139,13 @@ Napi::Value TpmOpen(const Napi::CallbackInfo& info) {
 
 Napi::Value TpmQuote(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  auto device = GetHandle<TpmDevice>(env, info[0]);
-  if (!device) return env.Undefined();
   // First the options: reading them may run JavaScript.
   auto request = ReadQuoteOptions(env, info[2]);
   if (!request) return env.Undefined();
   const auto bytes = ReadUint8Array(env, info[1], "qualifyingData");
   if (!bytes) return env.Undefined();
+  auto device = GetHandle<TpmDevice>(env, info[0]);
+  if (!device) return env.Undefined();
   std::vector<std::uint8_t> data(bytes->begin(), bytes->end());
   return StartOnTpm(env, std::move(device), std::make_shared<QuoteJob>(std::move(data), std::move(*request)));
 }

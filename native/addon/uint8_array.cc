@@ -3,7 +3,9 @@
 #include <cstddef>
 #include <string>
 
+#include "addon/argument.h"
 #include "addon/error.h"
+#include "addon/property.h"
 
 namespace nomyo::addon {
 namespace {
@@ -22,7 +24,7 @@ std::optional<std::span<const std::uint8_t>> ReadUint8Array(Napi::Env env, napi_
   if (napi_is_typedarray(env, value, &is_array) != napi_ok || !is_array ||
       napi_get_typedarray_info(env, value, &type, nullptr, nullptr, &buffer, nullptr) != napi_ok ||
       type != napi_uint8_array) {
-    Napi::TypeError::New(env, std::string(what) + " must be a Uint8Array").ThrowAsJavaScriptException();
+    ThrowTypeError(env, (std::string(what) + " must be a Uint8Array").c_str());
     return std::nullopt;
   }
   bool is_own = false;
@@ -32,10 +34,10 @@ std::optional<std::span<const std::uint8_t>> ReadUint8Array(Napi::Env env, napi_
                          "Uint8Array.from(bytes).");
   }
   // A property, so JavaScript may run here; only then are address and length read.
-  napi_value resizable = nullptr;
+  const auto resizable = GetProperty(env, buffer, "resizable");
+  if (!resizable) return std::nullopt;
   bool is_resizable = false;
-  if (napi_get_named_property(env, buffer, "resizable", &resizable) != napi_ok) return std::nullopt;
-  if (napi_get_value_bool(env, resizable, &is_resizable) == napi_ok && is_resizable) {
+  if (napi_get_value_bool(env, *resizable, &is_resizable) == napi_ok && is_resizable) {
     return ThrowArgument(env, what, " lies in a resizable ArrayBuffer. Pass a copy: Uint8Array.from(bytes).");
   }
   std::size_t length = 0;

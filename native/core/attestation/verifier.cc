@@ -102,9 +102,14 @@ class Verification {
       Result<std::string> pem = KeyPem(key_->key.get());
       if (!pem) return pem.error();
       const AikScheme scheme = AikSchemeOf(aik_->area);
-      report_.aik =
-          Report::Aik{key_->rsa, key_->bits,         std::string(key_->curve), SchemeName(scheme.scheme, scheme.hash),
-                      {},        "child-or-unknown", std::move(*pem)};
+      // By their names, here and below: strings that change places would compile.
+      report_.aik = Report::Aik{.rsa = key_->rsa,
+                                .bits = key_->bits,
+                                .curve = std::string(key_->curve),
+                                .scheme = SchemeName(scheme.scheme, scheme.hash),
+                                .name_hex = {},
+                                .hierarchy = "child-or-unknown",
+                                .pem = std::move(*pem)};
     }
     return Judge(Check::kAikAttributes, CheckAikAttributes(aik_->area),
                  "The AIK is a restricted signing key that cannot leave its TPM.");
@@ -175,13 +180,13 @@ class Verification {
   Status CheckSigner() {
     if (!quote_ || !quote_->is_quote()) return Status::Ok();
     const TPMS_ATTEST& attest = quote_->attest;
-    report_.quote =
-        Report::Quote{attest.clockInfo.clock,
-                      attest.clockInfo.safe == 1,
-                      {},
-                      ToHex({attest.extraData.buffer, attest.extraData.size}),
-                      {},
-                      ToHex({attest.attested.quote.pcrDigest.buffer, attest.attested.quote.pcrDigest.size})};
+    report_.quote = Report::Quote{
+        .clock = attest.clockInfo.clock,
+        .safe = attest.clockInfo.safe == 1,
+        .counters = {},
+        .qualifying_data_hex = ToHex({attest.extraData.buffer, attest.extraData.size}),
+        .pcr_selection = {},
+        .pcr_digest_hex = ToHex({attest.attested.quote.pcrDigest.buffer, attest.attested.quote.pcrDigest.size})};
     checks().Pass(Check::kClock, attest.clockInfo.safe == 1
                                      ? "The TPM's clock is safe: it never showed this time before."
                                      : "The TPM's clock is not safe: it may have shown later times before.");
@@ -323,7 +328,11 @@ class Verification {
   Status CheckSignature() {
     if (engine_ != nullptr) report_.engine = "esapi";
     if (!quote_ || !signature_ || !aik_ || !key_ || !checks().passed(Check::kSignatureScheme)) return Status::Ok();
-    const SignedQuote signed_quote{aik_->bytes, aik_->area, key_->key.get(), quote_->bytes, *signature_};
+    const SignedQuote signed_quote{.public_area = aik_->bytes,
+                                   .aik = aik_->area,
+                                   .key = key_->key.get(),
+                                   .message = quote_->bytes,
+                                   .signature = *signature_};
     Result<EngineVerdict> offline = OfflineEngine().Verify(signed_quote);
     if (!offline) return offline.error();
     if (*offline != EngineVerdict::kValid) {

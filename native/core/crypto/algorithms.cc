@@ -27,8 +27,9 @@ bool FetchTheOthers() {
 }
 
 bool AllFetched() {
-  const Algorithms& kept = Algorithms::Get();
-  return kept.aes_256_gcm != nullptr && kept.aes_256_cbc != nullptr && kept.sha256 != nullptr && FetchTheOthers();
+  // Every member has a name here: with a new one this does not compile before it is looked at.
+  const auto& [aes_256_gcm, aes_256_cbc, sha256] = Algorithms::Get();
+  return aes_256_gcm != nullptr && aes_256_cbc != nullptr && sha256 != nullptr && FetchTheOthers();
 }
 
 // A throw-away key is generated, written and read in every form that the package uses, encrypted and not, so that
@@ -67,10 +68,11 @@ Status Prepare() {
 }  // namespace
 
 const Algorithms& Algorithms::Get() {
+  // By their names, since two of one type that change places would compile.
   static const Algorithms algorithms{
-      EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr),
-      EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr),
-      EVP_MD_fetch(nullptr, "SHA2-256", nullptr),
+      .aes_256_gcm = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr),
+      .aes_256_cbc = EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr),
+      .sha256 = EVP_MD_fetch(nullptr, "SHA2-256", nullptr),
   };
   return algorithms;
 }

@@ -5,14 +5,71 @@ const { SecureChatCompletion } = require("../../../dist/index.js");
 const { native } = require("../../../dist/native.js");
 const settledPool = require("../../support/settled-pool.cjs");
 
+/** Work that is at nothing else than reading and making JavaScript values when it is ended. */
+const loops = {
+  move(key, bytes) {
+    const { sealJson } = require("../../../dist/envelope/seal.js");
+    const options = { maxPlaintextBytes: 1e8, locking: "required" };
+    const moved = sealJson(native.privateKeyPublic(key), { x: "y".repeat(bytes) }, options).buffer.transfer();
+    parentPort.postMessage(moved, [moved]);
+  },
+  seal(key) {
+    const { sealJson } = require("../../../dist/envelope/seal.js");
+    const messages = Array.from({ length: 300 }, (_, i) => ({ role: "user", content: "ä€x".repeat(40 + i) }));
+    const options = { maxPlaintextBytes: 1e7, locking: "required" };
+    for (;;) sealJson(native.privateKeyPublic(key), { messages }, options);
+  },
+  async value(key) {
+    const { sealJson } = require("../../../dist/envelope/seal.js");
+    const { openPackage } = require("../../../dist/envelope/open.js");
+    const list = Array.from({ length: 3000 }, (_, i) => ({ i, s: `ä${i}`, t: [i, "\n"] }));
+    const sealed = sealJson(native.privateKeyPublic(key), { list }, { maxPlaintextBytes: 1e7, locking: "required" });
+    const opened = await openPackage(key, sealed, { locking: "required" });
+    for (;;) {
+      opened.value();
+      opened.get("/list/7");
+    }
+  },
+  buffer() {
+    for (;;) {
+      const buffer = native.bufferFrom("x".repeat(5000), "required");
+      native.bufferUse(buffer, (view) => view[0]);
+      native.bufferToString(buffer);
+      native.bufferDispose(buffer);
+    }
+  },
+  info() {
+    for (;;) native.memoryInfo();
+  },
+  async scan() {
+    const buffer = native.bufferFrom(
+      JSON.stringify({ model: "m", a: Array.from({ length: 200 }, (_, i) => i) }),
+      "required",
+    );
+    const options = { find: ["model", "a"], blank: ["stream"], refuseFolded: true, maxDepth: 9 };
+    const scan = () => native.scanObject(buffer, native.bufferLength(buffer), options, "required");
+    for (;;) await Promise.all(Array.from({ length: 8 }, scan));
+  },
+};
+
 if (!isMainThread) {
   runWorker(workerData);
 } else {
   const answerCalls = require("../../support/answer-calls.cjs");
-  answerCalls({ runToTheEnd, terminateInTheMiddle, settled: () => settledPool(() => native.memoryInfo()) });
+  answerCalls({
+    runToTheEnd,
+    terminateInTheMiddle,
+    outlivingPackage,
+    settled: () => settledPool(() => native.memoryInfo()),
+  });
 }
 
-async function runWorker({ task, baseUrl, keyDir, requests }) {
+async function runWorker({ task, baseUrl, keyDir, requests, bytes }) {
+  if (task in loops) {
+    const key = await native.generatePrivateKey(2048, "required");
+    if (task !== "move") parentPort.postMessage("begun");
+    return await loops[task](key, bytes);
+  }
   if (task === "keys") {
     parentPort.postMessage("begun");
     await Promise.all(Array.from({ length: requests }, () => native.generatePrivateKey(2048, "required")));
@@ -49,6 +106,21 @@ async function runToTheEnd({ workers, ...work }) {
     }),
   );
   return results.reduce((sum, count) => sum + count, 0);
+}
+
+/** Gives whether a package that a worker moved to this thread is as it was, once the worker is gone and others were sealed. */
+async function outlivingPackage({ bytes }) {
+  const { sealJson } = require("../../../dist/envelope/seal.js");
+  const key = await native.generatePrivateKey(2048, "required");
+  const seal = () =>
+    sealJson(native.privateKeyPublic(key), { x: "y".repeat(bytes) }, { maxPlaintextBytes: 1e8, locking: "required" });
+  const worker = new Worker(module.filename, { workerData: { task: "move", bytes } });
+  const ended = once(worker, "exit");
+  const [moved] = await once(worker, "message");
+  const before = Buffer.from(moved);
+  await ended;
+  const others = Array.from({ length: 4 }, seal);
+  return Buffer.from(moved).equals(before) && others.every((each) => each.buffer !== moved);
 }
 
 /** Starts one worker after another, each terminated `delays[i]` ms after it has begun its work. */

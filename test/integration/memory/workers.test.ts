@@ -81,4 +81,24 @@ describe("worker threads", () => {
     expect(after.totalAllocations).toBeGreaterThan(totalAllocations);
     expect(subject.output).toBe("");
   });
+
+  test.each(["seal", "value", "buffer", "info", "scan"])(
+    "terminated while they do nothing but %s do not take the process with them",
+    async (task) => {
+      const random = seededRandom(20_261_127);
+      const delays = Array.from({ length: 12 }, () => random() * 40);
+      await subject.call("terminateInTheMiddle", { ...work(), task, requests: 0, delays });
+      expect((await inUse()).allocations).toBeGreaterThanOrEqual(0);
+      expect(subject.output).toBe("");
+    },
+  );
+
+  // ArrayBuffer.prototype.transfer is there since Node 22.
+  (process.versions.node.startsWith("20.") ? test.skip : test)(
+    "a package that outlives its worker, moved to another thread, stays what it was",
+    async () => {
+      expect(await subject.call("outlivingPackage", { bytes: 4 << 20 })).toBe(true);
+      expect(await subject.call("outlivingPackage", { bytes: 100_000 })).toBe(true);
+    },
+  );
 });

@@ -38,7 +38,10 @@ async function raw(text: string | Buffer): Promise<{ socket: net.Socket; receive
 }
 
 const headOf = (more: Record<string, string>, method = "POST") =>
-  `${method} /v1/chat/secure_completion HTTP/1.1\r\nHost: x\r\n${Object.entries({ ...secureHeaders(client), ...more })
+  `${method} /v1/chat/secure_completion HTTP/1.1\r\nHost: localhost\r\n${Object.entries({
+    ...secureHeaders(client),
+    ...more,
+  })
     .map(([name, value]) => `${name}: ${String(value)}\r\n`)
     .join("")}\r\n`;
 
@@ -49,6 +52,35 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 const sealed = () => nodeSeal(router.publicKey.pem, JSON.stringify(request));
+
+describe("answers that are not read", () => {
+  const asked = (key: string, body: Buffer) =>
+    Buffer.concat([
+      Buffer.from(headOf({ authorization: `Bearer ${key}`, "content-length": String(body.length) })),
+      body,
+    ]);
+
+  test("are under way until their client has gone, and take no slot from anybody", async () => {
+    const limits = { maxBodyBytes: 40 << 20, maxPlaintextBytes: 20 << 20 };
+    await start({ apiKeys: [keyA, keyB], maxRequests: 2, maxRequestsPerKey: 1, ...limits });
+    // More than the system takes for a client that reads nothing: the echo says it again.
+    const content = "x".repeat(10 << 20);
+    const body = nodeSeal(router.publicKey.pem, JSON.stringify({ model: "m", messages: [{ role: "user", content }] }));
+    const unread: net.Socket[] = [];
+    for (let i = 0; i < 4; i += 1) {
+      const { socket } = await raw(asked(keyA, body));
+      await new Promise((resolve) => socket.once("data", resolve));
+      socket.pause();
+      unread.push(socket);
+    }
+    expect(await underWay()).toBe(4);
+    expect((await postPackage(router, client, sealed(), { authorization: `Bearer ${keyA}` })).status).toBe(429);
+    expect((await postPackage(router, client, sealed(), { authorization: `Bearer ${keyB}` })).status).toBe(200);
+    for (const socket of unread) socket.destroy();
+    await until(async () => (await underWay()) === 0);
+    expect((await postPackage(router, client, sealed(), { authorization: `Bearer ${keyA}` })).status).toBe(200);
+  });
+});
 
 describe("bodies that do not arrive", () => {
   const stalled = (key: string) => headOf({ authorization: `Bearer ${key}`, "content-length": "1000" });

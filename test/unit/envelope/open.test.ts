@@ -168,8 +168,8 @@ describe("JSON pointers", () => {
     expect(opened.get("/d")).toBe(2);
     expect(opened.get("/\ud800")).toBe("\udc00");
     expectSameValue(opened.get(""), JSON.parse(text));
-    expect(opened.find("/nothing")).toBeUndefined();
-    expect(opened.find("/a~1b/m~0n/1/x")).toBeNull();
+    expect(opened.find("/nothing", 100)).toBeUndefined();
+    expect(opened.find("/a~1b/m~0n/1/x", 100)).toBeNull();
     expect(() => opened.get("/nothing")).toThrow(expect.objectContaining({ name: "NomyoError", code: "NOT_FOUND" }));
     expect(() => opened.get("choices")).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
   });
@@ -299,7 +299,7 @@ describe("the life of an opened package", () => {
       () => opened.value(),
       () => opened.text(),
       () => opened.get(""),
-      () => opened.find("/a"),
+      () => opened.find("/a", 100),
       () => opened.buffer("/a", "required"),
       () => opened.byteLength,
     ]) {

@@ -25,6 +25,21 @@ describe("Admission", () => {
     expect(statusOf(() => admission.admit(0))).toBe(503);
   });
 
+  test("an answer that is sent takes no slot, and is under way until it has left", () => {
+    const admission = new Admission({ maxRequests: 1, maxRequestsPerKey: 1 });
+    const sending = Array.from({ length: 4 }, () => {
+      const ticket = running(admission, 0);
+      ticket.send();
+      return ticket;
+    });
+    expect(admission.underWay).toBe(4);
+    expect(statusOf(() => admission.admit(0))).toBe(503);
+    sending[0]!.leave();
+    running(admission, 0).leave();
+    expect(() => admission.admit(0).send()).toThrow("once");
+    expect(admission.underWay).toBe(4);
+  });
+
   test("one key has its share, of bodies and of slots, and leaves the others theirs", () => {
     const admission = new Admission({ maxRequests: 4, maxRequestsPerKey: 2 });
     const stalled = Array.from({ length: 8 }, () => admission.admit(1));
