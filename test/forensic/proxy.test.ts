@@ -10,12 +10,12 @@ import net from "node:net";
 import { join } from "node:path";
 import { HeldExchange } from "../support/held-exchange.js";
 import { outsidePool, whyNotReadable, type Patterns } from "../support/memory-scan.js";
-import { secretText, textPatterns } from "../support/secret-patterns.js";
+import { samplePatterns, secretText, textPatterns } from "../support/secret-patterns.js";
 import { withoutMemfdSecret } from "../support/subject.js";
 import { WatchedProcess } from "../support/watched-process.js";
 
 // Some seconds for each scan on an idle machine.
-jest.setTimeout(240_000);
+jest.setTimeout(600_000);
 
 const command = join(__dirname, "../../dist/cli/main.js");
 const unreadable = whyNotReadable();
@@ -67,7 +67,8 @@ describe.each([
       "has prompt and answer of $bytes bytes in the pool alone (stream: $stream, chunked: $chunked)",
       async ({ bytes, stream, chunked }) => {
         const [prompt, answer] = [secretText(bytes), secretText(bytes)];
-        const secrets = { ...textPatterns("prompt", prompt), ...textPatterns("answer", answer) };
+        const patterns = bytes > 1_000_000 ? samplePatterns : textPatterns;
+        const secrets = { ...patterns("prompt", prompt), ...patterns("answer", answer) };
         const request = JSON.stringify({ model: "m", stream, messages: [{ role: "user", content: prompt }] });
         const half = request.length >> 1;
         const socket = net.connect(port, "127.0.0.1");

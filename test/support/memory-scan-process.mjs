@@ -257,6 +257,7 @@ function mappingsOf(pid) {
         permissions: head[3],
         path: head[4],
         resident: 0,
+        changed: 0,
         flags: [],
       });
       continue;
@@ -264,6 +265,7 @@ function mappingsOf(pid) {
     const [, key, value] = /^(\w+): +(.*)$/.exec(line) ?? [];
     const mapping = mappings.at(-1);
     if (key === "Rss" || key === "Swap") mapping.resident += parseInt(value, 10) * 1024;
+    if (["Anonymous", "Private_Dirty", "Shared_Dirty", "Swap"].includes(key)) mapping.changed += parseInt(value, 10);
     if (key === "VmFlags") mapping.flags = value.trim().split(" ");
   }
   return mappings;
@@ -281,6 +283,15 @@ function poolKind({ path, flags }) {
   return flags.includes("lo") && flags.includes("dd") ? "mlock" : null;
 }
 
+/**
+ * Whether a mapping has nothing but what its file has (programs and libraries, some hundred MB of each scan): the kernel knows no page of it
+ * that was written to. Files in memory (memfd, /dev/shm, secretmem) and deleted ones are read all the same.
+ */
+function isFilesOwn({ path, permissions, changed }) {
+  const onDisk = path.startsWith("/") && !/^\/(secretmem|memfd:|dev\/)| \(deleted\)$/.test(path);
+  return onDisk && permissions[1] !== "w" && changed === 0;
+}
+
 function scanProcess(pid, fragments) {
   process.kill(pid, "SIGSTOP");
   try {
@@ -294,6 +305,7 @@ function scanProcess(pid, fragments) {
       if (pool !== null) report.pool.push({ start: mapping.start, end: mapping.end, kind: pool });
       // Memory that was made inaccessible keeps its bytes, and root reads it all the same.
       if (!mapping.permissions.startsWith("r") && mapping.resident === 0) continue;
+      if (isFilesOwn(mapping)) continue;
       const hits = new Hits();
       try {
         report.bytesRead += search(memory, mapping.start, mapping.end, fragments, (name, address, bytes) =>

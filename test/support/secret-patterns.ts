@@ -30,6 +30,18 @@ export function textPatterns(name: string, text: string): Record<string, Pattern
   };
 }
 
+/** The first and the last 64 KiB of a long text, and 4 KiB of each 64 KiB between: whatever holds a buffer of it is found, in a tenth of the time. */
+export function samplePatterns(name: string, text: string): Record<string, Pattern[]> {
+  const part = 65_536;
+  const samples = [text.slice(0, part), text.slice(-part)];
+  for (let at = part; at + part < text.length; at += part) samples.push(text.slice(at, at + 4096));
+  const patterns: Record<string, Pattern[]> = {};
+  for (const sample of samples) {
+    for (const [kind, list] of Object.entries(textPatterns(name, sample))) (patterns[kind] ??= []).push(...list);
+  }
+  return patterns;
+}
+
 /**
  * An AES-256 key: the key, its schedule in the standard's byte order (as the AES instructions take it) and as host words (as portable C
  * keeps it), and GHASH's key H = AES(K, 0^128), from which tags are forged (SP 800-38D, 6.4), in both orders.
