@@ -184,15 +184,15 @@ async function readPassword(
 ): Promise<SecureBuffer | undefined> {
   if (values["ask-password"] === true) {
     const password = await promptSecret("Password: ", streams, "required");
-    if (isNew) {
-      const again = await promptSecret("Again: ", streams, "required");
-      try {
-        if (!password.equals(again)) throw new UsageError("The two passwords differ.");
-      } finally {
-        again.dispose();
-      }
+    if (!isNew) return password;
+    try {
+      using again = await promptSecret("Again: ", streams, "required");
+      if (!password.equals(again)) throw new UsageError("The two passwords differ.");
+      return password;
+    } catch (error) {
+      password.dispose();
+      throw error;
     }
-    return password;
   }
   return readSecret(
     { option: "--password-file", file: values["password-file"], variable: "NOMYO_KEY_PASSWORD" },

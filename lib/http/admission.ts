@@ -3,8 +3,9 @@
  *
  * A request is *admitted* from when its headers are accepted until its answer has left, and *running* from when its
  * body is there until its answer is made. Running takes a slot. Receiving does not, nor does sending, since a body may
- * take its time, or never come, and an answer may never be read: of these there may be several times as many. Where there is more than one API key, none of them has more than half of either: one client
- * that floods, or stalls, leaves room for the others.
+ * take its time, or never come, and an answer may never be read: of these there may be several times as many. Where
+ * there is more than one API key, none of them has more than half of either: one client that floods, or stalls, leaves
+ * room for the others.
  */
 import { Refusal, unavailable } from "./refusal.js";
 

@@ -23,7 +23,7 @@ export interface ResponseHead {
 export interface ResponseSink {
   /** The head is complete, and no interim one. What it throws comes out of `push`. */
   head(head: ResponseHead): void;
-  /** A piece of the body, a view that is good until `body` returns. */
+  /** The body's bytes of one `push`, a view that is good until `body` returns. */
   body(bytes: Uint8Array): void;
 }
 
@@ -36,11 +36,28 @@ export class ResponseReader extends MessageReader {
   #status = 0;
   #encoded = false;
   #retryAfter: number | undefined;
+  /** What of the body is in the bytes that are being read. */
+  #gathered: Uint8Array | undefined;
 
   /** `line`: see {@link MessageReader}. */
   constructor(line: Uint8Array, sink: ResponseSink) {
     super(line);
     this.#sink = sink;
+  }
+
+  /**
+   * As {@link MessageReader.push}. What chunks hold is moved together within `bytes`, over what was read of them: the
+   * sink gets it at once, however small the chunks are, and it is in no other memory.
+   */
+  override push(bytes: Uint8Array): number {
+    this.#gathered = undefined;
+    const count = super.push(bytes);
+    this.#giveGathered();
+    return count;
+  }
+
+  #giveGathered(): void {
+    if (this.#gathered !== undefined) this.#sink.body(this.#gathered);
   }
 
   /** `HTTP/1.1 200 OK`; the reason may be anything, or absent. */
@@ -73,7 +90,14 @@ export class ResponseReader extends MessageReader {
   }
 
   protected body(bytes: Uint8Array): void {
-    this.#sink.body(bytes);
+    const before = this.#gathered;
+    if (before === undefined) {
+      this.#gathered = bytes;
+      return;
+    }
+    const both = new Uint8Array(before.buffer, before.byteOffset, before.length + bytes.length);
+    both.set(bytes, before.length);
+    this.#gathered = both;
   }
 
   protected broken(): ResponseFormatError {

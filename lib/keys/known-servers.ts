@@ -1,5 +1,5 @@
 /** The file that remembers servers' keys across processes. */
-import { mkdirSync, readFileSync, realpathSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 
 import { ConfigurationError } from "../errors.js";
@@ -76,14 +76,39 @@ export class KnownServersFile {
 
   #read(): string {
     try {
-      return readFileSync(this.path, "utf8");
+      const file = openSync(this.path, "r");
+      try {
+        checkAccess(file, this.path);
+        return readFileSync(file, "utf8");
+      } finally {
+        closeSync(file);
+      }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+      if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
       throw new ConfigurationError(
         OPTION,
         `${this.path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"}). Without it a changed server key would go unnoticed.`,
       );
     }
+  }
+}
+
+/** Whoever may write to the file decides which keys are trusted. It holds no secret: others may read it. */
+function checkAccess(file: number, path: string): void {
+  if (process.platform === "win32") return;
+  const { mode, uid } = fstatSync(file);
+  if ((mode & 0o022) !== 0) {
+    throw new ConfigurationError(
+      OPTION,
+      `Others than its owner may change ${path}, and so which server keys are trusted. Look at what is in it, then run: chmod go-w ${path}`,
+    );
+  }
+  if (uid !== 0 && uid !== process.geteuid?.()) {
+    throw new ConfigurationError(
+      OPTION,
+      `${path} belongs to another account (uid ${uid}), which can change which server keys are trusted. Run as that account, or: chown ${process.geteuid?.()} ${path}`,
+    );
   }
 }
 

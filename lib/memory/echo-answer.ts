@@ -1,4 +1,4 @@
-/** The echo model's answer, composed in the pool: request and answer never become JavaScript values. The core's work. */
+/** The echo model's answer, composed in the pool by the core: request and answer never become JavaScript values. */
 import { native } from "../native.js";
 import type { EchoOptions, LockPolicy } from "../native.js";
 import { cancellable } from "./cancellable.js";

@@ -63,6 +63,7 @@ export interface SecureFetch extends AsyncDisposable {
  * belong to whoever reads them: ordinary memory, which is not wiped, because he may keep it. `createSecure` has no such
  * copy.
  */
+// eslint-disable-next-line max-lines-per-function -- fetch, `ready` and `close` share what they end
 export function createSecureFetch(options: SecureFetchOptions = {}): SecureFetch {
   for (const [name, why] of Object.entries(leftOut)) {
     if (typeof options === "object" && (options as unknown) !== null && Object.hasOwn(options, name)) {
@@ -76,7 +77,7 @@ export function createSecureFetch(options: SecureFetchOptions = {}): SecureFetch
   const hasOwnKey = Object.hasOwn(given, "apiKey") && given.apiKey !== undefined;
   channel.keys.start();
   const sdkBase = `${channel.options.baseUrl}/v1`;
-  const endpoint = `${sdkBase}/chat/completions`;
+  const endpoint = endpointOf(sdkBase);
   const open = new OpenBodies();
   let closed = false;
 
@@ -87,15 +88,7 @@ export function createSecureFetch(options: SecureFetchOptions = {}): SecureFetch
     const url = checkedUrl(request?.url ?? (input instanceof URL ? input.href : (input as string)));
     const method = (request?.method ?? own.method ?? "GET").toUpperCase();
     if (url !== endpoint || method !== "POST") {
-      const asked = `${method} ${shownUrl(url)}`;
-      return refusal(
-        404,
-        "NOT_SEALED",
-        `Only POST ${endpoint} goes through the encrypted protocol, and this was ${asked}. Nothing was sent. ` +
-          (url === endpoint
-            ? "Chat completions are asked for with POST."
-            : `For chat completions set the SDK's base URL (\`baseURL\`) to ${sdkBase}; send other calls with a client that has another fetch.`),
-      );
+      return notSealed(method, url, sdkBase);
     }
     const headers = request?.headers ?? new Headers(own.headers);
     const signal = request?.signal ?? own.signal ?? undefined;
@@ -160,6 +153,22 @@ export function createSecureFetch(options: SecureFetchOptions = {}): SecureFetch
     close: (how: { readonly abort?: boolean } = {}) => close(Object.hasOwn(how, "abort") && how.abort === true),
     [Symbol.asyncDispose]: () => close(false),
   });
+}
+
+const endpointOf = (sdkBase: string): string => `${sdkBase}/chat/completions`;
+
+/** The answer to a request that is not for the one address that is sealed. */
+function notSealed(method: string, url: string, sdkBase: string): Response {
+  const endpoint = endpointOf(sdkBase);
+  const asked = `${method} ${shownUrl(url)}`;
+  return refusal(
+    404,
+    "NOT_SEALED",
+    `Only POST ${endpoint} goes through the encrypted protocol, and this was ${asked}. Nothing was sent. ` +
+      (url === endpoint
+        ? "Chat completions are asked for with POST."
+        : `For chat completions set the SDK's base URL (\`baseURL\`) to ${sdkBase}; send other calls with a client that has another fetch.`),
+  );
 }
 
 /** What this function is made of. Node loads them when they are first touched, and cannot without WebAssembly. */

@@ -7,7 +7,7 @@
  */
 import type { RequestHead } from "../http/http-request.js";
 import type { ApiKeys } from "../http/api-keys.js";
-import { withoutBrackets } from "../printable.js";
+import { hostName, isOfAPage } from "../http/request-names.js";
 import { errorAnswer } from "./answer.js";
 import type { Answer } from "./answer.js";
 
@@ -47,8 +47,7 @@ export function refusedByName({ headers }: RequestHead, { hosts, origins }: Acce
   }
   const origin = headers.get("origin");
   const site = headers.get("sec-fetch-site");
-  const fromElsewhere = origin !== undefined || (site !== undefined && site !== "same-origin" && site !== "none");
-  if (fromElsewhere && !(origin !== undefined && origins.has(origin))) {
+  if (isOfAPage(origin, site) && !(origin !== undefined && origins.has(origin))) {
     return errorAnswer(
       403,
       "ORIGIN_NOT_ALLOWED",
@@ -93,14 +92,6 @@ export function preflight({ headers }: RequestHead): Answer {
 export function originHeaders({ headers }: RequestHead): Readonly<Record<string, string>> {
   const origin = headers.get("origin");
   return origin === undefined ? {} : { "access-control-allow-origin": origin, vary: "Origin" };
-}
-
-/** A Host header's name, without its port, in lower case. */
-function hostName(host: string): string {
-  const colon = host.lastIndexOf(":");
-  // In an IPv6 address in brackets the last colon is not the port's.
-  const name = colon >= 0 && colon > host.lastIndexOf("]") ? host.slice(0, colon) : host;
-  return withoutBrackets(name).toLowerCase();
 }
 
 /** Letters, digits, hyphens and what stands between names: nothing that could end a header. */

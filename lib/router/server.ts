@@ -1,6 +1,7 @@
 /** The router's HTTP side: routes, who may pass, limits, the access log, and stopping. */
 import http from "node:http";
 import https from "node:https";
+import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { Admission } from "../http/admission.js";
 import { delivered } from "../http/answer-delivery.js";
@@ -12,6 +13,7 @@ import { errorKind } from "../http/error-kind.js";
 import type { AccessEntry, RouterSettings } from "./options.js";
 import { RateLimits } from "./rate-limit.js";
 import { Disconnected, Refusal, unavailable } from "../http/refusal.js";
+import { hostName, isOfAPage } from "../http/request-names.js";
 
 /** Milliseconds for a request's headers, and for the whole of it. */
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -153,6 +155,7 @@ export class RouterServer {
     entry: { bytesIn: number },
   ): Promise<Answer> {
     try {
+      if (this.#settings.apiKeys.open) refusePages(request, this.#settings.host);
       if (route === "healthz") {
         const status = this.#stopping ? 503 : 200;
         return json(status, { status: this.#stopping ? "stopping" : "ok", ...this.#health() });
@@ -248,6 +251,24 @@ async function linger(request: http.IncomingMessage): Promise<void> {
     request.once("close", done);
     request.resume();
   });
+}
+
+/**
+ * Without API keys being able to reach the router is all that it takes, and every page that a browser on its machine or
+ * network shows can reach it. A page that rebinds DNS calls it by the page's own name; an address is nobody else's.
+ */
+function refusePages({ headers }: http.IncomingMessage, listensOn: string): void {
+  if (headers.host === undefined) throw new Refusal(400, "The request has no Host header.");
+  const name = hostName(headers.host);
+  if (isIP(name) === 0 && name !== "localhost" && name !== listensOn.toLowerCase()) {
+    throw new Refusal(
+      421,
+      "Without API keys this server answers to its address, to localhost and to the name that it listens on, and the request's Host is none of them. Call it by one of these, or start it with API keys.",
+    );
+  }
+  if (isOfAPage(headers.origin, headers["sec-fetch-site"]?.toString())) {
+    throw new Refusal(403, "Without API keys this server takes no requests of pages in a browser.");
+  }
 }
 
 function hasNoBody(request: http.IncomingMessage): boolean {

@@ -111,8 +111,11 @@ describe.each([
         // Between requests, with the connection open: nothing is left in the pool either.
         expect(await search(secrets)).toEqual(new Set());
         socket.destroy();
-        const { hits } = await watched.dump(secrets);
-        expect(hits).toEqual([]);
+        const { hits, registers } = await watched.dump({ ...secrets, ...textPatterns("beacon", beacon) });
+        expect(hits.map(({ name }) => name)).toContain("beacon (UTF-8)");
+        expect(registers.general).toBeGreaterThan(4);
+        expect(registers.vector).toBeGreaterThanOrEqual(registers.general);
+        expect(hits.filter(({ name }) => !name.startsWith("beacon"))).toEqual([]);
       },
     );
   });

@@ -112,8 +112,10 @@ Status SchemaValue::List(Value items, Value least, std::size_t depth) {
 }
 
 Status SchemaValue::Object(Value schema, std::size_t depth) {
-  const auto [properties, required] =
-      Members(request_, schema, std::to_array<std::string_view>({"properties", "required"}));
+  const auto members = Members(request_, schema, std::to_array<std::string_view>({"properties", "required"}));
+  // No structured binding: C++20 lets lambdas capture one, and clang 14 does not.
+  const Value properties = members[0];
+  const Value required = members[1];
   Status status = Put("{");
   bool first = true;
   ForEach(request_, required, [&](Value name) {

@@ -266,9 +266,23 @@ class LinuxPageAllocator final : public PageAllocator {
       failure = {"madvise", errno, LockFailure::Cause::kMemory};
     } else if (mremap(memory, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, at) == MAP_FAILED) {
       failure = {"mremap", errno, LockFailure::Cause::kMemory};
+      RefillHole(at, bytes);
     }
     if (failure) munmap(memory, bytes);
     return failure;
+  }
+
+  // RefillHole reserves [at, at + bytes) again if a call that failed has unmapped it. Where the kernel had not come
+  // that far, nothing changes: a mapping that is there is never replaced, as it may be another thread's.
+  static void RefillHole(std::byte* at, std::size_t bytes) {
+    void* reserved =
+        mmap(at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (reserved == MAP_FAILED) return;
+    if (reserved == at) {
+      madvise(at, bytes, MADV_DONTDUMP);
+    } else {
+      munmap(reserved, bytes);  // before Linux 4.17 the flag is not known, and the address a wish
+    }
   }
 
   // LimitedFailure judges the failure of a call that counts against the lock limit. Both mlock and the mapping of

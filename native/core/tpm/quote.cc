@@ -265,8 +265,13 @@ class QuoteMaker {
           return Error{Code::kTpm, std::string("The TPM does not give the PCRs of its bank ") + bank->name + "."};
       }
     }
-    std::ranges::stable_sort(
-        quote_.pcrs, [](const QuotedPcr& a, const QuotedPcr& b) { return a.bank == b.bank && a.index < b.index; });
+    // The banks stand in the order of the selection, each in one piece.
+    for (auto first = quote_.pcrs.begin(); first != quote_.pcrs.end();) {
+      const auto last =
+          std::find_if(first, quote_.pcrs.end(), [&](const QuotedPcr& pcr) { return pcr.bank != first->bank; });
+      std::sort(first, last, [](const QuotedPcr& a, const QuotedPcr& b) { return a.index < b.index; });
+      first = last;
+    }
     return Status::Ok();
   }
 

@@ -47,6 +47,7 @@ look("control");
 const control = { statics: found.statics.splice(0).length, inputs: found.inputs.splice(0).length };
 /nothing/.exec("nothing");
 
+// eslint-disable-next-line max-lines-per-function -- one client's life from start to end, with a look after each step
 async function main([keyFile]) {
   const upstream = createServer((request, response) => {
     look("upstream");

@@ -53,6 +53,59 @@ describe("who may pass", () => {
   });
 });
 
+describe("pages in a browser", () => {
+  const statuses = async (router: Router, headers: Record<string, string>) => {
+    const body = nodeSeal(router.publicKey.pem, JSON.stringify(request));
+    const post = await postPackage(router, client, body, headers);
+    const get = await fetchRaw(`${router.url}/pki/public_key`, { headers });
+    const health = await fetchRaw(`${router.url}/healthz`, { headers });
+    return [post.status, get.status, health.status];
+  };
+  const foreignNames = [
+    "evil.example",
+    "evil.example:80",
+    "127.0.0.1.evil.example",
+    "localhost.evil.example",
+    "[evil]",
+  ];
+  const foreignPages: Record<string, string>[] = [
+    { origin: "http://evil.example" },
+    { origin: "null" },
+    { "sec-fetch-site": "cross-site" },
+    { "sec-fetch-site": "same-site" },
+  ];
+
+  test("without API keys a Host that is a name of somebody's is refused", async () => {
+    await withRouter({}, async (router) => {
+      for (const host of foreignNames) expect(await statuses(router, { host })).toEqual([421, 421, 421]);
+      for (const host of ["127.0.0.1", "127.0.0.1:1", "localhost:8080", "LOCALHOST", "[::1]:80", "10.0.0.1"]) {
+        expect(await statuses(router, { host })).toEqual([200, 200, 200]);
+      }
+    });
+  });
+
+  test("without API keys requests of pages are refused, and none of a program", async () => {
+    await withRouter({}, async (router) => {
+      for (const headers of foreignPages) expect(await statuses(router, headers)).toEqual([403, 403, 403]);
+      for (const site of ["none", "same-origin"]) {
+        expect(await statuses(router, { "sec-fetch-site": site })).toEqual([200, 200, 200]);
+      }
+    });
+  });
+
+  test("with API keys it is the key that counts", async () => {
+    await withRouter({ apiKeys: [apiKey] }, async (router) => {
+      const authorization = `Bearer ${apiKey}`;
+      for (const host of foreignNames) {
+        expect(await statuses(router, { host, authorization })).toEqual([200, 200, 200]);
+      }
+      for (const headers of foreignPages) {
+        expect(await statuses(router, { ...headers, authorization })).toEqual([200, 200, 200]);
+      }
+    });
+  });
+});
+
 test("429 with Retry-After over the rate limit, for that key only", async () => {
   await withRouter({ apiKeys: [apiKey, otherKey], rateLimit: { perSecond: 0.01, burst: 2 } }, async (router) => {
     const post = (key: string) =>

@@ -37,6 +37,23 @@ test.each<[string, string[], RegExp]>([
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
 });
 
+test.each([
+  ["comes to its end", "\u0004", /No password was typed/],
+  ["differs", "another password\n", /differ/],
+])("generate wipes the password when the second one %s", async (_what, second, message) => {
+  const made = jest.spyOn(SecureBuffer, "from");
+  const { code, stderr } = await runCommand(["keys", "generate", "--dir", join(folder, "new"), "--ask-password"], {
+    input: (terminal) => {
+      terminal.answer("Password: ", "a password\n");
+      terminal.answer("Again: ", second);
+    },
+  });
+  expect(stderr).toMatch(message);
+  expect(code).toBe(2);
+  const passwords = made.mock.results.map(({ value }) => (value as SecureBuffer).disposed);
+  expect(passwords).toEqual(second === "\u0004" ? [true] : [true, true]);
+});
+
 test("show takes the private key of a folder that has no public one", async () => {
   const { code, stdout } = await runCommand(["keys", "show", "--dir", keys.path]);
   expect(code).toBe(0);

@@ -30,6 +30,27 @@ function read(text: string, step: number): Read {
 const steps = [1, 2, 3, 7, 64, 100_000];
 const plain = { status: 200, contentLength: undefined, encoded: false, retryAfter: undefined };
 
+test("chunks of one byte come as one piece for each read, out of the read's own memory", () => {
+  const pieces: { readonly text: string; readonly memory: ArrayBufferLike }[] = [];
+  const reader = new ResponseReader(new Uint8Array(MAX_HEAD_BYTES), {
+    head: () => undefined,
+    body: (bytes) => pieces.push({ text: Buffer.from(bytes).toString("latin1"), memory: bytes.buffer }),
+  });
+  const chunks = (text: string) => Array.from(text, (char) => `1\r\n${char}\r\n`).join("");
+  const first = Uint8Array.from(
+    Buffer.from(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks("abcd")}3\r\nef`),
+  );
+  const second = Uint8Array.from(Buffer.from(`g\r\n${chunks("hijk")}0\r\n\r\n`));
+  expect(reader.push(first)).toBe(first.length);
+  expect(reader.push(second)).toBe(second.length);
+  expect(reader.complete).toBe(true);
+  expect(pieces).toEqual([
+    { text: "abcdef", memory: first.buffer },
+    { text: "ghijk", memory: second.buffer },
+  ]);
+  expect(pieces.map(({ memory }) => memory === first.buffer || memory === second.buffer)).toEqual([true, true]);
+});
+
 describe("a response is read, in pieces of every size", () => {
   test.each<[string, string, ResponseHead, string]>([
     [

@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  chownSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -51,6 +52,26 @@ describe("KnownServersFile", () => {
       line: 2,
     });
     expect(file.find("https://one.example")?.fingerprint).toBe(a);
+  });
+
+  it.each([0o620, 0o602, 0o666])("refuses a file of mode %o, which others may change", async (mode) => {
+    const file = new KnownServersFile(join(folder, "k"));
+    await file.remember("https://one.example", a);
+    chmodSync(file.path, mode);
+    expect(() => file.find("https://one.example")).toThrow(/chmod go-w/);
+    await expect(file.remember("https://two.example", b)).rejects.toThrow(/chmod go-w/);
+    chmodSync(file.path, 0o644);
+    expect(file.find("https://one.example")).toMatchObject({ fingerprint: a });
+  });
+
+  it("refuses a file of another account", async () => {
+    const file = new KnownServersFile(join(folder, "k"));
+    await file.remember("https://one.example", a);
+    // Where the tests run as root, the file is given away; else the process is said to be another account's.
+    if (process.geteuid?.() === 0) chownSync(file.path, 65_534, 65_534);
+    else jest.spyOn(process, "geteuid").mockReturnValue(65_534);
+    expect(() => file.find("https://one.example")).toThrow(/belongs to another account/);
+    jest.restoreAllMocks();
   });
 
   it("refuses a file with a line that it does not understand, and names the line", () => {
