@@ -45,7 +45,8 @@ beforeAll(() => {
     cpSync(join(root, file), join(source, file));
   }
   symlinkSync(join(root, "node_modules"), join(source, "node_modules"));
-  run("scripts/prebuild", ["--here"], source);
+  // What is installed on this machine is its owner's affair: nobody gets this tarball.
+  run("scripts/prebuild", ["--here", "--any-openssl"], source);
   tarball = readdirSync(source).find((name) => name.endsWith(".tgz"))!;
   files = run("tar", ["tzf", tarball], source)
     .trim()
