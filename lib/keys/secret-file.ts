@@ -41,7 +41,10 @@ export function openToOthers({ mode, uid, gid }: Pick<BigIntStats, "mode" | "uid
   // Windows has no such bits: Node reports what the read-only attribute gives.
   if (process.platform === "win32") return false;
   const others = mode & 0o077n;
-  return others !== 0n && !(others === 0o040n && uid === 0n && gid === 0n);
+  if (others === 0n) return false;
+  // Where programs that are not root's are of its group, as in some containers, the group's bit opens the file to them.
+  const rootAlone = process.getuid?.() === 0 || process.getgroups?.().includes(0) === false;
+  return !(others === 0o040n && uid === 0n && gid === 0n && rootAlone);
 }
 
 /** Something else has this name, or it changed while it was read. */
