@@ -52,6 +52,8 @@ beforeAll(() => {
     .trim()
     .split("\n")
     .map((name) => name.replace(/^package\//, ""));
+  // Where scripts/test has it tried by package managers.
+  cpSync(join(source, tarball), join(root, "build/package", tarball));
   mkdirSync(app);
   writeFileSync(join(app, "package.json"), JSON.stringify({ private: true }));
   run("npm", ["install", "--offline", "--no-audit", "--no-fund", join(source, tarball)], app);
