@@ -1,6 +1,6 @@
 /**
  * Searching for secrets where they must not be: in the memory of a running process, in its core dump with the registers of all threads, in
- * the reports that it writes. The scanner runs as a process of its own (memory-scan-process.mjs).
+ * the reports that it writes. The scanner is a program of its own, in C++ (memory-scan.cc), which is compiled when it is first needed.
  *
  * For a test of a program (watched-process.ts starts it so that all of this can be had of it):
  *
@@ -17,7 +17,9 @@
  * and left out of dumps. A test that expects no hits must also show that its search finds the like where it is: leave a beacon
  * (forensic/memory.test.ts), or search a program that uses Node's own crypto.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 
 /** Bytes to search for; a hit is any `fragment` of them that are together. */
@@ -59,7 +61,23 @@ export interface ProcessScan extends Scan {
   readonly pool: readonly { readonly start: number; readonly end: number; readonly kind: "memfd_secret" | "mlock" }[];
 }
 
-const scanner = join(__dirname, "memory-scan-process.mjs");
+const source = join(__dirname, "memory-scan.cc");
+const builds = join(__dirname, "../../build");
+let scanner: string | undefined;
+
+/** The scanner's path. It is named by its source, so that no old one is taken for it; two test files may compile it at one time. */
+function compiledScanner(): string {
+  if (scanner !== undefined) return scanner;
+  const name = createHash("sha256").update(readFileSync(source)).digest("hex").slice(0, 16);
+  const path = join(builds, `memory-scan-${name}`);
+  if (!existsSync(path)) {
+    mkdirSync(builds, { recursive: true });
+    const compiled = `${path}.${process.pid}`;
+    execFileSync("c++", ["-std=c++20", "-O2", "-o", compiled, source], { stdio: ["ignore", "pipe", "pipe"] });
+    renameSync(compiled, path);
+  }
+  return (scanner = path);
+}
 
 /** Stops process `pid`, reads everything in it that can be read, and lets it go on. */
 export const scanProcess = (pid: number, patterns: Patterns) => scan<ProcessScan>({ pid, patterns });
@@ -98,19 +116,18 @@ async function scan<Report>({
   readonly patterns: Patterns;
   readonly [what: string]: unknown;
 }): Promise<Report> {
-  const child = spawn(process.execPath, [scanner], { stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn(compiledScanner(), [], { stdio: ["pipe", "pipe", "pipe"] });
   const [output, errors] = [child.stdout, child.stderr].map(async (stream) => {
     const parts: Buffer[] = [];
     for await (const part of stream) parts.push(part as Buffer);
     return Buffer.concat(parts).toString();
   }) as [Promise<string>, Promise<string>];
-  const sent = Object.entries(patterns).map(([name, list]) => [
-    name,
-    list.map(({ bytes, fragment }) => ({ base64: Buffer.from(bytes).toString("base64"), fragment })),
-  ]);
+  const sent = Object.entries(patterns).flatMap(([name, list]) => list.map((pattern) => ({ name, ...pattern })));
+  const named = sent.map(({ name, fragment, bytes }) => ({ name, fragment, bytes: bytes.length }));
   // A scanner that refuses its order says why and ends; then nobody reads the rest.
   child.stdin.on("error", () => undefined);
-  child.stdin.end(JSON.stringify({ ...order, patterns: Object.fromEntries(sent) as unknown }));
+  child.stdin.write(`${JSON.stringify({ ...order, patterns: named })}\n`);
+  child.stdin.end(Buffer.concat(sent.map(({ bytes }) => bytes)));
   const code = await new Promise((resolve) => child.once("close", resolve));
   if (code !== 0) throw new Error(`the scanner failed: ${await errors}`);
   return JSON.parse(await output) as Report;

@@ -3,7 +3,17 @@
  * the end a core dump. Linux only. The programs need not know of it; memory-scan.ts shows the use.
  */
 import { spawn, type ChildProcessByStdio } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
@@ -22,7 +32,13 @@ export const writesReports = (folder: string): NodeJS.ProcessEnv => ({
 });
 
 const isComplete = (file: string): boolean => {
-  if (statSync(file).size === 0) return false;
+  // Reading all of it each time would take longer than writing it.
+  const { size } = statSync(file);
+  const end = Buffer.alloc(Math.min(2, size));
+  const descriptor = openSync(file, "r");
+  readSync(descriptor, end, 0, end.length, size - end.length);
+  closeSync(descriptor);
+  if (!end.includes("}")) return false;
   try {
     JSON.parse(readFileSync(file, "utf8"));
     return true;
