@@ -4,6 +4,7 @@
  * `fetch` of their own.
  */
 import { createRequire } from "node:module";
+import { isAbsolute } from "node:path";
 import type * as Crypto from "node:crypto";
 import type * as Http from "node:http";
 import type * as Https from "node:https";
@@ -15,7 +16,8 @@ let https: typeof Https | undefined;
 let v8: typeof V8 | undefined;
 
 // Not `require`, which code that a bundler made ES modules of does not have. Node's own are found from anywhere.
-const load = createRequire(process.execPath);
+// Without /proc Node does not know where its program is, and says what it was called by.
+const load = createRequire(isAbsolute(process.execPath) ? process.execPath : "/");
 export const nodeCrypto = (): typeof Crypto => (crypto ??= load("node:crypto") as typeof Crypto);
 export const nodeHttp = (): typeof Http => (http ??= load("node:http") as typeof Http);
 export const nodeHttps = (): typeof Https => (https ??= load("node:https") as typeof Https);
