@@ -14,7 +14,7 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -47,6 +47,13 @@ const isComplete = (file: string): boolean => {
   }
 };
 
+/** Whether a process has come so far as to catch both signals: before, they would end it. Throws when it has ended. */
+function catchesBoth(pid: number): boolean {
+  const caught = BigInt(`0x${/^SigCgt:\s+(\S+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]!}`);
+  const signals = [reportSignal, snapshotSignal] as const;
+  return signals.every((name) => ((caught >> BigInt(constants.signals[name] - 1)) & 1n) === 1n);
+}
+
 /**
  * Makes a process that was started with `writesReports(folder)` write both, and returns the new files when they are complete. Its JavaScript
  * thread must come back to its event loop: both are written there.
@@ -54,6 +61,7 @@ const isComplete = (file: string): boolean => {
 export async function askForReports(pid: number, folder: string): Promise<string[]> {
   const before = new Set(readdirSync(folder));
   const made: string[] = [];
+  while (!catchesBoth(pid)) await sleep(20);
   for (const [signal, suffix] of [
     [reportSignal, ".json"],
     [snapshotSignal, ".heapsnapshot"],
