@@ -1,4 +1,5 @@
 // What is measured: the cases, each with its contenders. A case's name is what --only looks at.
+import { fileURLToPath } from "node:url";
 import { contents } from "../dist/bench/payload.js";
 
 const KiB = 1024;
@@ -98,10 +99,22 @@ const cases = [
   return { name: [kind, label, content, size && sizeText(size)].filter(Boolean).join(" "), quick, ...item };
 });
 
+/** What two builds are compared by: what a request costs. Not what chance decides, nor what is measured once more elsewhere. */
+const comparable = new Set(["seal", "open", "rsa", "attestation", "router", "start"]);
+const besideBuild = (folder) => ({
+  isOf: ({ kind, label }) => comparable.has(kind) && label !== "variants" && label !== "growth",
+  contenders: ["native", `native@${fileURLToPath(new URL("..", import.meta.url))}`, `native@${folder}`],
+});
+
 /** The cases that the options ask for. What --only names is measured even if it is not part of a quick run. */
-export function chosen({ only, quick, soak }) {
+export function chosen({ only, quick, soak, against }) {
+  const builds = against && besideBuild(against);
   return cases
+    .filter((item) => builds === undefined || builds.isOf(item))
     .filter((item) => (only.length === 0 ? item.quick || !quick : only.some((pattern) => item.name.includes(pattern))))
     .filter(({ kind }) => kind !== "soak" || soak > 0)
-    .map((item) => (quick && item.quickContenders ? { ...item, contenders: item.quickContenders } : item));
+    .map((item) => ({
+      ...item,
+      contenders: builds?.contenders ?? (quick ? item.quickContenders : undefined) ?? item.contenders,
+    }));
 }

@@ -1,5 +1,6 @@
 // `npm run bench`: measures, reports, checks the promised bounds.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 const help = `Usage: npm run bench -- [options]
@@ -11,11 +12,13 @@ Measures sealing, opening, keys, attestation and whole requests on this machine,
   --only PATTERN   only the cases whose name holds PATTERN, e.g. seal, "open ascii", rsa, keygen, variant, router, start; may be repeated
   --rounds N       rounds for each case (9, quick: 2); contenders take turns in each
   --soak N         requests of the memory test through the local router (10 000; quick: none; with --docs 100 000)
+  --against FOLDER compare with another build: a folder of this repository, at any commit, in which scripts/build was run. This build, this
+                   build again and that one take turns; a difference within what this build differs by from itself is noise
   --json FILE      write everything that was measured
   --from FILE      measure nothing: report what an earlier --json FILE holds
   --svg FILE       draw it
   --docs           write docs/benchmarks.md and docs/benchmarks.svg
-  --strict         exit with 3 when a bound is not met (otherwise it is only reported)
+  --strict         exit with 3 when a bound is not met, or this build is slower than the other (otherwise it is only reported)
   --list           name the cases and stop
   --help
 
@@ -29,7 +32,15 @@ function readOptions(args) {
   const text = { type: "string" };
   const options = {
     ...{ quick: flag, docs: flag, strict: flag, list: flag, help: { ...flag, short: "h" } },
-    ...{ only: { ...text, multiple: true, default: [] }, rounds: text, soak: text, json: text, from: text, svg: text },
+    ...{
+      only: { ...text, multiple: true, default: [] },
+      rounds: text,
+      soak: text,
+      against: text,
+      json: text,
+      from: text,
+      svg: text,
+    },
   };
   let values;
   try {
@@ -43,11 +54,16 @@ function readOptions(args) {
     return Number(values[name]);
   };
   const { quick, docs } = values;
+  const against = values.against && resolve(values.against);
+  const needed = ["bench/contender.mjs", "dist/index.js"].map((file) => `${against}/${file}`);
+  if (against !== undefined && !needed.every((file) => existsSync(file))) {
+    throw new UsageError("--against takes a folder of this repository in which scripts/build was run.");
+  }
   const rounds = count("rounds", quick ? 2 : 9);
   if (rounds < 1) throw new UsageError("--rounds takes 1 or more.");
   // Milliseconds of one contender's turn, and of its warm-up.
   const times = quick ? { turnMs: 50, warmUpMs: 60 } : { turnMs: 200, warmUpMs: 300 };
-  return { ...values, ...times, rounds, soak: count("soak", docs ? 100_000 : quick ? 0 : 10_000) };
+  return { ...values, ...times, against, rounds, soak: count("soak", docs ? 100_000 : quick ? 0 : 10_000) };
 }
 
 /** A report as `--json` wrote it. */
@@ -85,7 +101,10 @@ async function main(args) {
       : readReport(options.from);
   // Of an old report too: its verdicts are not believed.
   const { judged } = await import("./bounds.mjs");
-  const report = { ...measured, bounds: judged(measured) };
+  const { compared } = await import("./builds.mjs");
+  const builds = compared(measured.results);
+  // Bounds are promised of this build alone.
+  const report = { ...measured, builds, bounds: builds.length > 0 ? [] : judged(measured) };
   const { document, tables } = await import("./report/pages.mjs");
   process.stdout.write(tables(report));
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, null, 1)}\n`);
@@ -97,7 +116,7 @@ async function main(args) {
     if (options.docs) writeFileSync(docs("benchmarks.svg"), svg);
     if (options.docs) writeFileSync(docs("benchmarks.md"), await document(report));
   }
-  return options.strict && report.bounds.some(({ met }) => met === false) ? 3 : 0;
+  return options.strict && [...report.bounds, ...builds].some(({ met }) => met === false) ? 3 : 0;
 }
 
 try {

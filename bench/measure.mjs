@@ -7,7 +7,7 @@ import { summarise } from "../dist/bench/statistics.js";
 import { check } from "./check.mjs";
 import { growth } from "./growth.mjs";
 import { machine } from "./machine.mjs";
-import { ContenderProcess, OpensslContender } from "./processes.mjs";
+import { ContenderProcess, OpensslContender, partsOf } from "./processes.mjs";
 import { routerLoad, soak } from "./requests.mjs";
 import { inTurns } from "./turns.mjs";
 import { WorkFolder } from "./work-folder.mjs";
@@ -97,8 +97,9 @@ const starts = {
 };
 
 async function start(contender, ...args) {
-  const command = ["--input-type=module", "--eval", starts[contender], "--", ...args];
-  return JSON.parse((await run(process.execPath, command, { cwd: root })).stdout);
+  const { name, folder = root } = partsOf(contender);
+  const command = ["--input-type=module", "--eval", starts[name], "--", ...args];
+  return JSON.parse((await run(process.execPath, command, { cwd: folder })).stdout);
 }
 
 /** Results whose samples are the import; beside it `construct` and `ready` (with its key generated) in milliseconds. */
@@ -111,6 +112,7 @@ async function processStart(item, contenders, { rounds }) {
   return contenders.map((contender, index) => ({
     ...about(item, contender),
     ...summarise(turns[index].map((one) => one.import)),
+    rounds: turns[index].map((one) => one.import),
     construct: summarise(turns[index].map((one) => one.construct)).median,
     ...(contender === "native" && { ready: summarise(ready) }),
   }));

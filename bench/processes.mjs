@@ -1,13 +1,20 @@
 // The contenders, each in a process of its own that is asked with one JSON text per line and answers each with one line.
 import { execFile, spawn } from "node:child_process";
 import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 /** Python with its `cryptography` package, as the system has it. */
 export const python = "/usr/bin/python3";
-const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const here = (path) => resolve(fileURLToPath(new URL(".", import.meta.url)), path);
+
+/** `node:pieces` is a way of `node`; `native@FOLDER` is the package that was built there. */
+export function partsOf(contender) {
+  const [, name, variant, folder] = /^([^:@]+)(?::([^@]+))?(?:@(.+))?$/.exec(contender);
+  return { name, variant, folder };
+}
 
 export class LineProcess {
   #name;
@@ -18,7 +25,7 @@ export class LineProcess {
 
   /**
    * @param {string} name for messages
-   * @param {string} script in this folder: Node's, or Python's
+   * @param {string} script Node's, or Python's; in this folder unless it has a path of its own
    * @param {Record<string, string>} environment on top of this process's
    */
   constructor(name, script, args = [], environment = {}) {
@@ -71,10 +78,10 @@ export class LineProcess {
 
 /** `contender.mjs`, or `python.py`, which speaks the same. */
 export class ContenderProcess extends LineProcess {
-  /** @param {string} contender e.g. `native`, `node:pieces` */
+  /** @param {string} contender e.g. `native`, `node:pieces`; another build is asked by its own folder's script, which speaks the same */
   constructor(contender) {
-    const [name, variant] = contender.split(":");
-    super(contender, ...(name === "python" ? ["contenders/python.py"] : ["contender.mjs", [name]]));
+    const { name, variant, folder = ".." } = partsOf(contender);
+    super(contender, ...(name === "python" ? ["contenders/python.py"] : [`${folder}/bench/contender.mjs`, [name]]));
     this.contender = contender;
     this.variant = variant;
   }

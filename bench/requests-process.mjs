@@ -1,4 +1,4 @@
-// requests-process.mjs router | CLIENT URL: the local router, or a client of it under load, in a process of its own. Prints one line when it
+// requests-process.mjs router | CLIENT URL FOLDER: the local router, or a client of it under load, in a process of its own. Prints one line when it
 // is ready, then answers each line of standard input with one.
 //   the router: {} → CPU milliseconds so far, memory
 //   a client: {milliseconds?, requests?, inFlight, bytes} → latencies, requests a second, CPU, delays of the event loop, memory
@@ -10,7 +10,7 @@ import { promisify } from "node:util";
 import { openPieces, sealPieces } from "../dist/bench/node-envelope.js";
 import { chatRequest } from "../dist/bench/payload.js";
 
-const [kind, url] = process.argv.slice(2);
+const [kind, url, folder] = process.argv.slice(2);
 
 /** What clients without this package need: a key of their own, the router's, and the headers of a request. */
 async function ownKeys() {
@@ -65,8 +65,8 @@ async function httpClient(withRsa) {
 
 const clients = {
   async native() {
-    const { native } = await import("../dist/native.js");
-    const { SecureChatCompletion } = await import("../dist/index.js");
+    const ofPackage = (file) => import(new URL(`${folder}/dist/${file}`, import.meta.url));
+    const [{ native }, { SecureChatCompletion }] = await Promise.all(["native.js", "index.js"].map(ofPackage));
     const once = { apiKey: null, maxRetries: 0, attestation: "off" };
     const client = new SecureChatCompletion({ baseUrl: url, allowHttp: true, ...once });
     await client.ready();

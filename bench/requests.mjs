@@ -1,10 +1,9 @@
 // Whole requests through the local router: router and client in processes of their own, on the same machine, over loopback.
 import { availableParallelism } from "node:os";
 import { summarise } from "../dist/bench/statistics.js";
-import { LineProcess, rsaOnAllCores } from "./processes.mjs";
+import { LineProcess, partsOf, rsaOnAllCores } from "./processes.mjs";
 import { inTurns } from "./turns.mjs";
 
-const clients = new Set(["native", "node", "http", "http-rsa"]);
 /** As many threads for private operations as this package has by default. */
 const environment = { UV_THREADPOOL_SIZE: String(availableParallelism()) };
 /** Bytes of a request: a short prompt, so that what is measured is the way and not the size. */
@@ -21,10 +20,11 @@ async function withClients(names, work) {
     const router = start("router", "router");
     const { url } = await router.next();
     const loads = [];
-    for (const name of names) {
-      const client = start(`${name} client`, name, url);
+    for (const contender of names) {
+      const { name, folder = ".." } = partsOf(contender);
+      const client = start(`${contender} client`, name, url, folder);
       await client.next();
-      loads.push({ name, load: (command) => client.ask({ bytes, ...command }) });
+      loads.push({ name: contender, load: (command) => client.ask({ bytes, ...command }) });
     }
     return await work(loads, () => router.ask({}));
   } finally {
@@ -41,7 +41,7 @@ const middle = (values) => summarise(values).median;
  */
 export function routerLoad(item, contenders, { rounds, turnMs, warmUpMs, quick }) {
   const { inFlight } = item;
-  const names = contenders.filter((name) => clients.has(name));
+  const names = contenders.filter((name) => name !== "openssl");
   return withClients(names, async (loads, router) => {
     // Until V8 has compiled what a request needs, which takes some thousand requests: a server is measured that has run for a while.
     for (const { load } of loads) await load({ milliseconds: (quick ? 6 : 40) * warmUpMs, inFlight });

@@ -4,7 +4,7 @@ import { mebibytes, milliseconds, rate, ratio } from "./figures.mjs";
 
 const MiB = 1024 * 1024;
 const spread = ({ p10, p90 }) => `${milliseconds(p10)} – ${milliseconds(p90)}`;
-const nameOf = ({ contender }) => contenderNames[contender] ?? contender;
+const nameOf = ({ contender }) => contenderNames[contender] ?? contender.replace("native@", "nomyo-native in ");
 const time = (name) => (item) => milliseconds(item[name]);
 const unique = (values) => [...new Set(values)];
 const median = (result) => result.median;
@@ -63,6 +63,20 @@ const sections = [
       bound: ({ bound }) => bound,
       measured: ({ measured }) => measured,
       verdict: ({ met }) => (met === null ? "not shown" : met ? "met" : "NOT MET"),
+    },
+  },
+  {
+    title: "This build beside another",
+    text: "Medians of the rounds, in which this build, this build again and the other took turns. Noise: what this build differs by from itself, and three standard errors.",
+    items: ({ builds }) => builds,
+    isOfBuilds: true,
+    columns: {
+      case: (row) => row.case,
+      "this build": ({ own }) => own,
+      "the other": ({ other }) => other,
+      "other / this": ({ difference }) => difference,
+      noise: ({ noise }) => noise,
+      verdict: ({ verdict }) => verdict,
     },
   },
   {
@@ -207,6 +221,7 @@ const sections = [
 /** @returns {{title: string, text: string, columns: string[], rows: string[][]}[]} those for which something was measured */
 export function filled(report) {
   return sections
+    .filter(({ isOfBuilds = false }) => isOfBuilds === report.builds.length > 0)
     .map(({ items, ...section }) => ({ ...section, items: items(report) }))
     .filter(({ items }) => items.length > 0)
     .map(({ title, text, items, columns, compare }) => {

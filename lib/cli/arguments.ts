@@ -24,3 +24,8 @@ export function wholeNumber(option: string, text: string | undefined): number | 
   if (!/^\d{1,15}$/.test(text)) throw new UsageError(`--${option} takes a whole number.`);
   return Number(text);
 }
+
+/** Leaves out what is undefined: options that are absent have defaults. */
+export function defined<T extends object>(value: { readonly [K in keyof T]: T[K] | undefined }): T {
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
+}

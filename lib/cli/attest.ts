@@ -1,6 +1,5 @@
 /** `nomyo-native attest`: look at a TPM quote, verify it, make a baseline of it, see what changed. */
 import { existsSync, realpathSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 import { baselineFrom, baselineOfValues, mergeProfile } from "../attestation/baseline.js";
@@ -20,6 +19,7 @@ import { parse } from "./arguments.js";
 import { pcrTable, painterFor, parsedText, profileTables, reportText } from "./attest-text.js";
 import type { Painter } from "./attest-text.js";
 import { exitCode, UsageError } from "./exit-code.js";
+import { readNamed } from "./named-file.js";
 import type { Streams } from "./streams.js";
 
 /** Exit codes of `attest`, beside those that all commands share. */
@@ -341,20 +341,11 @@ async function readText(file: string, streams: Streams): Promise<string> {
     using read = await streams.input.all(MAX_INPUT_BYTES, "preferred");
     return read.toString();
   }
-  return (await readBytes(file)).toString("utf8");
+  return (await readNamed("FILE", file)).toString("utf8");
 }
 
 async function readPolicy(file: string): Promise<CheckedPolicy> {
-  return parsePolicy(await readBytes(file), file);
-}
-
-async function readBytes(file: string): Promise<Buffer> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? "unknown error";
-    throw new ConfigurationError("FILE", `The file ${file} cannot be read (${reason}).`);
-  }
+  return parsePolicy(await readNamed("FILE", file), file);
 }
 
 function asFile(policy: Baseline["policy"]): string {

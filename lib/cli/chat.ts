@@ -1,16 +1,16 @@
 /** `nomyo-native chat`: a prompt from an argument, from stdin, or several in turn at a terminal. */
-import { readFile } from "node:fs/promises";
-import { parsePolicy } from "../attestation/policy.js";
-import type { ClientOptions } from "../client/options.js";
 import { SecureChatCompletion } from "../client/secure-chat-completion.js";
-import { APIUserAbortError, AuthenticationError, ConfigurationError, NomyoError } from "../errors.js";
+import { APIUserAbortError, AuthenticationError, NomyoError } from "../errors.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import type { SecureResponse } from "../client/secure-response.js";
 import type { ChatMessage } from "../chat/chat-types.js";
+import { isSecurityTier } from "../chat/security-tier.js";
+import type { SecurityTier } from "../chat/security-tier.js";
 import { parse, wholeNumber } from "./arguments.js";
+import { clientOptions, readKeyPassword } from "./client-flags.js";
 import { errorText } from "./error-text.js";
 import { exitCode, UsageError } from "./exit-code.js";
-import { readSecret, readSecretText } from "./secret.js";
+import { readSecretText } from "./secret.js";
 import { withoutLineEnd } from "./secret-input.js";
 import { writeSecret } from "./secret-output.js";
 import type { Streams } from "./streams.js";
@@ -82,7 +82,11 @@ export async function runChat(args: readonly string[], streams: Streams): Promis
   }
   if (positionals.length > 1) throw new UsageError("There is an argument too many: put the prompt in quotation marks.");
   using keyPassword = readKeyPassword(values, streams);
-  const settings = await clientOptions(values, keyPassword, streams);
+  const apiKey = readSecretText(
+    { option: "--api-key-file", file: values["api-key-file"], variable: "NOMYO_API_KEY" },
+    streams.env,
+  );
+  const settings = await clientOptions(values, apiKey, keyPassword);
   await using client = new SecureChatCompletion(settings);
   const chat = new Chat(client, values, streams);
   const [prompt] = positionals;
@@ -270,63 +274,8 @@ function summary(answer: SecureResponse, milliseconds: number): string {
   return `[${Math.round(milliseconds)} ms, tier ${tier ?? "not told"}, ${attestation}]`;
 }
 
-function readKeyPassword(values: Values, streams: Streams): SecureBuffer | undefined {
-  if (values["key-dir"] === undefined) return undefined;
-  return readSecret(
-    { option: "--key-password-file", file: values["key-password-file"], variable: "NOMYO_KEY_PASSWORD" },
-    streams.env,
-    "required",
-  );
-}
-
-async function clientOptions(
-  values: Values,
-  keyPassword: SecureBuffer | undefined,
-  streams: Streams,
-): Promise<ClientOptions> {
-  const apiKey = readSecretText(
-    { option: "--api-key-file", file: values["api-key-file"], variable: "NOMYO_API_KEY" },
-    streams.env,
-  );
-  const timeout = wholeNumber("timeout", values.timeout);
-  const retries = wholeNumber("retries", values.retries);
-  const policy = values["secure-memory"];
-  const attestation = await attestationOption(values);
-  return {
-    ...(apiKey === undefined ? {} : { apiKey }),
-    ...(values["base-url"] === undefined ? {} : { baseUrl: values["base-url"] }),
-    ...(values["allow-http"] === undefined ? {} : { allowHttp: values["allow-http"] }),
-    ...(values["key-dir"] === undefined ? {} : { keyDir: values["key-dir"], keyRotationInterval: 0 }),
-    ...(keyPassword === undefined ? {} : { keyPassword }),
-    ...(values.pin === undefined ? {} : { serverKey: { fingerprints: values.pin } }),
-    ...(timeout === undefined ? {} : { timeout: timeout * 1000 }),
-    ...(retries === undefined ? {} : { maxRetries: retries }),
-    // The client checks it, and says what is allowed.
-    ...(policy === undefined ? {} : { secureMemory: policy as "required" }),
-    ...(attestation === undefined ? {} : { attestation }),
-  };
-}
-
-async function attestationOption(values: Values): Promise<ClientOptions["attestation"]> {
-  const { attestation, policy } = values;
-  if (policy === undefined) {
-    if (attestation === undefined || attestation === "off" || attestation === "report" || attestation === "require") {
-      return attestation;
-    }
-    throw new UsageError("--attestation is off, report or require.");
-  }
-  if (attestation !== undefined) throw new UsageError("--policy says the mode itself: leave --attestation out.");
-  try {
-    return parsePolicy(await readFile(policy), "--policy");
-  } catch (error) {
-    const { code, syscall } = error as NodeJS.ErrnoException;
-    if (syscall === undefined) throw error;
-    throw new ConfigurationError("--policy", `The file ${policy} cannot be read (${code ?? "unknown error"}).`);
-  }
-}
-
-function tierOf(tier: string | undefined): "standard" | "high" | "maximum" | undefined {
-  if (tier === undefined || tier === "standard" || tier === "high" || tier === "maximum") return tier;
+function tierOf(tier: string | undefined): SecurityTier | undefined {
+  if (tier === undefined || isSecurityTier(tier)) return tier;
   throw new UsageError("--tier is standard, high or maximum.");
 }
 

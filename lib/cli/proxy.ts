@@ -1,19 +1,19 @@
 /** `nomyo-native proxy`: the local proxy as a process. */
-import { statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { parseArgs } from "node:util";
 import { JsonFault, parseStrictJson } from "../attestation/strict-json.js";
-import { parsePolicy } from "../attestation/policy.js";
 import type { ClientOptions } from "../client/options.js";
 import { ConfigurationError } from "../errors.js";
 import { parseApiKeys } from "../http/api-keys.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
 import { startProxy } from "../proxy/index.js";
-import type { AccessEntry, Proxy, ProxyOptions } from "../proxy/index.js";
-import { parse, wholeNumber } from "./arguments.js";
+import type { ProxyOptions } from "../proxy/index.js";
+import { defined, parse, wholeNumber } from "./arguments.js";
+import { clientOptions, readKeyPassword } from "./client-flags.js";
 import { exitCode, UsageError } from "./exit-code.js";
-import { readSecret, readSecretText } from "./secret.js";
+import { readSecretText } from "./secret.js";
+import { accessLogTo, announced, tlsOf, untilSignal } from "./serving.js";
 import type { Streams } from "./streams.js";
 
 export const PROXY_HELP = `Usage: nomyo-native proxy [options]
@@ -123,14 +123,7 @@ export async function runProxy(args: readonly string[], streams: Streams): Promi
   const log = (message: string): void => {
     streams.stderr.write(`nomyo-native proxy: ${message}\n`);
   };
-  using password =
-    values["key-dir"] === undefined
-      ? undefined
-      : readSecret(
-          { option: "--key-password-file", file: values["key-password-file"], variable: "NOMYO_KEY_PASSWORD" },
-          streams.env,
-          "required",
-        );
+  using password = readKeyPassword(values, streams);
   const settings = await proxyOptions(values, streams, password, log);
   const proxy = await startProxy(settings);
   const stopped = untilSignal(proxy, log);
@@ -139,13 +132,7 @@ export async function runProxy(args: readonly string[], streams: Streams): Promi
   } else {
     streams.stdout.write(`nomyo-native proxy listening: the base URL is ${proxy.baseUrl}\n`);
   }
-  try {
-    await streams.stdout.flush();
-  } catch (error) {
-    // Whoever was to learn the address did not.
-    await proxy.close();
-    throw error;
-  }
+  await announced(proxy, streams);
   if (settings.client?.apiKey === undefined) {
     log("there is no API key for NOMYO: give --api-key-file, --api-key-credential or NOMYO_API_KEY");
   }
@@ -153,22 +140,6 @@ export async function runProxy(args: readonly string[], streams: Streams): Promi
     log("attestation is reported, not required: --attestation require or --policy lets no answer pass without it");
   }
   return await stopped;
-}
-
-async function untilSignal(proxy: Proxy, log: (message: string) => void): Promise<number> {
-  return await new Promise((resolve) => {
-    let stopping = false;
-    const onSignal = (): void => {
-      if (stopping) {
-        resolve(exitCode.interrupted);
-        return;
-      }
-      stopping = true;
-      log("stopping: requests under way may finish; a second signal ends at once");
-      void proxy.close().then(() => resolve(exitCode.ok));
-    };
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, onSignal);
-  });
 }
 
 /** The options of a file, as if they were flags. */
@@ -237,42 +208,30 @@ async function proxyOptions(
     models: values.model,
     // The library checks it, and says what is allowed.
     securityTier: values.tier as "standard" | undefined,
-    client: await clientOptions(values, streams, keyPassword, log),
+    client: await ownClientOptions(values, streams, keyPassword, log),
     maxRequests: wholeNumber("max-requests", values["max-requests"]),
     maxRequestsPerKey: wholeNumber("max-requests-per-key", values["max-requests-per-key"]),
     maxConnections: wholeNumber("max-connections", values["max-connections"]),
     stopTimeoutMs: stopTimeout === undefined ? undefined : stopTimeout * 1000,
     log,
-    accessLog:
-      values["access-log"] === true ? (entry: AccessEntry) => streams.stderr.write(accessLine(entry)) : undefined,
+    accessLog: values["access-log"] === true ? accessLogTo(streams) : undefined,
   });
 }
 
-async function clientOptions(
+/** The proxy's client: what `chat` has too, and what is the proxy's own. */
+async function ownClientOptions(
   values: Values,
   streams: Streams,
   keyPassword: SecureBuffer | undefined,
   log: (message: string) => void,
 ): Promise<ClientOptions> {
-  const timeout = wholeNumber("timeout", values.timeout);
-  const { pin, "known-servers": knownServersFile } = values;
+  const shared = await clientOptions(values, apiKeyOf(values, streams), keyPassword);
+  const { "known-servers": knownServersFile } = values;
   const tell = (message: string): void => log(message);
   return defined<ClientOptions>({
-    apiKey: apiKeyOf(values, streams),
-    baseUrl: values["base-url"],
-    allowHttp: values["allow-http"],
-    serverKey:
-      pin === undefined && knownServersFile === undefined
-        ? undefined
-        : defined({ fingerprints: pin, knownServersFile }),
-    attestation: await attestationOption(values),
+    ...shared,
+    serverKey: knownServersFile === undefined ? shared.serverKey : { ...shared.serverKey, knownServersFile },
     padding: values.padding as "none" | undefined,
-    keyDir: values["key-dir"],
-    keyPassword,
-    ...(values["key-dir"] === undefined ? {} : { keyRotationInterval: 0 }),
-    timeout: timeout === undefined ? undefined : timeout * 1000,
-    maxRetries: wholeNumber("retries", values.retries),
-    secureMemory: values["secure-memory"] as "required" | undefined,
     logger: { debug: () => undefined, info: tell, warn: tell, error: tell },
   });
 }
@@ -293,48 +252,4 @@ function apiKeyOf(values: Values, streams: Streams): string | undefined {
   }
   const source = { option: "--api-key-credential", file: join(folder, credential), variable: "" };
   return readSecretText(source, streams.env);
-}
-
-async function attestationOption(values: Values): Promise<ClientOptions["attestation"]> {
-  const { attestation, policy } = values;
-  if (policy === undefined) {
-    if (attestation === undefined || attestation === "off" || attestation === "report" || attestation === "require") {
-      return attestation;
-    }
-    throw new UsageError("--attestation is off, report or require.");
-  }
-  if (attestation !== undefined) throw new UsageError("--policy says the mode itself: leave --attestation out.");
-  return parsePolicy(await readNamed("--policy", policy), "--policy");
-}
-
-async function tlsOf(values: Values): Promise<ProxyOptions["tls"]> {
-  const { "tls-cert": cert, "tls-key": key } = values;
-  if (cert === undefined && key === undefined) return undefined;
-  if (cert === undefined || key === undefined) throw new UsageError("--tls-cert and --tls-key go together.");
-  const tls = { cert: await readNamed("--tls-cert", cert), key: await readNamed("--tls-key", key) };
-  if (process.platform !== "win32" && (statSync(key).mode & 0o077) !== 0) {
-    throw new ConfigurationError(
-      "--tls-key",
-      `${key} holds a private key, and others than its owner may read it. Run: chmod 600 '${key}'`,
-    );
-  }
-  return tls;
-}
-
-async function readNamed(option: string, file: string): Promise<Buffer> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code ?? "unknown error";
-    throw new ConfigurationError(option, `The file ${file} cannot be read (${why}).`);
-  }
-}
-
-function accessLine({ route, status, bytesIn, bytesOut, milliseconds }: AccessEntry): string {
-  return `${new Date().toISOString()} ${route} ${status} in=${bytesIn} out=${bytesOut} ms=${milliseconds}\n`;
-}
-
-/** Leaves out what is undefined: options that are absent have defaults. */
-function defined<T extends object>(value: { readonly [K in keyof T]: T[K] | undefined }): T {
-  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
 }

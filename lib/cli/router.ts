@@ -1,19 +1,17 @@
 /** `nomyo-native router`: the local router as a process. */
-import { statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import type { parseArgs } from "node:util";
-import { ConfigurationError } from "../errors.js";
-import { openToOthers } from "../keys/secret-file.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
 import type { LockPolicy } from "../native.js";
 import { parseApiKeys } from "../http/api-keys.js";
 import { startRouter } from "../router/index.js";
-import type { AccessEntry, Router, RouterOptions } from "../router/index.js";
+import type { Router, RouterOptions } from "../router/index.js";
 import { isSecurityTier } from "../chat/security-tier.js";
 import type { SecurityTier } from "../chat/security-tier.js";
-import { parse, wholeNumber } from "./arguments.js";
+import { defined, parse, wholeNumber } from "./arguments.js";
 import { exitCode, UsageError } from "./exit-code.js";
+import { readNamed } from "./named-file.js";
 import { readSecret, readSecretText } from "./secret.js";
+import { accessLogTo, announced, tlsOf, untilSignal } from "./serving.js";
 import type { Streams } from "./streams.js";
 
 export const ROUTER_HELP = `Usage: nomyo-native router [options]
@@ -150,13 +148,7 @@ export async function runRouter(args: readonly string[], streams: Streams): Prom
     },
     `nomyo-native router listening on ${router.url}`,
   );
-  try {
-    await streams.stdout.flush();
-  } catch (error) {
-    // Whoever was to learn the address did not.
-    await router.close();
-    throw error;
-  }
+  await announced(router, streams);
   log(
     `the server's key has the fingerprint ${router.publicKey.spkiSha256} (SHA-256 of its SubjectPublicKeyInfo): clients can pin it`,
   );
@@ -167,22 +159,6 @@ export async function runRouter(args: readonly string[], streams: Streams): Prom
   if (values.tcti === undefined)
     log("there is no TPM (--tcti): answers go without attestation, tier maximum is refused");
   return await stopped;
-}
-
-async function untilSignal(router: Router, log: (message: string) => void): Promise<number> {
-  return await new Promise((resolve) => {
-    let stopping = false;
-    const onSignal = () => {
-      if (stopping) {
-        resolve(exitCode.interrupted);
-        return;
-      }
-      stopping = true;
-      log("stopping: requests under way may finish; a second signal ends at once");
-      void router.close().then(() => resolve(exitCode.ok));
-    };
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, onSignal);
-  });
 }
 
 async function routerOptions(
@@ -201,10 +177,7 @@ async function routerOptions(
   const parsedKeys = parseApiKeys(apiKeys ?? "");
   if (apiKeys !== undefined && parsedKeys.length === 0)
     throw new UsageError("There is no API key where API keys were to be.");
-  const tlsCert = await readTlsFile("--tls-cert", values["tls-cert"]);
-  const tlsKey = await readTlsFile("--tls-key", values["tls-key"]);
-  if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new UsageError("--tls-cert and --tls-key go together.");
-  checkKeyMode(values["tls-key"]);
+  const tls = await tlsOf(values);
   const locking = policyOf(values);
   const rateLimit = rateLimitOf(values["rate-limit"]);
   const upstreamTimeout = wholeNumber("upstream-timeout", values["upstream-timeout"]);
@@ -212,7 +185,7 @@ async function routerOptions(
   return defined({
     host: values.host,
     port: wholeNumber("port", values.port),
-    tls: tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey },
+    tls,
     apiKeys: parsedKeys,
     allowOpen: values["allow-open"],
     allowHttp: values["allow-http"],
@@ -236,8 +209,7 @@ async function routerOptions(
     secureInference: values["no-secure-inference"] !== true,
     echoDelayMs: wholeNumber("echo-delay", values["echo-delay"]),
     stopTimeoutMs: stopTimeout === undefined ? undefined : stopTimeout * 1000,
-    accessLog:
-      values["access-log"] === true ? (entry: AccessEntry) => streams.stderr.write(accessLine(entry)) : undefined,
+    accessLog: values["access-log"] === true ? accessLogTo(streams) : undefined,
   });
 }
 
@@ -256,8 +228,9 @@ async function tpmOptions(values: Values): Promise<RouterOptions["tpm"]> {
   if (handle !== undefined && !/^0x[0-9a-f]{8}$/i.test(handle)) {
     throw new UsageError("--aik-handle takes a handle such as 0x81010002.");
   }
-  const chain = await readTlsFile("--aik-cert-chain", values["aik-cert-chain"]);
-  return defined({
+  const chainFile = values["aik-cert-chain"];
+  const chain = chainFile === undefined ? undefined : await readNamed("--aik-cert-chain", chainFile);
+  return defined<NonNullable<RouterOptions["tpm"]>>({
     tcti,
     aik,
     pcrs,
@@ -293,36 +266,4 @@ function policyOf(values: Values): LockPolicy | undefined {
     throw new UsageError("--secure-memory is required, preferred or off.");
   }
   return policy;
-}
-
-async function readTlsFile(option: string, file: string | undefined): Promise<Buffer | undefined> {
-  if (file === undefined) return undefined;
-  try {
-    return await readFile(file);
-  } catch (error) {
-    throw new ConfigurationError(
-      option,
-      `The file ${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown error"}).`,
-    );
-  }
-}
-
-/** As for every private key: what others may read is none. */
-function checkKeyMode(file: string | undefined): void {
-  if (file === undefined || !openToOthers(statSync(file, { bigint: true }))) return;
-  throw new ConfigurationError(
-    "--tls-key",
-    `${file} holds a private key, and others than its owner may read it. Run: chmod 600 '${file}'`,
-  );
-}
-
-function accessLine({ route, status, bytesIn, bytesOut, milliseconds }: AccessEntry): string {
-  return `${new Date().toISOString()} ${route} ${status} in=${bytesIn} out=${bytesOut} ms=${milliseconds}\n`;
-}
-
-/** Leaves out what is undefined: options that are absent have defaults. */
-function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
 }

@@ -7,7 +7,6 @@
 #include "addon/argument.h"
 #include "addon/error.h"
 #include "addon/function.h"
-#include "addon/handle.h"
 #include "addon/job.h"
 #include "addon/property.h"
 #include "addon/secure_buffer_handle.h"
@@ -44,27 +43,19 @@ class ChatEventsJob final : public PromiseJob {
 Napi::Value ComposeEvents(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (!info[1].IsObject()) return ThrowTypeError(env, "expected how the events are to be");
-  const auto given = info[1].As<Napi::Object>();
-  const auto metadata = GetProperty(env, given, "metadata");
+  const auto metadata = GetProperty(env, info[1], "metadata");
   if (!metadata) return env.Undefined();
-  const auto usage = GetProperty(env, given, "includeUsage");
+  const auto usage = GetProperty(env, info[1], "includeUsage");
   if (!usage) return env.Undefined();
   if (!metadata->IsString() || !usage->IsBoolean()) return ThrowTypeError(env, "expected how the events are to be");
-  const auto given_depth = GetProperty(env, given, "maxDepth");
-  if (!given_depth) return env.Undefined();
-  const auto depth = GetWhole(env, *given_depth, 1, kMostDepth, "expected a depth limit");
+  const auto depth = GetWholeProperty(env, info[1], "maxDepth", 1, kMostDepth, "expected a depth limit");
   if (!depth) return env.Undefined();
-  const auto given_limit = GetProperty(env, given, "maxBytes");
-  if (!given_limit) return env.Undefined();
-  const auto limit = GetWhole(env, *given_limit, 0, kMostWhole, "expected a size limit");
+  const auto limit = GetWholeProperty(env, info[1], "maxBytes", 0, kMostWhole, "expected a size limit");
   if (!limit) return env.Undefined();
   const auto locking = GetLockPolicy(env, info[2]);
   if (!locking) return env.Undefined();
-  auto answer = GetBuffer(env, info[0]);
+  auto answer = GetUnviewedBuffer(env, info[0]);
   if (!answer) return env.Undefined();
-  if (GetHandle<BufferObject>(env, info[0])->views() != 0) {
-    return Throw(env, {Code::kInvalidArgument, "The secure buffer cannot be read while a view of it is in use."});
-  }
   ChatEventsOptions options;
   options.include_usage = usage->As<Napi::Boolean>().Value();
   options.max_depth = *depth;

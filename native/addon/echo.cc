@@ -6,7 +6,6 @@
 #include "addon/argument.h"
 #include "addon/error.h"
 #include "addon/function.h"
-#include "addon/handle.h"
 #include "addon/job.h"
 #include "addon/property.h"
 #include "addon/secure_buffer_handle.h"
@@ -46,30 +45,18 @@ class EchoJob final : public PromiseJob {
 Napi::Value Echo(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (!info[2].IsObject()) return ThrowTypeError(env, "expected options");
-  const auto given = info[2].As<Napi::Object>();
-  const auto given_created = GetProperty(env, given, "created");
-  if (!given_created) return env.Undefined();
-  const auto created = GetWhole(env, *given_created, 0, kMostWhole, "expected unix seconds");
+  const auto created = GetWholeProperty(env, info[2], "created", 0, kMostWhole, "expected unix seconds");
   if (!created) return env.Undefined();
-  const auto given_max_bytes = GetProperty(env, given, "maxBytes");
-  if (!given_max_bytes) return env.Undefined();
-  const auto max_bytes = GetWhole(env, *given_max_bytes, 0, kMostWhole, "expected a limit");
+  const auto max_bytes = GetWholeProperty(env, info[2], "maxBytes", 0, kMostWhole, "expected a limit");
   if (!max_bytes) return env.Undefined();
-  const auto given_max_depth = GetProperty(env, given, "maxDepth");
-  if (!given_max_depth) return env.Undefined();
-  const auto max_depth = GetWhole(env, *given_max_depth, 1, kMostDepth, "expected a depth limit");
+  const auto max_depth = GetWholeProperty(env, info[2], "maxDepth", 1, kMostDepth, "expected a depth limit");
   if (!max_depth) return env.Undefined();
-  const auto given_room = GetProperty(env, given, "room");
-  if (!given_room) return env.Undefined();
-  const auto room = GetWhole(env, *given_room, 0, kMostWhole, "expected a number of bytes");
+  const auto room = GetWholeProperty(env, info[2], "room", 0, kMostWhole, "expected a number of bytes");
   if (!room) return env.Undefined();
   const auto locking = GetLockPolicy(env, info[3]);
   if (!locking) return env.Undefined();
-  auto request = GetBuffer(env, info[0]);
+  auto request = GetUnviewedBuffer(env, info[0]);
   if (!request) return env.Undefined();
-  if (GetHandle<BufferObject>(env, info[0])->views() != 0) {
-    return Throw(env, {Code::kInvalidArgument, "The secure buffer cannot be read while a view of it is in use."});
-  }
   const auto length = GetWhole(env, info[1], 0, request->size(), "expected a length in the buffer");
   if (!length) return env.Undefined();
   const EchoOptions options{static_cast<std::int64_t>(*created), *max_bytes, *max_depth, *room};

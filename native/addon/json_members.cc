@@ -9,7 +9,6 @@
 #include "addon/argument.h"
 #include "addon/error.h"
 #include "addon/function.h"
-#include "addon/handle.h"
 #include "addon/job.h"
 #include "addon/property.h"
 #include "addon/secure_buffer_handle.h"
@@ -82,17 +81,12 @@ Napi::Value ScanObject(const Napi::CallbackInfo& info) {
   if (!blank) return ThrowTypeError(env, "expected what to scan for");
   const auto folded = GetProperty(env, given, "refuseFolded");
   if (!folded || !folded->IsBoolean()) return ThrowTypeError(env, "expected what to scan for");
-  const auto depth = GetProperty(env, given, "maxDepth");
-  if (!depth) return env.Undefined();
-  const auto most_depth = GetWhole(env, *depth, 1, kMostDepth, "expected a depth limit");
+  const auto most_depth = GetWholeProperty(env, given, "maxDepth", 1, kMostDepth, "expected a depth limit");
   if (!most_depth) return env.Undefined();
   const auto locking = GetLockPolicy(env, info[3]);
   if (!locking) return env.Undefined();
-  auto text = GetBuffer(env, info[0]);
+  auto text = GetUnviewedBuffer(env, info[0]);
   if (!text) return env.Undefined();
-  if (GetHandle<BufferObject>(env, info[0])->views() != 0) {
-    return Throw(env, {Code::kInvalidArgument, "The secure buffer cannot be scanned while a view of it is in use."});
-  }
   const auto length = GetWhole(env, info[1], 0, text->size(), "expected a length in the buffer");
   if (!length) return env.Undefined();
   MemberScan scan{.find = std::move(*find),

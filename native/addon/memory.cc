@@ -84,6 +84,13 @@ std::shared_ptr<SecureBuffer> GetBuffer(Napi::Env env, napi_value value) {
   return bytes;
 }
 
+std::shared_ptr<SecureBuffer> GetUnviewedBuffer(Napi::Env env, napi_value value) {
+  auto bytes = GetBuffer(env, value);
+  if (!bytes || GetHandle<BufferObject>(env, value)->views() == 0) return bytes;
+  Throw(env, {Code::kInvalidArgument, "The secure buffer cannot be read while a view of it is in use."});
+  return nullptr;
+}
+
 std::optional<SecureBuffer> CopyBuffer(Napi::Env env, napi_value value) {
   const auto bytes = GetBuffer(env, value);
   if (!bytes) return std::nullopt;

@@ -103,13 +103,9 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (!info[2].IsObject()) return ThrowTypeError(env, "expected limits");
   // First the limits: reading them may run JavaScript.
-  const auto given_bytes = GetProperty(env, info[2], "maxPlaintextBytes");
-  if (!given_bytes) return env.Undefined();
-  const auto given_depth = GetProperty(env, info[2], "maxDepth");
-  if (!given_depth) return env.Undefined();
-  const auto most_bytes = GetWhole(env, *given_bytes, 0, kMostWhole, "expected limits");
+  const auto most_bytes = GetWholeProperty(env, info[2], "maxPlaintextBytes", 0, kMostWhole, "expected limits");
   if (!most_bytes) return env.Undefined();
-  const auto most_depth = GetWhole(env, *given_depth, 1, kMostDepth, "expected limits");
+  const auto most_depth = GetWholeProperty(env, info[2], "maxDepth", 1, kMostDepth, "expected limits");
   if (!most_depth) return env.Undefined();
   const auto locking = GetLockPolicy(env, info[3]);
   if (!locking) return env.Undefined();

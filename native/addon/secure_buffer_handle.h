@@ -20,8 +20,8 @@ namespace nomyo::addon {
 // buffer may still point to it, which the collector decides: such a view sees zeros, never freed memory.
 //
 // All of it is the JavaScript thread's: a job on another thread gets a copy (CopyBuffer), because a view may change or
-// lose the bytes at any moment. The exceptions are scanObject and echo, whose text may be too large for a copy:
-// ScanMembers and EchoAnswer bear a writer.
+// lose the bytes at any moment. The exceptions are scanObject, echo and composeChatEvents, whose text may be too large
+// for a copy (GetUnviewedBuffer): ScanMembers, EchoAnswer and ComposeChatEvents bear a writer.
 class BufferObject {
  public:
   explicit BufferObject(SecureBuffer buffer);
@@ -63,9 +63,12 @@ struct HandleTag<BufferObject> {
 Napi::Value NewBufferHandle(Napi::Env env, SecureBuffer buffer);
 
 // GetBuffer returns the bytes behind a handle, or an empty pointer with an exception pending: a TypeError, or DISPOSED.
-// For the duration of a call: no other thread may read them, since a view can change them meanwhile (scanObject's and
-// echo's may: see above).
+// For the duration of a call: no other thread may read them, since a view can change them meanwhile.
 std::shared_ptr<SecureBuffer> GetBuffer(Napi::Env env, napi_value value);
+
+// GetUnviewedBuffer is GetBuffer for a job that reads the bytes where they lie: INVALID_ARGUMENT is pending, too, while
+// a view of them is out. JavaScript may take one when the job has begun, so the job must bear a writer.
+std::shared_ptr<SecureBuffer> GetUnviewedBuffer(Napi::Env env, napi_value value);
 
 // CopyBuffer returns a copy of the bytes behind a handle, for a job; under the calling thread's LockPolicy. Nothing
 // with an exception pending on failure.

@@ -233,8 +233,10 @@ struct TpmDevice::State : std::enable_shared_from_this<State> {
 
 Result<std::shared_ptr<TpmDevice>> TpmDevice::Start(std::string tcti, Limits limits) {
   auto state = std::make_shared<State>(std::move(tcti), limits);
-  if (Status s = StartThread([state] { state->Watch(); }); !s) return s.error();
-  return std::shared_ptr<TpmDevice>(new TpmDevice(std::move(state)));
+  // Before the thread, which nobody would end if there were no memory left for the device.
+  std::shared_ptr<TpmDevice> device(new TpmDevice(state));
+  if (Status s = StartThread([state = std::move(state)] { state->Watch(); }); !s) return s.error();
+  return device;
 }
 
 Status TpmDevice::Submit(Work work, Done done) try {

@@ -240,6 +240,68 @@ test("the exponent of cost = 3 · size^b is found, and costs that noise has made
   expect(found).toEqual(exponents.map((exponent) => expect.closeTo(exponent, 10)));
 }, 60_000);
 
+describe("two builds in one run", () => {
+  /** The verdicts on cases of rounds: this build's, its own again, the other's. */
+  const verdicts = async (rounds: Readonly<Record<string, readonly (readonly number[])[]>>) => {
+    const results = Object.entries(rounds).flatMap(([name, sides]) =>
+      sides.map((times, side) => ({
+        case: name,
+        contender: ["native", "native@here", "native@there"][side],
+        rounds: times,
+      })),
+    );
+    const rows = (await evaluated(`
+      import { compared } from "./bench/builds.mjs";
+      console.log(JSON.stringify(compared(${JSON.stringify(results)})));`)) as {
+      case: string;
+      verdict: string;
+      met: boolean;
+    }[];
+    return rows.map(({ case: name, verdict, met }) => [name, verdict, met]);
+  };
+  const steady = [10, 10.01, 9.99, 10.02, 9.98, 10];
+  const wild = [10, 13, 8, 11, 9, 12];
+  const times = (values: readonly number[], factor: number) => values.map((value) => value * factor);
+
+  test("a difference beyond what the build differs by from itself is one, and a smaller one is noise", async () => {
+    expect(
+      await verdicts({
+        same: [steady, times(steady, 1.001), times(steady, 0.999)],
+        faster: [steady, times(steady, 1.001), times(steady, 1.1)],
+        slower: [steady, times(steady, 1.001), times(steady, 0.9)],
+        // The same tenth, on a machine whose rounds differ by more.
+        lost: [wild, [...wild].reverse(), times(wild, 0.9)],
+        // This build differs by a tenth from itself: so may the other.
+        unlike: [steady, times(steady, 0.9), times(steady, 0.92)],
+        // Not a comparison: no other build took part.
+        alone: [steady, steady],
+      }),
+    ).toEqual([
+      ["same", "differs by noise", true],
+      ["faster", "this build is faster", true],
+      ["slower", "this build is SLOWER", false],
+      ["lost", "differs by noise", true],
+      ["unlike", "differs by noise", true],
+    ]);
+  }, 60_000);
+
+  test("are measured in turns, each by the script of its own folder", async () => {
+    const { code, stdout } = await bench("--quick", "--rounds", "1", "--only", "seal ascii 1 KB", "--against", root);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /This build beside another[^]*\n +seal ascii 1 KB +[\d.]+ .s +[\d.]+ .s +[\d.]+ × +± [\d.]+ % +\w/,
+    );
+    expect(stdout).not.toContain("Promised bounds");
+  }, 180_000);
+
+  test("another folder must be one of this repository, and built", async () => {
+    expect(await bench("--against", folder)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("scripts/build"),
+    });
+  }, 60_000);
+});
+
 test("wrong arguments are told apart from failures", async () => {
   expect(await bench("--only", "no such case")).toMatchObject({ code: 2, stderr: expect.stringContaining("--list") });
   expect(await bench("--rounds", "many")).toMatchObject({ code: 2 });

@@ -36,6 +36,19 @@ afterEach(async () => {
 });
 afterAll(() => rmSync(keyDir, { recursive: true }));
 
+/** The server's next answers wait: `asked` is settled when one is wanted, and `release` gives it. */
+const holdAnswers = (): { asked: Promise<void>; release: () => void } => {
+  let give = (): void => undefined;
+  const asked = new Promise<void>((there) => {
+    server.answer = async (received) => {
+      there();
+      await new Promise<void>((resolve) => (give = resolve));
+      return echo(received);
+    };
+  });
+  return { asked, release: () => give() };
+};
+
 const body = JSON.stringify({ model: "m", messages: [{ role: "user", content: "QUOKKA" }] });
 const headOf = (framing: string, path = "/v1/chat/completions"): string =>
   `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`;
@@ -172,14 +185,7 @@ describe("floods", () => {
 
   test("requests over the limit are told to come back, and those before them are answered", async () => {
     await start({ maxRequests: 1 });
-    let release = (): void => undefined;
-    const asked = new Promise<void>((there) => {
-      server.answer = async (received) => {
-        there();
-        await new Promise<void>((resolve) => (release = resolve));
-        return echo(received);
-      };
-    });
+    const { asked, release } = holdAnswers();
     const first = await raw(whole);
     await asked;
     const second = await raw(whole);
@@ -233,14 +239,7 @@ test("a client that reads slowly gets all of a large answer, byte for byte", asy
 
 test("stopping finishes what is under way, and takes nothing new", async () => {
   await start({ stopTimeoutMs: 30_000 });
-  let release = (): void => undefined;
-  const asked = new Promise<void>((there) => {
-    server.answer = async (received) => {
-      there();
-      await new Promise<void>((resolve) => (release = resolve));
-      return echo(received);
-    };
-  });
+  const { asked, release } = holdAnswers();
   const idle = await raw("");
   const busy = await raw(whole);
   await asked;

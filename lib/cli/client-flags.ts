@@ -1,0 +1,67 @@
+/** The flags that say how a client is to be: `chat` and `proxy` have them in common. */
+import { parsePolicy } from "../attestation/policy.js";
+import type { ClientOptions } from "../client/options.js";
+import type { SecureBuffer } from "../memory/secure-buffer.js";
+import { defined, wholeNumber } from "./arguments.js";
+import { UsageError } from "./exit-code.js";
+import { readNamed } from "./named-file.js";
+import { readSecret } from "./secret.js";
+import type { Streams } from "./streams.js";
+
+export interface ClientFlags {
+  readonly "base-url"?: string;
+  readonly "allow-http"?: boolean;
+  readonly pin?: readonly string[];
+  readonly attestation?: string;
+  readonly policy?: string;
+  readonly "key-dir"?: string;
+  readonly "key-password-file"?: string;
+  readonly timeout?: string;
+  readonly retries?: string;
+  readonly "secure-memory"?: string;
+}
+
+/** What these flags say. What the client checks itself is handed on as it is: it says what is allowed. */
+export async function clientOptions(
+  values: ClientFlags,
+  apiKey: string | undefined,
+  keyPassword: SecureBuffer | undefined,
+): Promise<ClientOptions> {
+  const timeout = wholeNumber("timeout", values.timeout);
+  const { pin, "key-dir": keyDir } = values;
+  return defined<ClientOptions>({
+    apiKey,
+    baseUrl: values["base-url"],
+    allowHttp: values["allow-http"],
+    serverKey: pin === undefined ? undefined : { fingerprints: pin },
+    attestation: await attestationOption(values),
+    keyDir,
+    keyPassword,
+    // Keys of a folder are there to stay.
+    keyRotationInterval: keyDir === undefined ? undefined : 0,
+    timeout: timeout === undefined ? undefined : timeout * 1000,
+    maxRetries: wholeNumber("retries", values.retries),
+    secureMemory: values["secure-memory"] as "required" | undefined,
+  });
+}
+
+/** The password of the keys in `--key-dir`. The caller disposes of it. */
+export function readKeyPassword(values: ClientFlags, streams: Streams): SecureBuffer | undefined {
+  if (values["key-dir"] === undefined) return undefined;
+  return readSecret(
+    { option: "--key-password-file", file: values["key-password-file"], variable: "NOMYO_KEY_PASSWORD" },
+    streams.env,
+    "required",
+  );
+}
+
+async function attestationOption({ attestation, policy }: ClientFlags): Promise<ClientOptions["attestation"]> {
+  if (policy === undefined) {
+    if (attestation === undefined || attestation === "off" || attestation === "report" || attestation === "require") {
+      return attestation;
+    }
+    throw new UsageError("--attestation is off, report or require.");
+  }
+  if (attestation !== undefined) throw new UsageError("--policy says the mode itself: leave --attestation out.");
+  return parsePolicy(await readNamed("--policy", policy), "--policy");
+}

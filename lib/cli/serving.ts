@@ -1,0 +1,76 @@
+/** What `router` and `proxy` do alike, since both serve: TLS, the access log, running until a signal comes. */
+import { statSync } from "node:fs";
+import { ConfigurationError } from "../errors.js";
+import { openToOthers } from "../keys/secret-file.js";
+import { exitCode, UsageError } from "./exit-code.js";
+import { readNamed } from "./named-file.js";
+import type { Streams } from "./streams.js";
+
+export interface TlsFlags {
+  readonly "tls-cert"?: string;
+  readonly "tls-key"?: string;
+}
+
+/** The server's certificate and key. Throws when others than the key's owner may read it, as for every private key. */
+export async function tlsOf(values: TlsFlags): Promise<{ cert: Buffer; key: Buffer } | undefined> {
+  const { "tls-cert": certFile, "tls-key": keyFile } = values;
+  const cert = certFile === undefined ? undefined : await readNamed("--tls-cert", certFile);
+  const key = keyFile === undefined ? undefined : await readNamed("--tls-key", keyFile);
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined || keyFile === undefined) {
+    throw new UsageError("--tls-cert and --tls-key go together.");
+  }
+  if (openToOthers(statSync(keyFile, { bigint: true }))) {
+    throw new ConfigurationError(
+      "--tls-key",
+      `${keyFile} holds a private key, and others than its owner may read it. Run: chmod 600 '${keyFile}'`,
+    );
+  }
+  return { cert, key };
+}
+
+/** What an access log tells of a request: sizes, a status and a time. */
+interface AccessEntry {
+  readonly route: string;
+  readonly status: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly milliseconds: number;
+}
+
+/** Writes a line of the access log. */
+export function accessLogTo({ stderr }: Streams): (entry: AccessEntry) => void {
+  return ({ route, status, bytesIn, bytesOut, milliseconds }) =>
+    stderr.write(`${new Date().toISOString()} ${route} ${status} in=${bytesIn} out=${bytesOut} ms=${milliseconds}\n`);
+}
+
+interface Server {
+  close(): Promise<void>;
+}
+
+/** Waits until the address is written; when whoever was to learn it did not, the server is closed. */
+export async function announced(server: Server, streams: Streams): Promise<void> {
+  try {
+    await streams.stdout.flush();
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+}
+
+/** Serves until a signal comes, and closes the server then; gives the exit code. A second signal ends at once. */
+export async function untilSignal(server: Server, log: (message: string) => void): Promise<number> {
+  return await new Promise((resolve) => {
+    let stopping = false;
+    const onSignal = (): void => {
+      if (stopping) {
+        resolve(exitCode.interrupted);
+        return;
+      }
+      stopping = true;
+      log("stopping: requests under way may finish; a second signal ends at once");
+      void server.close().then(() => resolve(exitCode.ok));
+    };
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, onSignal);
+  });
+}
