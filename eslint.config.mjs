@@ -52,7 +52,7 @@ export default tseslint.config(
     files: ["lib/**/*.{ts,mts}"],
     ignores: [
       "lib/attestation/**", // quotes, policies and certificates, which are public
-      "lib/native.ts", // the head of the program's file, to tell glibc from musl
+      "lib/native-loader.ts", // names and heads of files, what the system says of them
       "lib/keys/atomic-file.ts", // names of files
       "lib/http/fetch-transport.ts", // codes of errors
       "lib/keys/known-servers.ts", // lines of the file of known servers

@@ -2,6 +2,8 @@
 module.exports = {
   testEnvironment: "node",
   testMatch: ["<rootDir>/test/**/*.test.ts"],
+  // scripts/prebuild works there, on whole copies of the repository.
+  modulePathIgnorePatterns: ["<rootDir>/.cache/prebuild"],
   transform: {
     "^.+\\.ts$": [
       "@swc/jest",

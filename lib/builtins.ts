@@ -3,19 +3,22 @@
  * `node:crypto` takes 2 to 3 ms, `node:https` as much again. Some who import this package make no client, or one with a
  * `fetch` of their own.
  */
-import type Crypto from "node:crypto";
-import type Http from "node:http";
-import type Https from "node:https";
-import type V8 from "node:v8";
+import { createRequire } from "node:module";
+import { isAbsolute } from "node:path";
+import type * as Crypto from "node:crypto";
+import type * as Http from "node:http";
+import type * as Https from "node:https";
+import type * as V8 from "node:v8";
 
 let crypto: typeof Crypto | undefined;
 let http: typeof Http | undefined;
 let https: typeof Https | undefined;
 let v8: typeof V8 | undefined;
 
-/* eslint-disable @typescript-eslint/no-require-imports -- an import would load them at once */
-export const nodeCrypto = (): typeof Crypto => (crypto ??= require("node:crypto") as typeof Crypto);
-export const nodeHttp = (): typeof Http => (http ??= require("node:http") as typeof Http);
-export const nodeHttps = (): typeof Https => (https ??= require("node:https") as typeof Https);
-export const nodeV8 = (): typeof V8 => (v8 ??= require("node:v8") as typeof V8);
-/* eslint-enable @typescript-eslint/no-require-imports */
+// Not `require`, which code that a bundler made ES modules of does not have. Node's own are found from anywhere.
+// Without /proc Node does not know where its program is, and says what it was called by.
+const load = createRequire(isAbsolute(process.execPath) ? process.execPath : "/");
+export const nodeCrypto = (): typeof Crypto => (crypto ??= load("node:crypto") as typeof Crypto);
+export const nodeHttp = (): typeof Http => (http ??= load("node:http") as typeof Http);
+export const nodeHttps = (): typeof Https => (https ??= load("node:https") as typeof Https);
+export const nodeV8 = (): typeof V8 => (v8 ??= load("node:v8") as typeof V8);

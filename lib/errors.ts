@@ -16,7 +16,7 @@ export class NomyoError extends Error {
   /** The id of the attempt that failed, where there was one. */
   payloadId?: string;
 
-  constructor(message: string, code: string, options?: ErrorOptions) {
+  constructor(message: string, code: string, options?: { readonly cause?: unknown }) {
     super(message, options);
     this.name = new.target.name;
     this.code = code;
@@ -28,7 +28,7 @@ export class ConfigurationError extends NomyoError {
   /** The option's name, e.g. `serverKey.fingerprints`. */
   readonly option: string;
 
-  constructor(option: string, message: string, options?: ErrorOptions) {
+  constructor(option: string, message: string, options?: { readonly cause?: unknown }) {
     super(message, "CONFIGURATION", options);
     this.option = option;
   }
@@ -38,7 +38,7 @@ export class ConfigurationError extends NomyoError {
  * Do not retry: something that security rests on did not hold (a tag, a key, a pin, plain HTTP). Find out why first.
  */
 export class SecurityError extends NomyoError {
-  constructor(message: string, code = "SECURITY", options?: ErrorOptions) {
+  constructor(message: string, code = "SECURITY", options?: { readonly cause?: unknown }) {
     super(message, code, options);
   }
 }

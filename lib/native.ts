@@ -1,6 +1,5 @@
 /**
- * The raw surface of the native addon, typed, and its loader. Only `lib/` modules use it; nothing here is exported to
- * users.
+ * The raw surface of the native addon, typed. Only `lib/` modules use it; nothing here is exported to users.
  *
  * Conventions of every function below:
  * - A wrong argument type throws a `TypeError`; everything else that fails throws, or rejects with, an `Error` whose
@@ -11,8 +10,7 @@
  *   using it afterwards throws `DISPOSED`.
  * - `LockPolicy` decides what happens when memory cannot be locked.
  */
-import { closeSync, existsSync, openSync, readSync } from "node:fs";
-import { join } from "node:path";
+import { loadAddon } from "./native-loader.js";
 
 export type NativeErrorCode =
   | "INVALID_ARGUMENT"
@@ -534,85 +532,4 @@ export interface NativeAddon {
   tssInfo(): { readonly available: boolean; readonly mu?: string; readonly esys?: string; readonly detail: string };
 }
 
-/** The libc of this process, in prebuildify's words; empty where the question does not arise. */
-function libcTag(): string {
-  if (process.platform !== "linux") return "";
-  return libcOfLinker() ?? libcOfReport();
-}
-
-/** From the name of the dynamic linker, which stands near the beginning of Node's own file: the report takes 4 ms. */
-function libcOfLinker(): string | undefined {
-  try {
-    const file = openSync(process.execPath, "r");
-    try {
-      const head = Buffer.alloc(4 * 1024);
-      readSync(file, head, 0, head.length, 0);
-      const name = /\/ld-(linux|musl)-/.exec(head.toString("latin1"))?.[1];
-      return name === "linux" ? "glibc" : name;
-    } finally {
-      closeSync(file);
-    }
-  } catch {
-    return undefined;
-  }
-}
-
-function libcOfReport(): string {
-  const report = process.report as { excludeNetwork?: boolean } & typeof process.report;
-  // Without this the report looks up host names of open sockets: slow, and none of our business.
-  const former = report.excludeNetwork;
-  report.excludeNetwork = true;
-  try {
-    const { header } = report.getReport() as { header: { glibcVersionRuntime?: string } };
-    return header.glibcVersionRuntime === undefined ? "musl" : "glibc";
-  } finally {
-    if (former !== undefined) report.excludeNetwork = former;
-  }
-}
-
-const ROOT = join(__dirname, "..");
-
-/** The result of a local build. */
-function built(): string {
-  return join(ROOT, "build", "Release", "nomyo_native.node");
-}
-
-/** The file of a release. Asked for second: finding out about the libc can cost some milliseconds. */
-function prebuilt(): string {
-  const libc = libcTag();
-  const name = libc === "" ? "nomyo-native.node" : `nomyo-native.${libc}.node`;
-  return join(ROOT, "prebuilds", `${process.platform}-${process.arch}`, name);
-}
-
-/**
- * Finds the addon inside this package only: the result of a local build, else the prebuilt file for this platform,
- * architecture and libc. No environment variable and no folder outside the package is looked at, since both are ways to
- * load foreign code.
- */
-function load(): NativeAddon {
-  const failures: string[] = [];
-  for (const place of [built, prebuilt]) {
-    const file = place();
-    if (!existsSync(file)) {
-      failures.push(`${file}: not there`);
-      continue;
-    }
-    try {
-      // eslint-disable-next-line @typescript-eslint/no-require-imports -- an addon cannot be imported
-      return require(file) as NativeAddon;
-    } catch (error) {
-      failures.push(`${file}: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  }
-  throw Object.assign(
-    new Error(
-      `nomyo-native could not load its native addon for ${process.platform}-${process.arch}, Node ${process.version}. ` +
-        "Install a release of this package that has a prebuilt file for this system, or build it from a clone of its repository " +
-        "(README: scripts/setup, scripts/build). Tried:\n  " +
-        failures.join("\n  "),
-    ),
-    { code: "ERR_NATIVE_ADDON_NOT_LOADED" },
-  );
-}
-
-export const native: NativeAddon = load();
+export const native = loadAddon() as NativeAddon;

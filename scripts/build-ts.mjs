@@ -6,7 +6,7 @@
 // dist/proxy/library.js. Every source still has a file of its own name, which in these cases only re-exports: there is one copy of
 // every class, however it is reached.
 import { execFileSync } from "node:child_process";
-import { readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rollup } from "rollup";
@@ -42,7 +42,7 @@ function jointFile(id, { getModuleInfo }) {
   const holds = (name) => reachable(entry(name), getModuleInfo).has(id);
   // `nomyo-native --help` does without the library, and without the addon, which the library loads.
   if (holds("cli/main")) return undefined;
-  // Directly in dist/: lib/native.ts finds the package from the folder that its code is in.
+  // Directly in dist/: lib/native-loader.ts finds the package from the folder that its code is in.
   if (holds("index")) return "library";
   // What both have beside the library is a file by itself.
   const [router, proxy] = [holds("router/index"), holds("proxy/index")];
@@ -52,16 +52,31 @@ function jointFile(id, { getModuleInfo }) {
   return undefined;
 }
 
+/** What users can import, by the names of the sources: `index`, `router/index`. */
+function publicEntries() {
+  const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  return Object.values(exports).flatMap((conditions) => {
+    const [, name] = /^\.\/dist\/bundler\/(.+)\.mjs$/.exec(conditions.module ?? "") ?? [];
+    return name === undefined ? [] : [name];
+  });
+}
+
 rmSync(work, { recursive: true, force: true });
 const tsc = join(root, "node_modules/typescript/bin/tsc");
 execFileSync(process.execPath, [tsc, "-p", join(root, "tsconfig.build.json")], { stdio: "inherit" });
+
+// Since TypeScript 5.7 typed arrays are generic, and tsc writes it so. This says the same, also to compilers that do not know of it.
+for (const file of readdirSync(result, { recursive: true }).filter((name) => /\.d\.m?ts$/.test(name))) {
+  const text = readFileSync(join(result, file), "utf8");
+  const plain = text.replaceAll("Uint8Array<ArrayBuffer>", 'ReturnType<Uint8Array["slice"]>');
+  if (plain !== text) writeFileSync(join(result, file), plain);
+}
 
 const names = readdirSync(modules, { recursive: true })
   .filter((file) => file.endsWith(".js"))
   .map((file) => file.slice(0, -".js".length).replaceAll("\\", "/"))
   .sort();
-const bundle = await rollup({
-  input: Object.fromEntries(names.map((name) => [name, entry(name)])),
+const options = {
   external: /^node:/,
   // Every export is somebody's, a test's at least, and every module is whole for those who read it here.
   treeshake: false,
@@ -77,7 +92,8 @@ const bundle = await rollup({
     // Sources with nothing but types.
     if (log.code !== "EMPTY_BUNDLE") handle("error", log);
   },
-});
+};
+const bundle = await rollup({ ...options, input: Object.fromEntries(names.map((name) => [name, entry(name)])) });
 const { output } = await bundle.write({
   dir: result,
   format: "cjs",
@@ -102,6 +118,23 @@ export const {
 ${exports.map((name) => `  ${name},\n`).join("")}} = library;
 `,
 );
+
+// What bundlers take (the condition `module` in package.json): ES modules, so that what they make of them runs, names what is wrong, and
+// says how to keep this package out of the bundle. Node never loads them: there is one copy of every class.
+const entries = publicEntries();
+const forBundlers = await rollup({ ...options, input: Object.fromEntries(entries.map((name) => [name, entry(name)])) });
+await forBundlers.write({
+  dir: join(result, "bundler"),
+  format: "es",
+  entryFileNames: "[name].mjs",
+  chunkFileNames: "[name].mjs",
+  generatedCode: { arrowFunctions: true, constBindings: true, objectShorthand: true },
+  manualChunks: (id, { getModuleInfo }) => {
+    const users = entries.filter((name) => reachable(entry(name), getModuleInfo).has(id));
+    return users.length > 1 ? "shared" : undefined;
+  },
+});
+await forBundlers.close();
 
 // At once and last: nothing stale stays, and a build that fails leaves what was there.
 rmSync(join(root, "dist"), { recursive: true, force: true });

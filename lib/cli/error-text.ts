@@ -8,7 +8,8 @@ import type { RouterOptions } from "../router/options.js";
 
 /** The names of options in errors: what an option that is an object holds follows a dot. */
 type NamesOf<Options, Groups extends string & keyof Options> =
-  (string & keyof Options) | { [Group in Groups]: `${Group}.${string & keyof Extract<Options[Group], object>}` }[Groups];
+  | (string & keyof Options)
+  | { [Group in Groups]: `${Group}.${string & keyof Extract<Options[Group], object>}` }[Groups];
 
 /** The flag of each option, in any order; null: no flag sets it. It does not compile without a row for every option. */
 type FlagsOf<Names extends string> = Readonly<Record<Names, string | null>>;
@@ -95,7 +96,9 @@ export const proxyFlags: FlagsOf<NamesOf<Omit<ProxyOptions, "client">, "tls" | "
   port: "--port",
   socketPath: "--socket",
   receipts: "--receipts",
+  "receipts.folder": "--receipts",
   "receipts.digestKeyFile": "--receipt-key-file",
+  "receipts.maxFileBytes": null,
   listenFd: "--systemd-socket",
   tls: "--tls-cert and --tls-key",
   "tls.cert": "--tls-cert",

@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 /** The `nomyo-native` command: finds the subcommand, and turns its outcome into an exit code. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { isatty } from "node:tty";
+import type { AddonNotLoadedError } from "../native-loader.js";
 import { errorText } from "./error-text.js";
 import { exitCode, exitCodeOf, UsageError } from "./exit-code.js";
 import { Output, OutputError } from "./output.js";
@@ -80,8 +83,7 @@ async function run(args: readonly string[], streams: Streams): Promise<number> {
       return exitCode.ok;
     }
     if (name === "--version") {
-      const { getBuildInfo } = await import("../build-info.js");
-      streams.stdout.write(`${getBuildInfo().version}\n`);
+      streams.stdout.write(`${packageVersion()}\n`);
       return exitCode.ok;
     }
     const load = known === undefined ? undefined : commands[known];
@@ -99,6 +101,11 @@ async function run(args: readonly string[], streams: Streams): Promise<number> {
     const command = await load();
     return await command(rest, streams);
   } catch (error) {
+    // What keeps the addon from loading is a finding like any other.
+    if (known === "doctor" && isAddonNotLoaded(error)) {
+      const { runWithoutAddon } = await import("./doctor-without-addon.js");
+      return runWithoutAddon(error, rest, streams, packageVersion());
+    }
     // Said once, by whoever finds that output is lost.
     if (error instanceof OutputError) return exitCode.ok;
     const hint =
@@ -106,6 +113,17 @@ async function run(args: readonly string[], streams: Streams): Promise<number> {
     streams.stderr.write(`nomyo-native: ${errorText(error, known)}${hint}\n`);
     return exitCodeOf(error);
   }
+}
+
+/** By its code: its class is in the library's file, which the command line loads when a command needs it. */
+function isAddonNotLoaded(error: unknown): error is AddonNotLoadedError {
+  return (error as { code?: unknown } | null)?.code === "ERR_NATIVE_ADDON_NOT_LOADED";
+}
+
+/** Not the addon's word: `--version` is asked for where nothing else works. A test compares the two. */
+function packageVersion(): string {
+  const manifest = readFileSync(join(__dirname, "..", "..", "package.json"), "utf8");
+  return (JSON.parse(manifest) as { version: string }).version;
 }
 
 /** Needs the addon when something is read, and not before. */

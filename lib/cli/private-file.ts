@@ -1,5 +1,5 @@
 /** Reading a file with a secret in it, straight into the pool. */
-import { NotAFile, readSecretFile } from "../keys/secret-file.js";
+import { NotAFile, openToOthers, readSecretFile } from "../keys/secret-file.js";
 import { ConfigurationError } from "../errors.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
 import type { LockPolicy } from "../native.js";
@@ -19,9 +19,8 @@ export function readPrivateFile(
 ): SecureBuffer {
   const wrong = (what: string) => new ConfigurationError(option, `The file ${file} ${what}.`);
   try {
-    const { bytes } = readSecretFile(file, locking, ({ mode, size }) => {
-      // Windows has no such bits: Node reports what the read-only attribute gives.
-      if (process.platform !== "win32" && (mode & 0o077n) !== 0n) {
+    const { bytes } = readSecretFile(file, locking, ({ mode, uid, gid, size }) => {
+      if (openToOthers({ mode, uid, gid })) {
         throw wrong(`is open to others than its owner; run: chmod 600 '${file}'`);
       }
       if (size === 0n) throw wrong("is empty");

@@ -1,6 +1,7 @@
 /** What `router` and `proxy` do alike, since both serve: TLS, the access log, running until a signal comes. */
 import { statSync } from "node:fs";
 import { ConfigurationError } from "../errors.js";
+import { openToOthers } from "../keys/secret-file.js";
 import { exitCode, UsageError } from "./exit-code.js";
 import { readNamed } from "./named-file.js";
 import type { Streams } from "./streams.js";
@@ -19,7 +20,7 @@ export async function tlsOf(values: TlsFlags): Promise<{ cert: Buffer; key: Buff
   if (cert === undefined || key === undefined || keyFile === undefined) {
     throw new UsageError("--tls-cert and --tls-key go together.");
   }
-  if (process.platform !== "win32" && (statSync(keyFile).mode & 0o077) !== 0) {
+  if (openToOthers(statSync(keyFile, { bigint: true }))) {
     throw new ConfigurationError(
       "--tls-key",
       `${keyFile} holds a private key, and others than its owner may read it. Run: chmod 600 '${keyFile}'`,

@@ -1,5 +1,6 @@
 /** The channels of `node:diagnostics_channel`, their messages, and the timing of phases. */
-import diagnosticsChannel from "node:diagnostics_channel";
+// By name: the declarations of a default import only serve those who compile with esModuleInterop.
+import { channel, tracingChannel } from "node:diagnostics_channel";
 
 import type { Sent } from "../errors.js";
 import type { LockFailure, MemoryInfo } from "../native.js";
@@ -73,11 +74,11 @@ export interface MemoryTrace {
   readonly because: LockFailure | null;
 }
 
-export const requestChannel = diagnosticsChannel.tracingChannel<unknown, RequestTrace>("nomyo:request");
-export const phaseChannel = diagnosticsChannel.channel("nomyo:request:phase");
-export const retryChannel = diagnosticsChannel.channel("nomyo:request:retry");
-export const memoryChannel = diagnosticsChannel.channel("nomyo:memory");
-export const serverKeyChannel = diagnosticsChannel.channel("nomyo:server-key");
+export const requestChannel = tracingChannel<unknown, RequestTrace>("nomyo:request");
+export const phaseChannel = channel("nomyo:request:phase");
+export const retryChannel = channel("nomyo:request:retry");
+export const memoryChannel = channel("nomyo:memory");
+export const serverKeyChannel = channel("nomyo:server-key");
 
 /**
  * Runs `work` between the channel's events. Node's own `tracePromise` would put the result, which is the answer, into

@@ -11,7 +11,7 @@ import { MIN_PASSWORD_BYTES, withPassword } from "./key-password.js";
 import type { KeyPassword } from "./key-password.js";
 import { PrivateKey } from "./private-key.js";
 import { PublicKey } from "./public-key.js";
-import { NotAFile, readSecretFile } from "./secret-file.js";
+import { NotAFile, openToOthers, readSecretFile } from "./secret-file.js";
 
 /** A PEM file of a key is a few KiB. */
 const MAX_FILE_BYTES = 65_536;
@@ -215,8 +215,8 @@ export function writePublicKey(path: string, key: PrivateKey): void {
 function readIntoPool(path: string, locking: LockPolicy): { pem: SecureBuffer; writtenAt: number; version: string } {
   try {
     checkFolder(dirname(path));
-    const { bytes, stat } = readSecretFile(path, locking, ({ mode, size, uid }) => {
-      if (process.platform !== "win32" && (mode & 0o077n) !== 0n) {
+    const { bytes, stat } = readSecretFile(path, locking, ({ mode, size, uid, gid }) => {
+      if (openToOthers({ mode, uid, gid })) {
         throw new SecurityError(
           `${path} holds a private key, and others than its owner may read it. Run: chmod 600 ${path}`,
           "KEY_PERMISSIONS",

@@ -32,6 +32,21 @@ export function readSecretFile(path: string, locking: LockPolicy, check: (stat: 
   }
 }
 
+/**
+ * Whether others than its owner and root may read or change a file. What root:root has with mode 0440 they may not:
+ * systemd gives a service its credentials (`LoadCredential=`) so, with an access list that names the service's account,
+ * whose mask stands where the group's bits do.
+ */
+export function openToOthers({ mode, uid, gid }: Pick<BigIntStats, "mode" | "uid" | "gid">): boolean {
+  // Windows has no such bits: Node reports what the read-only attribute gives.
+  if (process.platform === "win32") return false;
+  const others = mode & 0o077n;
+  if (others === 0n) return false;
+  // Where programs that are not root's are of its group, as in some containers, the group's bit opens the file to them.
+  const rootAlone = process.getuid?.() === 0 || process.getgroups?.().includes(0) === false;
+  return !(others === 0o040n && uid === 0n && gid === 0n && rootAlone);
+}
+
 /** Something else has this name, or it changed while it was read. */
 export class NotAFile extends Error {}
 

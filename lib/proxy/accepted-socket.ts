@@ -11,7 +11,9 @@
  * comes of it is a buffer that Node makes. That one is wiped at least.
  */
 import net from "node:net";
+import type { Socket } from "node:net";
 import tls from "node:tls";
+import type { SecureContext, TLSSocket } from "node:tls";
 
 /** The same as `net.OnReadOpts`. */
 export interface ReadInto {
@@ -21,7 +23,7 @@ export interface ReadInto {
 }
 
 /** `accepted` comes from a server with `pauseOnConnect`, and is of no more use. Undefined: it is gone already. */
-export function readingInto(accepted: net.Socket, into: ReadInto): net.Socket | undefined {
+export function readingInto(accepted: Socket, into: ReadInto): Socket | undefined {
   const owner = accepted as unknown as { _handle?: object | null };
   const handle = owner._handle;
   if (handle === undefined || handle === null || accepted.destroyed) {
@@ -36,11 +38,7 @@ export function readingInto(accepted: net.Socket, into: ReadInto): net.Socket | 
 }
 
 /** Over TLS; the bytes that the callback gets are ordinary memory, and the caller wipes them. */
-export function readingTls(
-  accepted: net.Socket,
-  context: tls.SecureContext,
-  callback: ReadInto["callback"],
-): tls.TLSSocket {
+export function readingTls(accepted: Socket, context: SecureContext, callback: ReadInto["callback"]): TLSSocket {
   const socket = new tls.TLSSocket(accepted, { isServer: true, secureContext: context, ALPNProtocols: ["http/1.1"] });
   socket.on("data", (bytes: Buffer) => {
     if (!callback(bytes.length, bytes)) socket.pause();

@@ -8,7 +8,7 @@
  * answer. So no two readers of one connection can differ about where a request begins.
  */
 import { STATUS_CODES } from "node:http";
-import type net from "node:net";
+import type { Socket } from "node:net";
 import { hasWord, RequestFormatError, RequestReader } from "../http/http-request.js";
 import type { RequestHead } from "../http/http-request.js";
 import { MAX_HEAD_BYTES } from "../http/message-reader.js";
@@ -105,7 +105,7 @@ interface Receiving {
 
 export class Connection {
   readonly #settings: ConnectionSettings;
-  #socket!: net.Socket;
+  #socket!: Socket;
   #state: State = "idle";
   #receiving: Receiving | undefined;
   #controller: AbortController | undefined;
@@ -127,7 +127,7 @@ export class Connection {
   }
 
   /** `socket` reads into memory of the pool, and gives what it has read to {@link take}. */
-  start(socket: net.Socket): void {
+  start(socket: Socket): void {
     this.#socket = socket;
     socket.setNoDelay(true);
     this.closed = new Promise((resolve) => socket.once("close", () => resolve()));

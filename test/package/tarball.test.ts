@@ -6,6 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   rmSync,
   symlinkSync,
@@ -26,6 +27,7 @@ const nodes = [
 
 let folder: string;
 let source: string;
+let tarball: string;
 let app: string;
 let files: string[];
 
@@ -43,12 +45,15 @@ beforeAll(() => {
     cpSync(join(root, file), join(source, file));
   }
   symlinkSync(join(root, "node_modules"), join(source, "node_modules"));
-  run("scripts/prebuild", [], source);
-  const tarball = readdirSync(source).find((name) => name.endsWith(".tgz"))!;
+  // What is installed on this machine is its owner's affair: nobody gets this tarball.
+  run("scripts/prebuild", ["--here", "--any-openssl"], source);
+  tarball = readdirSync(source).find((name) => name.endsWith(".tgz"))!;
   files = run("tar", ["tzf", tarball], source)
     .trim()
     .split("\n")
     .map((name) => name.replace(/^package\//, ""));
+  // Where scripts/test has it tried by package managers.
+  cpSync(join(source, tarball), join(root, "build/package", tarball));
   mkdirSync(app);
   writeFileSync(join(app, "package.json"), JSON.stringify({ private: true }));
   run("npm", ["install", "--offline", "--no-audit", "--no-fund", join(source, tarball)], app);
@@ -58,19 +63,37 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+/** As scripts/build-ts.mjs makes them, beside a file for each source. */
+const joint = ["dist/library.js", "dist/router/library.js", "dist/proxy/library.js", "dist/bundler/shared.mjs"];
+const text = (name: string): string => readFileSync(join(app, "node_modules/nomyo-native", name), "latin1");
+const manifest = (): Record<string, unknown> => JSON.parse(text("package.json")) as Record<string, unknown>;
+
 describe("the tarball", () => {
-  test("holds the compiled library, the prebuilt addon, its source and nothing else", () => {
-    const expected = (name: string) =>
-      /^(package\.json|README\.md|LICENSE|THIRD-PARTY-NOTICES\.md|CMakeLists\.txt|binding\.gyp|native\/CMakeLists\.txt|native\/README\.md)$/.test(
-        name,
-      ) ||
-      /^dist\/[\w/-]+\.(js|mjs|d\.ts|d\.mts)$/.test(name) ||
-      /^native\/(core|addon)\/[\w/-]+\.(cc|h|map)$/.test(name);
-    const rest = files.filter((name) => !expected(name));
-    expect(rest).toEqual([`prebuilds/${process.platform}-${process.arch}/nomyo-native.glibc.node`]);
+  test("holds what `files` says, which is this", () => {
+    expect(manifest()["files"]).toEqual([
+      "dist",
+      "docs/*.md",
+      "prebuilds/*/*.node",
+      "CHANGELOG.md",
+      "LICENSE",
+      "README.md",
+      "SECURITY.md",
+      "SHA256SUMS",
+      "THIRD-PARTY-NOTICES.md",
+      "sbom.cdx.json",
+    ]);
+    // The sums and the bill of materials are those of a release (scripts/check-release looks for them): `--here` makes neither.
+    const pages = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md"));
+    expect(files.filter((name) => !name.startsWith("dist/")).sort()).toEqual(
+      [
+        ...["CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md", "THIRD-PARTY-NOTICES.md", "package.json"],
+        ...pages.map((name) => `docs/${name}`),
+        `prebuilds/${process.platform}-${process.arch}/nomyo-native.glibc.node`,
+      ].sort(),
+    );
   });
 
-  test("has a JavaScript file and declarations for each source file, and the two files that hold what is loaded together", () => {
+  test("has a JavaScript file and declarations for each source file, the files that hold what is loaded together, and bundlers' modules", () => {
     const compiled = files.filter((name) => name.startsWith("dist/"));
     const sources = run("git", ["ls-files", "--cached", "--others", "--exclude-standard", "lib"], root)
       .trim()
@@ -80,17 +103,74 @@ describe("the tarball", () => {
       const [, path, m] = /^lib\/(.*)\.(m?)ts$/.exec(name)!;
       return [`dist/${path}.${m}js`, `dist/${path}.d.${m}ts`];
     });
-    expect(compiled.sort()).toEqual(
-      [...expected, "dist/library.js", "dist/router/library.js", "dist/proxy/library.js"].sort(),
+    const exported = Object.values(manifest()["exports"] as Record<string, { module?: string }>);
+    const modules = exported.flatMap(({ module }) => (module === undefined ? [] : [module.slice("./".length)]));
+    expect(modules.length).toBeGreaterThanOrEqual(3);
+    expect(compiled.sort()).toEqual([...expected, ...modules, ...joint].sort());
+  });
+
+  test("holds nothing that node-gyp, cmake or a bundler's map would look for", () => {
+    expect(files.filter((name) => /binding\.gyp|CMake|\.(cc|h|map|debug|pem|key|env|npmrc)$/i.test(name))).toEqual([]);
+  });
+
+  test.each(["the checkout", "home", "node_modules", "a private key", "a source map"])(
+    "no file names or holds %s",
+    (what) => {
+      const forms: Readonly<Record<string, RegExp>> = {
+        // The tree that the tarball was made in, the one that it was copied from, and where compilers were called.
+        "the checkout": new RegExp([source, root, folder].map((path) => path.replace(/[.+]/g, "\\$&")).join("|")),
+        // In documents stand examples: what a user of the package would call his own.
+        home: /\/(home|Users|root)\/[\w.-]+\/[\w.-]/,
+        node_modules: /\/[\w.-]+\/node_modules\//,
+        "a private key": /-----BEGIN [A-Z ]*PRIVATE KEY-----\r?\n[A-Za-z0-9+/]{40}/,
+        "a source map": /sourceMappingURL=/,
+      };
+      const documents = ["home", "node_modules"].includes(what);
+      const looked = files.filter((name) => !(documents && name.endsWith(".md")));
+      expect(looked.length).toBeGreaterThan(100);
+      expect(looked.filter((name) => forms[what]!.test(text(name)))).toEqual([]);
+    },
+  );
+
+  test("is for the systems that it has a file for, and no others", () => {
+    expect(manifest()).toMatchObject({ os: ["linux"], cpu: [process.arch], libc: ["glibc"] });
+    expect(manifest()).not.toHaveProperty("devDependencies");
+    expect(manifest()).not.toHaveProperty("scripts");
+    expect(manifest()).not.toHaveProperty("gypfile");
+  });
+
+  test("every link of its README works where the README stands alone", () => {
+    const page = text("README.md");
+    const targets = [...page.matchAll(/\]\(([^)\s]+)\)/g)].map((match) => match[1]!);
+    const headings = [...page.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+      heading!.toLowerCase().replaceAll(" ", "-"),
     );
+    expect(targets.filter((to) => !to.startsWith("https://") && !headings.includes(to.replace(/^#/, "")))).toEqual([]);
+    // What it names instead is in the package.
+    const named = [...page.matchAll(/\(`([\w./-]+\.md)`\)|(?<=\s)`(docs\/[\w-]+\.md)`/g)].map((m) => m[1] ?? m[2]!);
+    expect(named.length + targets.length).toBeGreaterThan(10);
+    const elsewhere = /^(CONTRIBUTING\.md|native\/README\.md|docs\/(api|decisions)\/README\.md)$/;
+    expect(named.filter((name) => !files.includes(name) && !elsewhere.test(name))).toEqual([]);
+  });
+
+  test("publint finds nothing to say", () => {
+    // A process of its own: it is an ES module, which jest loads on the newest lines of Node alone.
+    const look = `import { publint } from "publint";
+      const { messages } = await publint({ pkgDir: process.argv[1], strict: true, pack: false });
+      console.log(JSON.stringify(messages.filter(({ type }) => type !== "suggestion")));`;
+    const args = ["--input-type=module", "--eval", look, join(app, "node_modules/nomyo-native")];
+    expect(JSON.parse(run(process.execPath, args, root))).toEqual([]);
+  });
+
+  test("are the types wrong? No, in no way of looking for modules", () => {
+    const attw = join(root, "node_modules/@arethetypeswrong/cli/dist/index.js");
+    const args = [attw, tarball, "--format", "json", "--no-definitely-typed"];
+    const { problems, analysis } = JSON.parse(run(process.execPath, args, source)) as Record<string, unknown>;
+    expect(problems ?? (analysis as { problems: unknown[] }).problems).toEqual({});
   });
 
   test("runs no install script and has no runtime dependency", () => {
-    const manifest = JSON.parse(
-      run("node", ["-p", "JSON.stringify(require('nomyo-native/package.json'))"], app),
-    ) as Record<string, Record<string, string> | undefined>;
-    expect(manifest["dependencies"]).toBeUndefined();
-    expect(Object.keys(manifest["scripts"] ?? {}).filter((name) => /install|prepare/.test(name))).toEqual([]);
+    expect(manifest()).not.toHaveProperty("dependencies");
     expect(readdirSync(join(app, "node_modules")).filter((name) => !name.startsWith("."))).toEqual(["nomyo-native"]);
   });
 

@@ -1,4 +1,7 @@
-/** Where the addon is looked for: in the package alone, and what is said when it is not there. */
+/**
+ * Where the addon is looked for: in the package alone. What is said when it is not there, or does not load, has its tests in
+ * test/integration/loader-messages.test.ts, from real causes.
+ */
 import { join } from "node:path";
 
 const root = join(__dirname, "..", "..");
@@ -19,6 +22,7 @@ function load(
   let outcome: { native?: unknown; error?: Error } = {};
   jest.isolateModules(() => {
     jest.doMock("node:fs", () => ({
+      ...jest.requireActual<object>("node:fs"),
       existsSync: (file: string) => {
         asked.push(file);
         return file in files;
@@ -117,7 +121,7 @@ test.each([[false], [undefined]])("host names are not looked up; excludeNetwork 
   onPlatform("linux");
   const report = withReport(glibc, before);
   load({});
-  expect(report.seen).toEqual([true]);
+  expect(new Set(report.seen)).toEqual(new Set([true]));
   // Where Node has the setting it is as it was; where it has not, there was nothing to restore.
   expect(report.excludeNetwork).toBe(before ?? true);
 });
@@ -130,21 +134,12 @@ test("a build that cannot be loaded gives way to the prebuilt file", () => {
   expect(loaded.native).toBe(addon);
 });
 
-test("when there is none, the error tells each place and why, and what to do", () => {
+test("when none can be loaded, the error has a code, and what the system said as its cause", () => {
   onPlatform("linux");
   withReport({});
-  const foreign = () => {
-    // eslint-disable-next-line @typescript-eslint/only-throw-error -- what is thrown need not be an Error
-    throw "not a library";
-  };
-  const { error } = load({ [built]: broken, [prebuilt("nomyo-native.musl.node")]: foreign });
-  expect(error).toMatchObject({ code: "ERR_NATIVE_ADDON_NOT_LOADED" });
-  expect(error!.message).toContain(`for linux-${process.arch}, Node ${process.version}`);
-  expect(error!.message).toContain(`\n  ${built}: wrong ELF class\n`);
-  expect(error!.message).toContain(`\n  ${prebuilt("nomyo-native.musl.node")}: not a library`);
-  const missing = load({}).error!.message;
-  expect(missing).toContain(`\n  ${built}: not there\n  ${prebuilt("nomyo-native.musl.node")}: not there`);
-  expect(missing).toContain("scripts/build");
+  const { error } = load({ [prebuilt("nomyo-native.musl.node")]: broken });
+  expect(error).toMatchObject({ code: "ERR_NATIVE_ADDON_NOT_LOADED", cause: { message: "wrong ELF class" } });
+  expect(error!.message).toContain(`(linux-${process.arch} with musl, Node ${process.version})`);
 });
 
 test("the addon that is loaded here is the package's own", () => {

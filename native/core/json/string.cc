@@ -1,13 +1,14 @@
 #include "core/json/string.h"
 
 #include <algorithm>
-#include <charconv>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
-#include <limits>
-#include <system_error>
 
 #include "core/json/text_scan.h"
 #include "core/json/utf8.h"
+#include "core/memory/cleanse.h"
 
 namespace nomyo {
 namespace {
@@ -184,37 +185,57 @@ bool FoldsTo(const JsonString& string, std::string_view plain) noexcept {
 }
 
 double ParseNumber(std::span<const std::uint8_t> digits) noexcept {
-  const char* const first = reinterpret_cast<const char*>(digits.data());
-  const char* const last = first + digits.size();
-  double value = 0;
-  if (std::from_chars(first, last, value).ec != std::errc::result_out_of_range) return value;
-  // Out of range means too large, or too close to zero to be a double: the decimal magnitude tells which.
-  const bool negative = *first == '-';
-  long magnitude = 0;  // of the first digit that is not 0
-  bool found = false;
+  // Rewritten as a whole number and an exponent, without a point, so that no locale changes what strtod reads.
+  // (from_chars does without both, but GCC 10's library, which releases are linked with, and macOS' have it for
+  // integers only.) The halfway points between doubles have at most 767 significant digits: of those beyond kKept it
+  // counts only whether one is not 0.
+  constexpr std::size_t kKept = 800;
+  constexpr std::int64_t kFar = 1'000'000'000'000'000;  // more than the digits that fit in memory
+  std::array<char, kKept + 32> text;
+  std::size_t kept = 0;
+  std::int64_t exponent = 0;
+  bool more = false;
   bool fraction = false;
-  const char* at = first + (negative ? 1 : 0);
-  for (; at != last && *at != 'e' && *at != 'E'; ++at) {
+
+  auto at = digits.begin();
+  const auto end = digits.end();
+  const bool negative = at != end && *at == '-';
+  if (negative) ++at;
+  for (; at != end && *at != 'e' && *at != 'E'; ++at) {
     if (*at == '.') {
       fraction = true;
-    } else if (!found) {
-      if (fraction) --magnitude;
-      found = *at != '0';
-      if (found && !fraction) magnitude = 1;
-    } else if (!fraction) {
-      ++magnitude;
+      continue;
+    }
+    if (kept == 0 && *at == '0') {
+      if (fraction) --exponent;
+    } else if (kept < kKept) {
+      text[kept++] = static_cast<char>(*at);
+      if (fraction) --exponent;
+    } else {
+      if (*at != '0') more = true;
+      if (!fraction) ++exponent;
     }
   }
-  long exponent = 0;
-  if (at != last) {
-    const bool small = at[1] == '-';
-    for (at += at[1] == '-' || at[1] == '+' ? 2 : 1; at != last && exponent < 1'000'000'000; ++at) {
-      exponent = exponent * 10 + (*at - '0');
-    }
-    if (small) exponent = -exponent;
+  if (at != end && ++at != end) {
+    const bool small = *at == '-';
+    if (*at == '-' || *at == '+') ++at;
+    std::int64_t written = 0;
+    for (; at != end && written < kFar; ++at) written = written * 10 + (*at - '0');
+    exponent += small ? -written : written;
   }
-  const double extreme = magnitude + exponent > 0 ? std::numeric_limits<double>::infinity() : 0.0;
-  return negative ? -extreme : extreme;
+  if (kept == 0) return negative ? -0.0 : 0.0;
+
+  std::size_t used = kept;
+  if (more) {
+    text[used++] = '1';
+    --exponent;
+  }
+  // Far outside of what a double can be, and far enough for any number of digits that was kept.
+  exponent = std::clamp<std::int64_t>(exponent, -99'999, 99'999);
+  const int length = std::snprintf(text.data() + used, text.size() - used, "e%d", static_cast<int>(exponent));
+  const double value = std::strtod(text.data(), nullptr);
+  Cleanse(text.data(), used + static_cast<std::size_t>(length));
+  return negative ? -value : value;
 }
 
 }  // namespace nomyo

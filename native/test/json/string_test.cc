@@ -65,6 +65,22 @@ TEST(ParseNumber, IsTheNearestDouble) {
   EXPECT_EQ(parse(std::string("0.").append(400, '0').append("1")), 0.0);
 }
 
+TEST(ParseNumber, CountsEveryDigit) {
+  const auto parse = [](const std::string& text) { return ParseNumber(BytesOf(text)); };
+  // 2^53 + 1 lies halfway between two doubles, and goes to the even one; anything above it, however far behind, to the
+  // other.
+  for (const std::size_t zeros : {1, 700, 783, 784, 785, 786, 5000}) {
+    const std::string half = "9007199254740993." + std::string(zeros, '0');
+    EXPECT_EQ(parse(half), 9007199254740992.0) << zeros;
+    EXPECT_EQ(parse(half + "1"), 9007199254740994.0) << zeros;
+    EXPECT_EQ(parse("-" + half + "1"), -9007199254740994.0) << zeros;
+  }
+  EXPECT_EQ(parse("1" + std::string(5000, '0') + "e-5000"), 1.0);
+  EXPECT_EQ(parse("123" + std::string(5000, '0') + "1e-5001"), 123.0);
+  EXPECT_EQ(parse("0." + std::string(5000, '0') + "15e5001"), 1.5);
+  EXPECT_EQ(parse("0." + std::string(5000, '0') + "15e+5000"), 0.15);
+}
+
 TEST(StringDecoder, GivesUtf16InPiecesOfAnySize) {
   const std::string_view raw = R"(a\n\u00e9é€😀\ud83d\ude00\ud800x\udc00\/)";
   const std::u16string expected =

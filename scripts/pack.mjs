@@ -1,0 +1,69 @@
+// node scripts/pack.mjs [FOLDER]: the tarball that is published, from what is built in dist/ and prebuilds/, into FOLDER (the current one).
+// Prints its name. `files` in package.json says what is in it; here the manifest and the README become what users need:
+//
+// - `os`, `cpu` and `libc` follow from the prebuilt files that are there, so that npm installs nowhere where none is;
+// - scripts, development dependencies and what builds the addon are left out: nothing runs at an installation, nothing looks as if;
+// - links of the README to files of the repository become addresses there, or the files' names while package.json has no `repository`:
+//   npm's page shows the README alone.
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const to = resolve(process.argv[2] ?? ".");
+const work = mkdtempSync(join(tmpdir(), "nomyo-pack-"));
+/** `npm pack` of a folder, without its scripts: the repository's refuse (scripts/from-repository.mjs). */
+function pack(folder, destination) {
+  const args = ["pack", "--ignore-scripts", "--silent", "--pack-destination", destination];
+  return execFileSync("npm", args, { cwd: folder, encoding: "utf8" }).trim().split("\n").at(-1);
+}
+
+/** Of `prebuilds/linux-x64/nomyo-native.glibc.node`: linux, x64, glibc. */
+function systems(folder) {
+  const found = readdirSync(folder).flatMap((system) =>
+    readdirSync(join(folder, system)).map((file) => {
+      const [, os, cpu] = /^(\w+)-(\w+)$/.exec(system) ?? [];
+      const [, libc] = /^nomyo-native(?:\.(glibc|musl))?\.node$/.exec(file) ?? [];
+      if (os === undefined || (os === "linux") !== (libc !== undefined)) {
+        throw new Error(`prebuilds/${system}/${file} is no name that lib/native-loader.ts would look for`);
+      }
+      return { os, cpu, libc };
+    }),
+  );
+  if (found.length === 0) throw new Error("prebuilds/ holds no addon: scripts/prebuild");
+  const all = (name) => [...new Set(found.map((system) => system[name]).filter((value) => value !== undefined))].sort();
+  return { os: all("os"), cpu: all("cpu"), ...(all("libc").length === 0 ? {} : { libc: all("libc") }) };
+}
+
+/** What only developers need. */
+const ofDevelopers = ["scripts", "devDependencies", "gypfile", "binary"];
+
+function published(manifest, folder) {
+  const rest = Object.entries(manifest).filter(([name]) => !ofDevelopers.includes(name));
+  return { ...Object.fromEntries(rest), ...systems(join(folder, "prebuilds")) };
+}
+
+/** `[text](FILE#heading)`: an address, or `text` and the file's name. Addresses and headings of the page itself stay. */
+function readme(text, manifest) {
+  const repository = /(https:\/\/.+?)(?:\.git)?$/.exec(manifest.repository?.url ?? "")?.[1];
+  return text.replace(/\[([^\]]*)\]\((?![a-z]+:|#)([^)\s]+)\)/g, (_, shown, path) => {
+    if (repository !== undefined) return `[${shown}](${repository}/blob/v${manifest.version}/${path})`;
+    const file = path.replace(/#.*/, "");
+    return shown.replaceAll("`", "") === file ? `\`${file}\`` : `${shown} (\`${file}\`)`;
+  });
+}
+
+try {
+  const first = pack(root, work);
+  execFileSync("tar", ["-xzf", join(work, first), "-C", work]);
+  const folder = join(work, "package");
+  const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  const result = published(manifest, folder);
+  writeFileSync(join(folder, "package.json"), `${JSON.stringify(result, null, 2)}\n`);
+  writeFileSync(join(folder, "README.md"), readme(readFileSync(join(folder, "README.md"), "utf8"), result));
+  console.log(pack(folder, to));
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}
