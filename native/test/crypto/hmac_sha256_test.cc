@@ -10,7 +10,7 @@
 namespace nomyo {
 namespace {
 
-std::vector<std::uint8_t> Bytes(std::string_view text) {
+std::vector<std::uint8_t> BytesIn(std::string_view text) {
   return {text.begin(), text.end()};
 }
 
@@ -32,11 +32,11 @@ struct Vector {
 
 std::vector<Vector> Rfc4231() {
   return {
-      {std::vector<std::uint8_t>(20, 0x0b), Bytes("Hi There"),
+      {std::vector<std::uint8_t>(20, 0x0b), BytesIn("Hi There"),
        "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
-      {Bytes("Jefe"), Bytes("what do ya want for nothing?"),
+      {BytesIn("Jefe"), BytesIn("what do ya want for nothing?"),
        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
-      {std::vector<std::uint8_t>(131, 0xaa), Bytes("Test Using Larger Than Block-Size Key - Hash Key First"),
+      {std::vector<std::uint8_t>(131, 0xaa), BytesIn("Test Using Larger Than Block-Size Key - Hash Key First"),
        "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
   };
 }

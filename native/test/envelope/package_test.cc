@@ -124,13 +124,13 @@ TEST(Package, DigestsThePlaintextWithoutItsPaddingWhateverItsLength) {
   for (const Padding padding : {Padding::kNone, Padding::kBucket}) {
     for (const std::size_t length : {0u, 47u, 48u, 49'100u, 49'151u, 49'152u, 98'304u, 1'000'000u}) {
       const std::string json = std::string("{\"a\":\"").append(length, 'x').append("\"}");
-      auto sealer = Sealer::Start(*wrapper, {10 << 20, 100, padding, std::nullopt, Bytes(key)});
+      auto sealer = Sealer::Start(*wrapper, {10 << 20, 100, padding, std::nullopt, BytesOf(key)});
       ASSERT_TRUE(sealer);
-      ASSERT_TRUE((*sealer)->writer().RawLatin1(Bytes(json)));
+      ASSERT_TRUE((*sealer)->writer().RawLatin1(BytesOf(json)));
       ASSERT_TRUE((*sealer)->Finish());
-      auto whole = HmacSha256::Start(Bytes(key));
+      auto whole = HmacSha256::Start(BytesOf(key));
       ASSERT_TRUE(whole);
-      ASSERT_TRUE(whole->Update(Bytes(json)));
+      ASSERT_TRUE(whole->Update(BytesOf(json)));
       const auto expected = whole->Finish();
       ASSERT_TRUE(expected);
       EXPECT_EQ((*sealer)->digest(), expected.value());
