@@ -28,6 +28,9 @@ export const contenderNames = {
   core: "C++ core alone",
   idle: "nothing to do",
   openai: "openai package",
+  "openai:fetch": "openai on createSecureFetch",
+  "openai:proxy": "openai through nomyo-native proxy",
+  "openai:reverse": "openai through a plain reverse proxy",
   http: "HTTP alone",
   "http-rsa": "HTTP and RSA alone",
 };
@@ -91,6 +94,10 @@ const cases = [
   ...[1, 8, 32].map((inFlight) => ({
     ...{ kind: "router", contenders: ["native", "node", "http", "http-rsa", "openssl"] },
     ...{ label: `${inFlight} in flight`, inFlight, quick: inFlight === 8 },
+  })),
+  ...[1, 8].map((inFlight) => ({
+    ...{ kind: "proxy", contenders: ["openai:fetch", "openai:proxy", "openai:reverse"] },
+    ...{ label: `${inFlight} in flight`, inFlight },
   })),
   { kind: "soak", contenders: ["native"], label: "memory", quick: true },
   { kind: "core", contenders: ["core"], label: "google-benchmark" },

@@ -9,7 +9,8 @@ Measures sealing, opening, keys, attestation and whole requests on this machine,
 \`cryptography\` and \`openssl speed\`, and checks the bounds that this package promises. Needs a build (scripts/build).
 
   --quick          a first picture in under a minute; the figures are rougher
-  --only PATTERN   only the cases whose name holds PATTERN, e.g. seal, "open ascii", rsa, keygen, variant, router, start; may be repeated
+  --only PATTERN   only the cases whose name holds PATTERN, e.g. seal, "open ascii", rsa, keygen, variant, router, proxy, start;
+                   may be repeated
   --rounds N       rounds for each case (9, quick: 2); contenders take turns in each
   --soak N         requests of the memory test through the local router (10 000; quick: none; with --docs 100 000)
   --against FOLDER compare with another build: a folder of this repository, at any commit, in which scripts/build was run. This build, this

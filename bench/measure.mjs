@@ -8,7 +8,7 @@ import { check } from "./check.mjs";
 import { growth } from "./growth.mjs";
 import { machine } from "./machine.mjs";
 import { ContenderProcess, OpensslContender, partsOf } from "./processes.mjs";
-import { routerLoad, soak } from "./requests.mjs";
+import { proxyLoad, routerLoad, soak } from "./requests.mjs";
 import { inTurns } from "./turns.mjs";
 import { WorkFolder } from "./work-folder.mjs";
 
@@ -150,7 +150,7 @@ async function coreSpeed(item, _contenders, { rounds, turnMs }) {
 }
 
 /** Kinds that are not timed call by call. */
-const special = { stall: stalls, start: processStart, router: routerLoad, soak, core: coreSpeed };
+const special = { stall: stalls, start: processStart, router: routerLoad, proxy: proxyLoad, soak, core: coreSpeed };
 
 /**
  * @param {import("./cases.mjs").Case[]} cases

@@ -1,8 +1,9 @@
-// requests-process.mjs router | CLIENT URL FOLDER: the local router, or a client of it under load, in a process of its own. Prints one line when it
-// is ready, then answers each line of standard input with one.
-//   the router: {} → CPU milliseconds so far, memory
+// requests-process.mjs SERVER URL | CLIENT URL FOLDER: a server (the local router, our proxy before it, a model, a plain reverse proxy before
+// that), or a client under load, in a process of its own. Prints one line when it is ready, then answers each line of standard input with one.
+//   a server: {} → CPU milliseconds so far, memory
 //   a client: {milliseconds?, requests?, inFlight, bytes} → latencies, requests a second, CPU, delays of the event loop, memory
 import { createPublicKey, generateKeyPairSync, randomUUID, sign } from "node:crypto";
+import { once } from "node:events";
 import http from "node:http";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { createInterface } from "node:readline";
@@ -63,6 +64,14 @@ async function httpClient(withRsa) {
   };
 }
 
+/** The openai package as it is. */
+async function openaiClient(secureFetch) {
+  const { default: OpenAI } = await import("openai");
+  const own = secureFetch === undefined ? {} : { fetch: secureFetch };
+  const client = new OpenAI({ apiKey: "none", baseURL: `${url}/v1`, maxRetries: 0, ...own });
+  return { request: (body) => client.chat.completions.create(body), close: () => secureFetch?.close() };
+}
+
 const clients = {
   async native() {
     const ofPackage = (file) => import(new URL(`${folder}/dist/${file}`, import.meta.url));
@@ -88,6 +97,12 @@ const clients = {
       },
     };
   },
+  "openai-fetch": async () => {
+    const { createSecureFetch } = await import("../dist/index.js");
+    return await openaiClient(createSecureFetch({ baseUrl: url, allowHttp: true, apiKey: null, attestation: "off" }));
+  },
+  "openai-proxy": () => openaiClient(),
+  "openai-reverse": () => openaiClient(),
   http: () => httpClient(false),
   "http-rsa": () => httpClient(true),
 };
@@ -142,14 +157,63 @@ async function serve(ready, answer, close) {
   await close?.();
 }
 
-if (kind === "router") {
-  const { startRouter } = await import("../dist/router/index.js");
-  const router = await startRouter({ port: 0, maxRequests: 1000 });
+/** What a server of HTTP alone listens on. */
+async function listening(server) {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return { url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() };
+}
+
+const servers = {
+  async router() {
+    const { startRouter } = await import("../dist/router/index.js");
+    const router = await startRouter({ port: 0, maxRequests: 1000 });
+    return { url: router.url, close: () => router.close() };
+  },
+  async proxy() {
+    const { startProxy } = await import("../dist/proxy/index.js");
+    const client = { baseUrl: url, allowHttp: true, apiKey: null, maxRetries: 0, attestation: "off" };
+    const proxy = await startProxy({ port: 0, client });
+    return { url: proxy.baseUrl.replace(/\/v1$/, ""), close: () => proxy.close() };
+  },
+  /** Answers at once, as the router's echo does. */
+  model: () =>
+    listening(
+      http.createServer((request, response) => {
+        const parts = [];
+        request.on("data", (part) => parts.push(part));
+        request.on("end", () => {
+          const { model, messages } = JSON.parse(Buffer.concat(parts).toString());
+          const choices = [{ index: 0, message: { role: "assistant", ...messages.at(-1) }, finish_reason: "stop" }];
+          const answer = { id: "chatcmpl-1", object: "chat.completion", created: 0, model, choices };
+          response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(answer));
+        });
+      }),
+    ),
+  /** The least that any proxy does: hands on what comes, both ways. */
+  reverse() {
+    const agent = new http.Agent({ keepAlive: true, scheduling: "lifo" });
+    const { hostname, port } = new URL(url);
+    const server = http.createServer((request, response) => {
+      const { method, url: path, headers } = request;
+      const onwards = http.request({ hostname, port, method, path, headers, agent }, (answer) => {
+        response.writeHead(answer.statusCode, answer.headers);
+        answer.pipe(response);
+      });
+      onwards.on("error", (error) => response.destroy(error));
+      request.pipe(onwards);
+    });
+    return listening(server);
+  },
+};
+
+if (Object.hasOwn(servers, kind)) {
+  const server = await servers[kind]();
   const usage = async () => {
     const { user, system } = process.cpuUsage();
     return { cpuMs: (user + system) / 1000, rss: process.memoryUsage().rss };
   };
-  await serve({ url: router.url }, usage, () => router.close());
+  await serve({ url: server.url }, usage, server.close);
 } else {
   const client = await clients[kind]();
   await serve({ ready: true }, (command) => load(client, command), client.close);

@@ -9,28 +9,41 @@ const environment = { UV_THREADPOOL_SIZE: String(availableParallelism()) };
 /** Bytes of a request: a short prompt, so that what is measured is the way and not the size. */
 const bytes = 1024;
 
-/** Starts a router, and a client of each kind; `work` gets them; all are stopped afterwards. */
-async function withClients(names, work) {
+/** `work` gets what starts a process; all of them are ended afterwards, the last first. */
+async function withProcesses(work) {
   const processes = [];
   const start = (name, ...args) => {
     processes.unshift(new LineProcess(name, "requests-process.mjs", args, environment));
     return processes[0];
   };
   try {
-    const router = start("router", "router");
-    const { url } = await router.next();
-    const loads = [];
-    for (const contender of names) {
-      const { name, folder = ".." } = partsOf(contender);
-      const client = start(`${contender} client`, name, url, folder);
-      await client.next();
-      loads.push({ name: contender, load: (command) => client.ask({ bytes, ...command }) });
-    }
-    return await work(loads, () => router.ask({}));
+    return await work(start);
   } finally {
     for (const started of processes) await started.end();
   }
 }
+
+/** A client process under load, and the CPU of the servers that work for it. */
+async function clientOf(start, contender, url, servers) {
+  const { name, variant = "", folder = ".." } = partsOf(contender);
+  const client = start(`${contender} client`, [name, variant].filter(Boolean).join("-"), url, folder);
+  await client.next();
+  return {
+    name: contender,
+    load: (command) => client.ask({ bytes, ...command }),
+    serversCpuMs: async () => sum(await Promise.all(servers.map(async (server) => (await server.ask({})).cpuMs))),
+  };
+}
+
+/** Starts a router, and a client of each kind. */
+const withClients = (names, work) =>
+  withProcesses(async (start) => {
+    const router = start("router", "router");
+    const { url } = await router.next();
+    const loads = [];
+    for (const contender of names) loads.push(await clientOf(start, contender, url, [router]));
+    return await work(loads, () => router.ask({}));
+  });
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const middle = (values) => summarise(values).median;
@@ -39,30 +52,58 @@ const middle = (values) => summarise(values).median;
  * Requests a second, latency and CPU, for each contender in turns; in each round the bare private operation on all cores too, since
  * how fast that is changes with what else the machine does.
  */
-export function routerLoad(item, contenders, { rounds, turnMs, warmUpMs, quick }) {
-  const { inFlight } = item;
+export function routerLoad(item, contenders, options) {
   const names = contenders.filter((name) => name !== "openssl");
-  return withClients(names, async (loads, router) => {
-    // Until V8 has compiled what a request needs, which takes some thousand requests: a server is measured that has run for a while.
-    for (const { load } of loads) await load({ milliseconds: (quick ? 6 : 40) * warmUpMs, inFlight });
-    const milliseconds = (quick ? 5 : 15) * turnMs;
+  return withClients(names, async (loads) => {
     const rsa = [];
-    const turns = await inTurns(
-      rounds,
-      loads,
-      async ({ load }) => {
-        const before = (await router()).cpuMs;
-        const measured = await load({ milliseconds, inFlight });
-        return { ...measured, routerCpuMs: (await router()).cpuMs - before };
-      },
-      async () => {
-        if (contenders.includes("openssl")) rsa.push(await rsaOnAllCores(Math.ceil(milliseconds / 1000)));
-      },
-    );
-    const results = loads.map(({ name }, index) => ({ ...about(item, name), ...loadFigures(turns[index]) }));
+    const results = await underLoad(item, loads, options, async (milliseconds) => {
+      if (contenders.includes("openssl")) rsa.push(await rsaOnAllCores(Math.ceil(milliseconds / 1000)));
+    });
     const alone = { ...about(item, "openssl"), ...summarise(rsa), clientCpuRounds: rsa };
     return rsa.length === 0 ? results : [...results, alone];
   });
+}
+
+/** What stands between the openai package and what answers it: each server gets the address of the one before. */
+const serversBetween = {
+  "openai:fetch": ["router"],
+  "openai:proxy": ["router", "proxy"],
+  "openai:reverse": ["model", "reverse"],
+};
+
+/** The same for the openai package: on createSecureFetch, through our proxy, and through a plain reverse proxy, where nothing is sealed. */
+export function proxyLoad(item, contenders, options) {
+  return withProcesses(async (start) => {
+    const loads = [];
+    for (const contender of contenders) {
+      const servers = [];
+      let url = "";
+      for (const kind of serversBetween[contender]) {
+        servers.push(start(kind, kind, url));
+        ({ url } = await servers.at(-1).next());
+      }
+      loads.push(await clientOf(start, contender, url, servers));
+    }
+    return await underLoad(item, loads, options);
+  });
+}
+
+async function underLoad(item, loads, { rounds, turnMs, warmUpMs, quick }, betweenRounds = () => undefined) {
+  const { inFlight } = item;
+  // Until V8 has compiled what a request needs, which takes some thousand requests: a server is measured that has run for a while.
+  for (const { load } of loads) await load({ milliseconds: (quick ? 6 : 40) * warmUpMs, inFlight });
+  const milliseconds = (quick ? 5 : 15) * turnMs;
+  const turns = await inTurns(
+    rounds,
+    loads,
+    async ({ load, serversCpuMs }) => {
+      const before = await serversCpuMs();
+      const measured = await load({ milliseconds, inFlight });
+      return { ...measured, routerCpuMs: (await serversCpuMs()) - before };
+    },
+    () => betweenRounds(milliseconds),
+  );
+  return loads.map(({ name }, index) => ({ ...about(item, name), ...loadFigures(turns[index]) }));
 }
 
 const about = ({ name, kind, label, inFlight }, contender) => ({

@@ -180,6 +180,21 @@ const sections = [
     },
   },
   {
+    title: "The openai package, and the proxy",
+    text: "1 KB requests, neither streamed nor attested. Client and servers are processes of their own that share this machine's cores; the plain reverse proxy hands on to a model that answers at once, so that it is the cost of HTTP alone: nothing is sealed, and there is no private operation.",
+    items: results(["proxy"]),
+    columns: {
+      "in flight": ({ inFlight }) => String(inFlight),
+      client: nameOf,
+      "requests/s": ({ requestsPerSecond }) => requestsPerSecond.toFixed(0),
+      median: time("median"),
+      "p10 – p90": spread,
+      "99 %": time("p99"),
+      "client CPU each": time("clientCpuMs"),
+      "servers' CPU each": time("routerCpuMs"),
+    },
+  },
+  {
     title: "Memory over many requests",
     text: "The client's process, every tenth of the run; the pool is the locked memory.",
     items: (report) =>
