@@ -6,6 +6,7 @@ import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { createOpenAI } from "@ai-sdk/openai";
 import { APICallError, generateText } from "ai";
 import OpenAI from "openai";
@@ -17,6 +18,15 @@ import { startCommand, type CommandProcess } from "../../support/command-line.js
 import { routerKeyFile } from "../../support/router-key.js";
 import { SoftwareTpm } from "../../support/software-tpm.js";
 import { vectorKeyDir } from "../../support/test-clients.js";
+
+/** What answers and their deltas have in common. */
+interface Message {
+  readonly content?: string | null;
+  readonly tool_calls?: readonly { readonly function?: { readonly name?: string; readonly arguments?: string } }[];
+}
+interface Streamed {
+  readonly choices: readonly { readonly delta: Message }[];
+}
 
 /** By heading, the first block of code below it. */
 const recipes = new Map(
@@ -102,6 +112,45 @@ it("curl: an answer, and the same as a stream", async () => {
   expect(choices[0]!.message.content).toContain("Hello");
   expect(events.join("\n")).toMatch(/\n\ndata: \[DONE\]\n\n$/);
   expect(events.join("\n")).toContain(JSON.stringify(choices[0]!.message.content));
+});
+
+describe("curl, with nothing but the address,", () => {
+  const city = {
+    type: "object",
+    properties: { city: { type: "string" } },
+    required: ["city"],
+    additionalProperties: false,
+  };
+  const post = async (more: object): Promise<string> => {
+    const request = { model: "m", messages: [{ role: "user", content: "What is the weather in Köln?" }], ...more };
+    const args = ["-sS", "--fail-with-body", "-H", "Content-Type: application/json", "-d", JSON.stringify(request)];
+    return (await promisify(execFile)("curl", [...args, `${base}/chat/completions`])).stdout;
+  };
+  /** The answer's choice, and what the deltas of the streamed one come to: each of these members. */
+  const both = async (more: object, member: (message: Message) => string | null | undefined): Promise<string[]> => {
+    const whole = JSON.parse(await post(more)) as { choices: { message: Message }[] };
+    const events = (await post({ ...more, stream: true })).split("\n\n").filter((event) => event.startsWith("data: {"));
+    const deltas = events.map((event) => (JSON.parse(event.slice(6)) as Streamed).choices[0]!.delta);
+    return [member(whole.choices[0]!.message) ?? "", deltas.map((delta) => member(delta) ?? "").join("")];
+  };
+
+  it("calls tools, plain and streamed", async () => {
+    const tools = [{ type: "function", function: { name: "weather", parameters: city } }];
+    const [whole, streamed] = await both({ tools, tool_choice: "required" }, (message) => {
+      const call = message.tool_calls?.[0];
+      return call?.function === undefined ? undefined : `${call.function.name ?? ""}${call.function.arguments ?? ""}`;
+    });
+    expect(whole).toMatch(/^weather\{/);
+    expect(JSON.parse(whole!.slice("weather".length))).toEqual({ city: expect.any(String) });
+    expect(streamed).toBe(whole);
+  });
+
+  it("gets structured output by a JSON schema, plain and streamed", async () => {
+    const format = { type: "json_schema", json_schema: { name: "weather", strict: true, schema: city } };
+    const [whole, streamed] = await both({ response_format: format }, ({ content }) => content);
+    expect(JSON.parse(whole!)).toEqual({ city: expect.any(String) });
+    expect(streamed).toBe(whole);
+  });
 });
 
 it("every recipe was run, or is said not to be", () => {
