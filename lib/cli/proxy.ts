@@ -46,15 +46,15 @@ Towards NOMYO
   --api-key-credential NAME   the same from systemd's LoadCredential
   --base-url URL              https://api.nomyo.ai
   --allow-http                allow http: in --base-url
-  --tier TIER                 standard, high or maximum
-  --pin FINGERPRINT           the server's key must be this one; repeat it for several
+  --tier TIER                 standard, high or maximum; without it the server decides
+  --pin FINGERPRINT           the server's key must be this one (sha256:<64 hex digits>); repeat it for several
   --known-servers FILE        remember servers' keys in this file
-  --attestation MODE          off, report or require
-  --policy FILE               an attestation policy
-  --padding HOW               none or bucket
+  --attestation MODE          report (the default), off, or require: no answer without a quote that verifies
+  --policy FILE               an attestation policy; requires attestation unless its mode says otherwise
+  --padding HOW               none (the default) or bucket
   --key-dir DIR               your RSA key pair (see: nomyo-native keys); without it a new one at each start
   --key-password-file FILE    its password; or NOMYO_KEY_PASSWORD
-  --timeout SECONDS           600
+  --timeout SECONDS           600, for each attempt
   --retries NUMBER            2
 
 Receipts
@@ -66,7 +66,7 @@ Limits and memory
   --max-requests-per-key NUMBER
                               of these, for one local key: half of them where there are several keys
   --max-connections NUMBER    512
-  --secure-memory POLICY      required, preferred or off: what to do when memory cannot be locked
+  --secure-memory POLICY      required (the default), preferred or off: what to do when memory cannot be locked
   --stop-timeout SECONDS      30 for requests under way after SIGTERM or SIGINT; a second signal ends at once
 
 Output

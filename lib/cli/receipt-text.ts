@@ -76,7 +76,7 @@ function notes({ first, torn, unsupported, quotes, missingPolicies, since }: Aud
 }
 
 /** No more than is so. */
-function meaning({ quotes }: Audit, anchored: boolean): string[] {
+function meaning({ states }: Audit, anchored: boolean): string[] {
   const proven = anchored
     ? [
         "What this proves: since the hash that you gave was noted, no line up to it was changed, removed, added or moved.",
@@ -86,8 +86,8 @@ function meaning({ quotes }: Audit, anchored: boolean): string[] {
         "that follow anew.",
       ];
   const quoted =
-    quotes.byPolicy + quotes.byStructure > 0
-      ? ["Each quote was made over its receipt's payload id and over the PCRs that its report shows."]
+    states.verified + states["self-asserted"] > 0
+      ? ["Each quote that is right was made over its receipt's payload id, and over the PCRs that its report shows."]
       : [];
   return [
     ...proven,

@@ -35,12 +35,12 @@ show     prints receipts for people; one of them with --payload-id.
 
   --package FILE       a sealed package that was kept, request or answer: says whose it is; repeat it for several
   --plaintext FILE     a plaintext that was kept, mode 0600, byte for byte: says whose it is; needs the digest key
-  --digest-key FILE    the key that the receipts were written with
+  --digest-key FILE    the key that the receipts were written with, mode 0600
   --policy FILE        a policy that quotes were verified by; those that lie beside the receipts are found
-  --head HASH          the last line's hash as it was noted elsewhere: without it, lines that were cut off at the end,
+  --head HASH          the last line's hash (64 hex digits) as it was noted elsewhere: without it, lines that were cut off at the end,
                        or rewritten together, do not show
   --since HASH         the hash of the line before the first, where older files were archived
-  --payload-id ID
+  --payload-id ID      show only the one with this id
   --json               for programs
   -h, --help
 

@@ -234,7 +234,8 @@ class Auditor {
       return;
     }
     if (known === undefined) this.#missing.add(id);
-    this.#counts[known === undefined ? "byStructure" : "byPolicy"] += 1;
+    // Without a block there is no quote; that there is none was looked at all the same.
+    if (block !== null) this.#counts[known === undefined ? "byStructure" : "byPolicy"] += 1;
     const difference = differenceOf(report, again, known !== undefined);
     if (difference !== undefined) this.#fault(where, difference);
     this.#count(receipt, difference === undefined ? report : again);

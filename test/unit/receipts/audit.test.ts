@@ -77,6 +77,16 @@ test("a chain holds, its quotes verify again, and it says what that proves and w
   });
 });
 
+test("says nothing of quotes where no answer had one, nor of those that did not verify", async () => {
+  const broken = { ...vector.tpm_attestation, signature: Buffer.alloc(72).toString("base64") };
+  await write([await attested(report, null), await attested(report, broken)]);
+  const { code, stdout } = await receipt("verify", folder);
+  expect(code).toBe(0);
+  expect(stdout).toContain("1 answered without a quote");
+  expect(stdout).toContain("quotes verified again: 1 by their policy");
+  expect(stdout).not.toContain("Each quote");
+});
+
 describe("the chain", () => {
   beforeEach(() => write(Array.from({ length: 6 }, (_, at) => plain({ attempts: at + 1 }))));
 
