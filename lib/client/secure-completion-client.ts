@@ -107,9 +107,16 @@ export class SecureCompletionClient implements AsyncDisposable {
    *
    * @param body - The bytes as they came.
    * @param payloadId - The id that the request was sent with.
+   * @throws ConfigurationError of a client with `receipts`: none would be written.
    */
   async decryptResponse(body: Uint8Array, payloadId: string): Promise<ChatCompletion> {
-    const { secureMemory, maxResponseBytes, logger } = this.#channel.options;
+    const { secureMemory, maxResponseBytes, logger, receipts } = this.#channel.options;
+    if (receipts !== undefined) {
+      throw new ConfigurationError(
+        "receipts",
+        "`decryptResponse` writes no receipt: use `sendSecureRequest`, or a client without `receipts`.",
+      );
+    }
     const lease = await this.#channel.keys.lease((promise) => promise);
     try {
       const opened = await openPackage(lease.key, body, {

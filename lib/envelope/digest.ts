@@ -16,14 +16,20 @@ const NAME_OF_KEY = "nomyo-native receipt key";
  * promise is handled: whoever never waits for it gets no unhandled rejection.
  */
 export function packageDigest(bytes: Uint8Array): Promise<string> {
-  if (bytes.byteLength <= SMALL_BYTES) return Promise.resolve(withNativeErrors("opening", () => native.sha256(bytes)));
-  const digest = withNativeErrors("opening", () => native.sha256Async(bytes)).catch((error: unknown) => {
-    // A digest is no reason to fail: this thread can do without the others for once.
-    if (nativeCode(error) === "QUEUE_FULL") return native.sha256(bytes);
-    throw fromNative(error, "opening");
-  });
+  const digest = digestOf(bytes);
   digest.catch(() => undefined);
   return digest;
+}
+
+/** Never throws at once: what else was begun with these bytes would be left alone. */
+async function digestOf(bytes: Uint8Array): Promise<string> {
+  try {
+    return bytes.byteLength <= SMALL_BYTES ? native.sha256(bytes) : await native.sha256Async(bytes);
+  } catch (error) {
+    // A digest is no reason to fail: this thread can do without the others for once.
+    if (nativeCode(error) === "QUEUE_FULL") return withNativeErrors("opening", () => native.sha256(bytes));
+    throw fromNative(error, "opening");
+  }
 }
 
 /** A key in the pool, without which nobody can try guesses on a plaintext's digest. */

@@ -1,5 +1,6 @@
 /** What the proxy knows of the server's attestation, for programs and for people. */
 import { attestationState } from "../attestation/attestation-state.js";
+import type { AttestationState } from "../attestation/attestation-state.js";
 import type { AttestationReport } from "../attestation/report.js";
 import type { AnswerMetadata } from "../chat/chat-types.js";
 import { AttestationError } from "../attestation/attestation-error.js";
@@ -11,6 +12,7 @@ export class AttestationView {
   readonly #mode: string;
   #report: AttestationReport | undefined;
   #at: string | undefined;
+  #refusedFor: string | undefined;
 
   /** `server`: its base URL. `mode`: what the proxy does with attestation. */
   constructor(server: string, mode: string) {
@@ -25,16 +27,23 @@ export class AttestationView {
 
   /** A request failed; only an attestation that was refused is of interest. */
   failed(error: unknown): void {
-    if (error instanceof AttestationError) this.#note(error.report);
+    if (error instanceof AttestationError) this.#note(error.report, error.code);
   }
 
   get report(): AttestationReport | undefined {
     return this.#report;
   }
 
+  #state(): AttestationState {
+    const state = attestationState(this.#report);
+    if (this.#refusedFor === undefined) return state;
+    const sentence = `The server's quote verified, and its answer was refused all the same (${this.#refusedFor}).`;
+    return { state: "refused", sentence, advice: "See what the policy asks for beside a quote." };
+  }
+
   /** The latest report, as JSON or as a page. */
   answer(asPage: boolean): Answer {
-    const state = attestationState(this.#report);
+    const state = this.#state();
     const value = {
       ...state,
       server: this.#server,
@@ -77,9 +86,11 @@ ${table}
     };
   }
 
-  #note(report: AttestationReport | undefined): void {
+  /** `code`: why it was refused, which need not be the quote's fault (a binding that is missing, a preflight's age). */
+  #note(report: AttestationReport | undefined, code?: string): void {
     if (report === undefined) return;
     this.#report = report;
+    this.#refusedFor = report.verified ? code : undefined;
     this.#at = new Date().toISOString();
   }
 }

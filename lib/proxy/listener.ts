@@ -1,5 +1,5 @@
 /** Where the proxy listens: a TCP address or a Unix socket; its connections; and how it stops. */
-import { chmodSync, lstatSync, mkdtempSync, renameSync, rmdirSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, mkdtempSync, renameSync, rmdirSync, statSync, unlinkSync } from "node:fs";
 import net from "node:net";
 import { dirname, join } from "node:path";
 import tls from "node:tls";
@@ -25,6 +25,8 @@ export interface ListenerSettings {
   readonly place: Place;
   /** Throws where others can reach this address, and what that needs is not there. */
   readonly checkExposure: (host: string) => void;
+  /** Throws where everyone on this machine may connect to this Unix socket, and nothing else keeps them out. */
+  readonly checkOpenSocket: (path: string) => void;
   readonly tls: { readonly cert: string | Uint8Array; readonly key: string | Uint8Array } | undefined;
   readonly maxConnections: number;
   readonly stopTimeoutMs: number;
@@ -109,6 +111,7 @@ export class Listener {
         if (this.#context !== undefined) {
           throw new ConfigurationError("tls", "A Unix socket is not spoken to over TLS: leave `tls` out.");
         }
+        if ((statSync(socketPath).mode & 0o002) !== 0) this.#settings.checkOpenSocket(socketPath);
         return { socketPath };
       }
       this.#settings.checkExposure(address.address);

@@ -115,6 +115,7 @@ type Resolved = ResolvedBy<typeof proxyOptions>;
 export interface ProxySettings {
   readonly place: Place;
   readonly checkExposure: (host: string) => void;
+  readonly checkOpenSocket: (path: string) => void;
   readonly tls: TlsOptions | undefined;
   readonly access: AccessSettings;
   readonly models: readonly string[];
@@ -144,6 +145,7 @@ export function resolveProxyOptions(given: ProxyOptions): ProxySettings {
   return {
     place,
     checkExposure: (address) => checkExposure(address, options),
+    checkOpenSocket: (path) => checkOpenSocket(path, options),
     tls: options.tls,
     access: {
       apiKeys,
@@ -196,6 +198,15 @@ function checkExposure(host: string, { apiKeys, allowOpen, tls, allowPlainHttp }
         "where nobody else is on the way.",
     );
   }
+}
+
+function checkOpenSocket(path: string, { apiKeys, allowOpen }: Resolved): void {
+  if (!apiKeys.open || allowOpen) return;
+  throw new ConfigurationError(
+    "apiKeys",
+    `Everyone on this machine may connect to ${path}, and without local API keys send requests that you pay for. Give the socket a mode that ` +
+      "keeps them out (SocketMode=0600), give API keys, or set allowOpen if that is wanted.",
+  );
 }
 
 function isAnyAddress(host: string): boolean {

@@ -1,7 +1,7 @@
 /** The file with the key of plaintexts' digests. */
 import { DigestKey } from "../envelope/digest.js";
 import { ConfigurationError } from "../errors.js";
-import { NotAFile, readSecretFile } from "../keys/secret-file.js";
+import { NotAFile, openToOthers, readSecretFile } from "../keys/secret-file.js";
 import type { LockPolicy } from "../native.js";
 
 const LEAST_BYTES = 32;
@@ -14,8 +14,8 @@ const MOST_BYTES = 1024;
 export function readDigestKey(path: string, option: string, locking: LockPolicy): DigestKey {
   const wrong = (what: string) => new ConfigurationError(option, `The digest key ${path} ${what}`);
   try {
-    const { bytes } = readSecretFile(path, locking, ({ mode, size }) => {
-      if (process.platform !== "win32" && (mode & 0o077n) !== 0n) {
+    const { bytes } = readSecretFile(path, locking, ({ mode, uid, gid, size }) => {
+      if (openToOthers({ mode, uid, gid })) {
         throw wrong(`is open to others than its owner; run: chmod 600 '${path}'`);
       }
       if (size < BigInt(LEAST_BYTES) || size > BigInt(MOST_BYTES)) {

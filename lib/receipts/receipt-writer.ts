@@ -2,7 +2,7 @@
 import { constants, mkdirSync, openSync, closeSync, fsyncSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { canonicalPolicy, policyId } from "../attestation/policy.js";
 import type { CheckedPolicy } from "../attestation/policy.js";
 import type { DigestKey } from "../envelope/digest.js";
@@ -24,6 +24,7 @@ const PROBE = ".probe";
 const PROBE_BYTES = 64 * 1024;
 /** Receipts that are written, and flushed, together. */
 const MOST_TOGETHER = 256;
+const NOT_HANDED_ON = "The answer was not handed on, and was wiped.";
 
 /** Where the writing stands. */
 interface Place {
@@ -35,6 +36,8 @@ interface Place {
   length: number;
   sequence: number;
   previous: string;
+  /** Something is being written, of which a part may be in the file. */
+  dirty: boolean;
 }
 
 interface Waiting {
@@ -62,6 +65,9 @@ export class ReceiptWriter {
   readonly #policies = new Set<string>();
   #waiting: Waiting[] = [];
   #place: Place | undefined;
+  /** The last line that was acknowledged: the chain goes on from there, or from a later one. */
+  #told: { readonly sequence: number; readonly previous: string } | undefined;
+  #leaving: Promise<void> | undefined;
   #opening: Promise<void> | undefined;
   #writing: Promise<void> | undefined;
   #isWriting = false;
@@ -91,6 +97,7 @@ export class ReceiptWriter {
   }
 
   async #ensureOpen(): Promise<void> {
+    await this.#leaving?.catch(() => undefined);
     if (this.#place !== undefined) return;
     this.#opening ??= this.#open().finally(() => {
       this.#opening = undefined;
@@ -138,7 +145,9 @@ export class ReceiptWriter {
         );
       }
       if (this.#failed) probe(folder);
-      this.#place = await this.#placeIn(folder, lock);
+      const place = await this.#placeIn(folder, lock);
+      await this.#checkIsOurs(place);
+      this.#place = place;
       this.#failed = false;
     } catch (error) {
       lock?.release();
@@ -146,6 +155,15 @@ export class ReceiptWriter {
         ? notWritten(folder, error, "Nothing was sent.")
         : unusable(folder, error);
     }
+  }
+
+  /** Lines that this writer has acknowledged are still there: else the chain would go on as if they had never been. */
+  async #checkIsOurs({ sequence, previous, path, file }: Place): Promise<void> {
+    const told = this.#told;
+    if (told === undefined || sequence > told.sequence) return;
+    if (sequence === told.sequence && previous === told.previous) return;
+    await file.close();
+    throw broken(path, `its last line is not number ${told.sequence}, which this process has written`);
   }
 
   /** Where the chain goes on. A line that was cut off is taken away: its answer was never handed on. */
@@ -165,6 +183,7 @@ export class ReceiptWriter {
         length: end.whole,
         sequence: chain.sequence,
         previous: chain.hash,
+        dirty: false,
       };
     } catch (error) {
       await file.close();
@@ -179,7 +198,7 @@ export class ReceiptWriter {
       await file.truncate(end.whole);
       await file.datasync();
       this.#log.warn(
-        "The last line of the receipts was cut off in the middle, and was removed: its answer was not handed on.",
+        "The last line of the receipts was cut off in the middle, and was removed: its answer was not handed on, unless somebody has cut it.",
         {
           file: path,
           bytes: end.torn,
@@ -195,38 +214,48 @@ export class ReceiptWriter {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, MOST_TOGETHER);
       try {
-        const written = await this.#writeAll(batch);
-        batch.forEach(({ resolve }, at) => resolve(written[at] ?? nowhere()));
+        for (const { resolve, receipt } of await this.#writeAll(batch)) resolve(receipt);
       } catch (error) {
         await this.#takeBack();
         for (const { reject } of batch) {
           // Each gets one of his own, to which he adds what he knows.
-          reject(notWritten(this.#settings.folder, error, "The answer was not handed on, and was wiped."));
+          reject(notWritten(this.#settings.folder, error, NOT_HANDED_ON));
         }
       }
     }
     this.#isWriting = false;
   }
 
-  async #writeAll(batch: readonly Waiting[]): Promise<Receipt[]> {
+  /** Those that were written, each with its place in the chain. One that can be no line is rejected by itself. */
+  async #writeAll(batch: readonly Waiting[]): Promise<Pick<Waiting, "receipt" | "resolve">[]> {
     // A batch before this one may have failed, when this one's requests were under way.
     await this.#ensureOpen();
     const place = this.#place ?? nowhere();
     for (const { policy } of batch) this.#keepPolicy(policy);
-    const written: Receipt[] = [];
+    const written: Pick<Waiting, "receipt" | "resolve">[] = [];
     const lines: string[] = [];
     let { sequence, previous } = place;
-    for (const { receipt } of batch) {
+    for (const { receipt, resolve, reject } of batch) {
+      const chained = { ...receipt, chain: { sequence: sequence + 1, previous } };
+      let line: string;
+      try {
+        line = lineOf(chained);
+      } catch (error) {
+        if (!(error instanceof ReceiptFormatError)) throw error;
+        // What a server put into its answer is no reason for the others to fail.
+        reject(notWritten(this.#settings.folder, error, NOT_HANDED_ON));
+        continue;
+      }
       sequence += 1;
-      const chained = { ...receipt, chain: { sequence, previous } };
-      const line = lineOf(chained);
       previous = lineHash(line);
-      written.push(chained);
+      written.push({ receipt: chained, resolve });
       lines.push(`${line}\n`);
     }
+    if (written.length === 0) return written;
+    await checkFile(place);
     const bytes = Buffer.from(lines.join(""));
     if (place.length > 0 && place.length + bytes.length > this.#settings.maxFileBytes) await this.#nextFile(place);
-    await checkFile(place);
+    place.dirty = true;
     for (let at = 0; at < bytes.length;) {
       at += (await place.file.write(bytes, at, bytes.length - at, null)).bytesWritten;
     }
@@ -234,6 +263,8 @@ export class ReceiptWriter {
     place.length += bytes.length;
     place.sequence = sequence;
     place.previous = previous;
+    place.dirty = false;
+    this.#told = { sequence, previous };
     return written;
   }
 
@@ -260,25 +291,35 @@ export class ReceiptWriter {
     this.#policies.add(id);
   }
 
-  /** After a failure: no half of a line, and no line of an answer that was not handed on. */
+  /** After a failure: no half of a line, and no line of an answer that was not handed on; nor less than was there. */
   async #takeBack(): Promise<void> {
     this.#failed = true;
     const place = this.#place;
     if (place === undefined) return;
     try {
-      await checkFile(place, "atLeast");
-      await place.file.truncate(place.length);
-      await place.file.datasync();
+      if (place.dirty) {
+        await checkFile(place, "atLeast");
+        await place.file.truncate(place.length);
+        await place.file.datasync();
+      }
+      await this.#leave();
     } catch (error) {
       this.#log.warn("A receipt that could not be written could not be taken back either.", {
         file: place.path,
         error: (error as NodeJS.ErrnoException).code ?? "unknown",
       });
+      await this.#leave().catch(() => undefined);
     }
-    await this.#leave();
   }
 
-  async #leave(): Promise<void> {
+  #leave(): Promise<void> {
+    this.#leaving = this.#close().finally(() => {
+      this.#leaving = undefined;
+    });
+    return this.#leaving;
+  }
+
+  async #close(): Promise<void> {
     const place = this.#place;
     this.#place = undefined;
     if (place === undefined) return;
@@ -296,7 +337,9 @@ function nowhere(): never {
 
 /** Others must not be able to put another file into its place. */
 function makeFolder(folder: string): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const made = mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // Its name, too, is on the disk before the first receipt.
+  if (made !== undefined) syncFolder(dirname(made));
   if (process.platform === "win32") return;
   const { mode, uid } = statSync(folder);
   if ((mode & 0o022) !== 0) {

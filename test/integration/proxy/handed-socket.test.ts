@@ -12,6 +12,7 @@ const HAND_DOWN = `
 import os, socket, sys
 family, kind, place, pid = sys.argv[1:5]
 made = socket.socket(getattr(socket, family), getattr(socket, kind))
+os.umask(0o111 if place.endswith("open.sock") else 0o177)
 made.bind(place.replace("@", "\\0") if family == "AF_UNIX" else (place, 0))
 if kind == "SOCK_STREAM":
     made.listen(16)
@@ -89,6 +90,7 @@ test("a loopback address", async () => {
 test.each<[string, Parameters<typeof start>, RegExp]>([
   ["an address that others can reach, without local keys", ["AF_INET", "0.0.0.0"], /--local-keys-file|--allow-open/],
   ["an abstract socket, which everyone can connect to", ["AF_UNIX", "@nomyo-test"], /neither a TCP address nor/],
+  ["a file that everyone can connect to", ["AF_UNIX", join(folder, "open.sock")], /SocketMode=0600.*--allow-open/],
   ["no socket to listen on", ["AF_INET", "127.0.0.1", { kind: "SOCK_DGRAM" }], /no socket to listen on/],
   ["a socket for another process", ["AF_INET", "127.0.0.1", { pid: "1" }], /LISTEN_PID is not this process/],
 ])("%s is refused, with exit code 2", async (_what, args, said) => {

@@ -27,6 +27,7 @@ async function start(short: Partial<ConnectionTimes>, body: Uint8Array = Buffer.
       place: { host: "127.0.0.1", port: 0 },
       tls: undefined,
       checkExposure: () => undefined,
+      checkOpenSocket: () => undefined,
       maxConnections: 4,
       stopTimeoutMs: 0,
     },

@@ -205,6 +205,7 @@ describe("with a folder", () => {
     await one.create(request);
     // Moved away: what is written now would be nobody's.
     const file = join(folder, receiptNames(folder)[0]!);
+    const written = readFileSync(file);
     rmSync(file);
     await expect(one.create(request)).rejects.toMatchObject({
       code: "RECEIPT_NOT_WRITTEN",
@@ -216,8 +217,12 @@ describe("with a folder", () => {
     await expect(one.create(request)).rejects.toMatchObject({ code: "CONFIGURATION", sent: "no" });
     expect(server.received).toHaveLength(2);
     rmSync(file);
+    // Nor does a chain that it has written begin anew.
+    await expect(one.create(request)).rejects.toMatchObject({ code: "CONFIGURATION", sent: "no" });
+    expect(server.received).toHaveLength(2);
+    writeFileSync(file, written, { mode: 0o600 });
     await one.create(request);
-    expect(receiptsIn(folder)).toHaveLength(1);
+    expect(receiptsIn(folder)).toHaveLength(2);
     expect(existsSync(join(folder, ".probe"))).toBe(false);
   });
 });

@@ -134,6 +134,50 @@ test("a folder has one writer, until it is closed", async () => {
   await expect(one.ready()).rejects.toMatchObject({ option: "close" });
 });
 
+test("a receipt that can be no line is rejected by itself, and not those beside it", async () => {
+  const one = writer();
+  const block = "x".repeat(2 * MAX_LINE_BYTES);
+  const huge = madeUpReceipt({ attestation: { ...madeUpReceipt().attestation, block } });
+  const outcomes = await Promise.allSettled(
+    [madeUpReceipt(), huge, madeUpReceipt()].map((receipt) => one.append(receipt, policy)),
+  );
+  expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+  expect((outcomes[1] as PromiseRejectedResult).reason).toMatchObject({ code: "RECEIPT_NOT_WRITTEN" });
+  await one.append(madeUpReceipt(), policy);
+  expectChain(3);
+});
+
+test("a chain that this process has written is not begun anew, nor shortened", async () => {
+  const one = writer();
+  for (let i = 0; i < 3; i++) await one.append(madeUpReceipt(), policy);
+  const whole = readFileSync(path());
+  const [first] = whole.toString().split(/(?<=\n)/);
+  for (const spoil of [() => rmSync(path()), () => writeFileSync(path(), first!, { mode: 0o600 })]) {
+    spoil();
+    for (let again = 0; again < 3; again++) {
+      await expect(one.append(madeUpReceipt(), policy)).rejects.toMatchObject({ code: "RECEIPT_NOT_WRITTEN" });
+    }
+    await expect(one.ready()).rejects.toMatchObject({ message: expect.stringContaining("number 3") });
+  }
+  writeFileSync(path(), whole);
+  await one.append(madeUpReceipt(), policy);
+  expectChain(4);
+});
+
+test.each([false, true])("a line of somebody else's is not cut off (before a new file: %s)", async (full) => {
+  const one = writer(MAX_LINE_BYTES);
+  for (let i = 0; i < 2; i++) await one.append(large(), policy);
+  const foreign = readFileSync(path()).subarray(0, full ? 400_000 : 10);
+  appendFileSync(path(), foreign);
+  const before = readFileSync(path());
+  await expect(one.append(full ? large() : madeUpReceipt(), policy)).rejects.toMatchObject({
+    code: "RECEIPT_NOT_WRITTEN",
+    message: expect.stringContaining("somebody else"),
+  });
+  expect(receiptNames(folder)).toHaveLength(1);
+  expect(readFileSync(path()).equals(before)).toBe(true);
+});
+
 test("what somebody else wrote into the file is seen before the next line, which is not written", async () => {
   const one = writer();
   await one.append(madeUpReceipt(), policy);
