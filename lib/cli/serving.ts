@@ -14,12 +14,10 @@ export interface TlsFlags {
 /** The server's certificate and key. Throws when others than the key's owner may read it, as for every private key. */
 export async function tlsOf(values: TlsFlags): Promise<{ cert: Buffer; key: Buffer } | undefined> {
   const { "tls-cert": certFile, "tls-key": keyFile } = values;
-  const cert = certFile === undefined ? undefined : await readNamed("--tls-cert", certFile);
-  const key = keyFile === undefined ? undefined : await readNamed("--tls-key", keyFile);
-  if (cert === undefined && key === undefined) return undefined;
-  if (cert === undefined || key === undefined || keyFile === undefined) {
-    throw new UsageError("--tls-cert and --tls-key go together.");
-  }
+  if (certFile === undefined && keyFile === undefined) return undefined;
+  if (certFile === undefined || keyFile === undefined) throw new UsageError("--tls-cert and --tls-key go together.");
+  const cert = await readNamed("--tls-cert", certFile);
+  const key = await readNamed("--tls-key", keyFile);
   if (openToOthers(statSync(keyFile, { bigint: true }))) {
     throw new ConfigurationError(
       "--tls-key",

@@ -44,7 +44,7 @@ export function openToOthers({ mode, uid, gid }: Pick<BigIntStats, "mode" | "uid
   if (others === 0n) return false;
   // Where programs that are not root's are of its group, as in some containers, the group's bit opens the file to them.
   const rootAlone = process.getuid?.() === 0 || process.getgroups?.().includes(0) === false;
-  return !(others === 0o040n && uid === 0n && gid === 0n && rootAlone);
+  return !((mode & 0o777n) === 0o440n && uid === 0n && gid === 0n && rootAlone);
 }
 
 /** Something else has this name, or it changed while it was read. */

@@ -27,6 +27,7 @@ describe("a file with a secret in it", () => {
     ["root's group, to write", of(0o460)],
     ["root's group, to run", of(0o450)],
     ["every account, but not the group", of(0o404)],
+    ["root's group, of a file that its owner may write", of(0o640)],
   ])("is open to others: %s", (_, file) => {
     runBy(1000, [1000, 109]);
     expect(openToOthers(file)).toBe(true);
