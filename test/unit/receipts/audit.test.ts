@@ -16,6 +16,9 @@ import { madeUpReceipt, receiptFolder } from "../../support/receipts.js";
 const vector = JSON.parse(
   readFileSync(join(__dirname, "../../vectors/attestation/ecc-p256-ecdsa-sha256.json"), "utf8"),
 ) as { payload_id: string; tpm_attestation: Record<string, unknown> };
+const otherKey = (
+  JSON.parse(readFileSync(join(__dirname, "../../vectors/attestation/soft-key.json"), "utf8")) as typeof vector
+).tpm_attestation["aik_pubkey_b64"];
 const report = checkPolicy("report");
 let base: string;
 let folder: string;
@@ -78,7 +81,7 @@ test("a chain holds, its quotes verify again, and it says what that proves and w
 });
 
 test("says nothing of quotes where no answer had one, nor of those that did not verify", async () => {
-  const broken = { ...vector.tpm_attestation, signature: Buffer.alloc(72).toString("base64") };
+  const broken = { ...vector.tpm_attestation, aik_pubkey_b64: otherKey };
   await write([await attested(report, null), await attested(report, broken)]);
   const { code, stdout } = await receipt("verify", folder);
   expect(code).toBe(0);
