@@ -8,7 +8,7 @@ import { harmless } from "./output.js";
 
 /** What was looked for beside the chain. */
 export interface Looked {
-  /** Nothing is wrong, and every quote could be verified by its policy. */
+  /** There are receipts, nothing is wrong with them, and every quote could be verified by its policy. */
   readonly holds: boolean;
   /** Something is wrong. */
   readonly fails: boolean;

@@ -143,7 +143,7 @@ async function verify(place: string, files: readonly string[], values: Values, s
   }
   const looked = kept.map(({ name, digest }) => ({ file: name, digest, found: found.matches[digest] ?? [] }));
   const fails = found.faults.length > 0 || looked.some(({ found: matches }) => matches.length === 0);
-  const holds = !fails && !found.unsupported && found.missingPolicies.length === 0;
+  const holds = !fails && found.receipts > 0 && !found.unsupported && found.missingPolicies.length === 0;
   if (values.json === true) {
     const { matches: _matches, ...rest } = found;
     streams.stdout.writeJson({ holds, ...rest, unusable_policies: beside.unusable, looked_for: looked }, 2);

@@ -208,6 +208,9 @@ describe("the chain", () => {
     const torn = await receipt("verify", folder);
     expect([torn.code, torn.stdout.includes("The last line is cut off")]).toEqual([0, true]);
     expect(torn.stdout).toContain("hold: 5");
+    expect(torn.stdout).toContain("a whole line that somebody cut looks the same (--head)");
+    const head = lineHash(lines().at(-1)!);
+    expect((await receipt("verify", folder, "--head", head)).code).toBe(0);
     writeFileSync(file(2), "");
     expect(faults(await receipt("verify", folder))).toEqual([expect.stringMatching(/^6 is cut off/)]);
   });
@@ -629,6 +632,7 @@ test("30: no receipts; 2: wrong arguments", async () => {
   expect((await receipt("verify", join(base, "x"))).code).toBe(30);
   mkdirSync(join(base, "empty"));
   expect((await receipt("verify", join(base, "empty"))).code).toBe(30);
+  expect(JSON.parse((await receipt("verify", join(base, "empty"), "--json")).stdout)).toMatchObject({ holds: false });
   for (const args of [
     [],
     ["verify"],
