@@ -306,8 +306,9 @@ class Auditor {
     // Without a block there is no quote; that there is none was looked at all the same.
     if (block !== null) {
       this.#counts.looked += 1;
-      if (again.verified && difference === undefined)
-        this.#counts[known === undefined ? "byStructure" : "byPolicy"] += 1;
+      // A quote that a TPM refused is right by all that can be had again, and is none that verified.
+      const isRight = again.verified && difference === undefined && (known === undefined || report.code === undefined);
+      if (isRight) this.#counts[known === undefined ? "byStructure" : "byPolicy"] += 1;
     }
     this.#count(receipt, known !== undefined && difference === undefined ? report : again);
   }

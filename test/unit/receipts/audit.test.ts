@@ -486,22 +486,28 @@ describe("quotes", () => {
     const policy = checkPolicy({ version: 1, mode: "report", engine: "esapi" });
     const { report: offline } = (await attested()).attestation;
     const made = await attested(policy);
-    const claiming = (engine: AttestationReport["engine"]): Receipt => ({
+    const claiming = (engine: AttestationReport["engine"], change: Partial<AttestationReport> = {}): Receipt => ({
       ...made,
-      attestation: { ...made.attestation, report: { ...offline!, policyId: policyId(policy), engine } },
+      attestation: { ...made.attestation, report: { ...offline!, policyId: policyId(policy), engine, ...change } },
     });
+    const refused = { verified: false, code: "SIGNATURE_INVALID", message: "x" } as const;
     await write(
       [
         claiming({ name: "esapi", verdict: "valid" }),
         claiming({ name: "esapi", verdict: "unsupported" }),
         claiming({ name: "offline", verdict: "valid" }),
+        claiming({ name: "esapi", verdict: "invalid" }, refused),
       ],
       policy,
     );
-    expect(faults(await receipt("verify", folder))).toEqual([
+    const outcome = await receipt("verify", folder);
+    expect(faults(outcome)).toEqual([
       expect.stringMatching(/^2 .*wants a TPM's verdict/),
       expect.stringMatching(/^3 .*wants a TPM's verdict/),
     ]);
+    // What a TPM refused can only be taken as it was written, and is no quote that verified.
+    expect(outcome.stdout).toContain("1 answered with a quote that did not verify");
+    expect(outcome.stdout).toContain("quotes looked at again: 4; verified: 1 by their policy");
   });
 
   test("a certified key is certified by the policy's roots, and it is said whose policy that is", async () => {
