@@ -387,7 +387,7 @@ function differenceOf(report: AttestationReport, again: AttestationReport, polic
   if (report.verified && policy.engine === "esapi" && (!tpmSaid || report.engine.verdict !== "valid"))
     return "has a report that says verified, and its policy wants a TPM's verdict, which the report does not have";
   if (report.verified !== again.verified || report.code !== again.code) {
-    return tpmMayHaveRefused(report, again) ? undefined : contradiction(report, again);
+    return tpmMayHaveRefused(report, again) ? differenceOfQuote(report, again) : contradiction(report, again);
   }
   return factsOf(report, tpmSaid) === factsOf(again, tpmSaid) ? undefined : SOMETHING_ELSE;
 }
@@ -400,6 +400,12 @@ function differenceOfStructure(report: AttestationReport, again: AttestationRepo
   if (report.fault !== undefined) return undefined;
   const { code } = report;
   if (code === undefined ? !again.verified : !mayFailWith(code, report, again)) return contradiction(report, again);
+  return differenceOfQuote(report, again);
+}
+
+/** Of what no policy changes: the quote, its key, its values. */
+function differenceOfQuote(report: AttestationReport, again: AttestationReport): string | undefined {
+  const { code } = report;
   // Only values that passed the checks before are in a report.
   const hasValues = code === undefined || orderOf(code) > orderOf("PCR_DIGEST");
   const facts = (one: AttestationReport, pcrs: AttestationReport["pcrs"]): string =>

@@ -490,12 +490,17 @@ describe("quotes", () => {
       ...made,
       attestation: { ...made.attestation, report: { ...offline!, policyId: policyId(policy), engine, ...change } },
     });
+    const withoutPcrs = (one: Receipt): Receipt => {
+      const { pcrs: _pcrs, ...rest } = one.attestation.report!;
+      return { ...one, attestation: { ...one.attestation, report: rest } };
+    };
     const refused = { verified: false, code: "SIGNATURE_INVALID", message: "x" } as const;
     await write(
       [
         claiming({ name: "esapi", verdict: "valid" }),
         claiming({ name: "esapi", verdict: "unsupported" }),
         claiming({ name: "offline", verdict: "valid" }),
+        withoutPcrs(claiming({ name: "esapi", verdict: "invalid" }, refused)),
         claiming({ name: "esapi", verdict: "invalid" }, refused),
       ],
       policy,
@@ -504,10 +509,11 @@ describe("quotes", () => {
     expect(faults(outcome)).toEqual([
       expect.stringMatching(/^2 .*wants a TPM's verdict/),
       expect.stringMatching(/^3 .*wants a TPM's verdict/),
+      expect.stringMatching(/^5 has a report of something else/),
     ]);
     // What a TPM refused can only be taken as it was written, and is no quote that verified.
     expect(outcome.stdout).toContain("1 answered with a quote that did not verify");
-    expect(outcome.stdout).toContain("quotes looked at again: 4; verified: 1 by their policy");
+    expect(outcome.stdout).toContain("quotes looked at again: 5; verified: 1 by their policy");
   });
 
   test("a certified key is certified by the policy's roots, and it is said whose policy that is", async () => {
