@@ -12,8 +12,9 @@ type Check = (value: unknown) => boolean;
  */
 export function isReport(value: unknown): value is AttestationReport {
   if (!isReportObject(value)) return false;
-  const { verified, code, fault } = value as Members;
-  return verified === true ? code === undefined && fault === undefined : code !== undefined || fault !== undefined;
+  const { verified, code, fault, engine } = value as AttestationReport;
+  if (!verified) return code !== undefined || fault !== undefined;
+  return code === undefined && fault === undefined && ["valid", "unsupported"].includes(engine.verdict);
 }
 
 const aText: Check = (value) => typeof value === "string";

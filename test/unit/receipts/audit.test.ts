@@ -471,7 +471,7 @@ describe("quotes", () => {
       [{ checks: checks.map((check) => ({ ...check, detail: "in other words" })) }, false],
       [{ checks: checks.slice(1) }, true],
       [{ checks: checks.map((check) => ({ ...check, ok: check.code === "PCR_BASELINE" ? true : check.ok })) }, true],
-      [{ engine: { ...engine, verdict: "not-run" } }, true],
+      [{ engine: { ...engine, verdict: "unsupported" } }, true],
       [{ profile: "the right one" }, true],
       [{ nearest: { profile: "p", differences: [] } }, true],
     ];

@@ -76,6 +76,8 @@ describe("the report", () => {
     ["with a key that is none", { aik: null }],
     ["that is verified, and says why not", { code: "NONCE_MISMATCH" }],
     ["that is verified by a verifier that could not work", { fault: "TSS_MISSING" }],
+    ["that is verified by an engine that refused", { engine: { name: "esapi", verdict: "invalid" } }],
+    ["that is verified by an engine that was not asked", { engine: { name: "offline", verdict: "not-run" } }],
     ["that is not verified, and does not say why", { verified: false }],
     ["with a fault that there is none of", { verified: false, fault: "RAIN" }],
     ["of another trust", { trust: "absolute" }],
