@@ -1,8 +1,7 @@
 /** `nomyo-native receipt`: verifies receipts, and shows them. */
 import { statSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parsePolicy } from "../attestation/policy.js";
+import { parsePolicy, policyId } from "../attestation/policy.js";
 import type { CheckedPolicy } from "../attestation/policy.js";
 import { packageDigest } from "../envelope/digest.js";
 import { ConfigurationError } from "../errors.js";
@@ -10,7 +9,7 @@ import { isHex } from "../printable.js";
 import { audit } from "../receipts/audit.js";
 import type { Audit } from "../receipts/audit.js";
 import { readDigestKey } from "../receipts/digest-key-file.js";
-import { linesOf, receiptFiles } from "../receipts/receipt-files.js";
+import { linesOf, openRegular, receiptFiles } from "../receipts/receipt-files.js";
 import { readLine, ReceiptFormatError } from "../receipts/receipt.js";
 import { parse } from "./arguments.js";
 import { painterFor } from "./attest-text.js";
@@ -36,7 +35,8 @@ show     prints receipts for people; one of them with --payload-id.
   --package FILE       a sealed package that was kept, request or answer: says whose it is; repeat it for several
   --plaintext FILE     a plaintext that was kept, mode 0600, byte for byte: says whose it is; needs the digest key
   --digest-key FILE    the key that the receipts were written with, mode 0600
-  --policy FILE        a policy that quotes were verified by; those that lie beside the receipts are found
+  --policy FILE        a policy that quotes were verified by; those that lie beside the receipts are found, and are the
+                       word of whoever wrote the folder: what was used, and from where, is printed
   --head HASH          the last line's hash (64 hex digits) as it was noted elsewhere: without it, lines that were cut off at the end,
                        or rewritten together, do not show
   --since HASH         the hash of the line before the first, where older files were archived
@@ -47,8 +47,9 @@ show     prints receipts for people; one of them with --payload-id.
   nomyo-native receipt verify receipts/ --head 5d0c…
   nomyo-native receipt verify receipts/ --package request.bin
 
-Exit codes: 0 all of it holds, 10 something does not, 20 tpm2-tss is missing, so that no quote could be verified,
-            30 there are no receipts in it, 2 wrong arguments.
+Exit codes: 0 all of it holds, 10 something does not, 20 nothing is wrong, but quotes could not be verified by their
+            policy: it is not at hand (--policy), or tpm2-tss is missing; 30 there are no receipts in it, 2 wrong
+            arguments.
 `;
 
 const options = {
@@ -127,10 +128,12 @@ interface Kept {
 
 async function verify(place: string, files: readonly string[], values: Values, streams: Streams): Promise<number> {
   const kept = [...(await packagesOf(values)), ...plaintextsOf(values)];
+  const beside = new PoliciesBeside(place);
   let found: Audit;
   try {
     found = await audit(files, {
-      policies: await policiesOf(place, values),
+      policies: await policiesOf(values),
+      policyBeside: (id) => beside.find(id),
       head: hashOf("--head", values.head),
       since: hashOf("--since", values.since),
       wanted: new Set(kept.map(({ digest }) => digest)),
@@ -139,18 +142,23 @@ async function verify(place: string, files: readonly string[], values: Values, s
     throw unreadable(place, error);
   }
   const looked = kept.map(({ name, digest }) => ({ file: name, digest, found: found.matches[digest] ?? [] }));
-  const holds = found.faults.length === 0 && looked.every(({ found: matches }) => matches.length > 0);
+  const fails = found.faults.length > 0 || looked.some(({ found: matches }) => matches.length === 0);
+  const holds = !fails && found.receipts > 0 && !found.unsupported && found.missingPolicies.length === 0;
   if (values.json === true) {
     const { matches: _matches, ...rest } = found;
-    streams.stdout.writeJson({ holds, ...rest, looked_for: looked }, 2);
+    streams.stdout.writeJson({ holds, ...rest, unusable_policies: beside.unusable, looked_for: looked }, 2);
   } else {
     streams.stdout.writeStyled(
-      auditText(found, { holds, looked, anchored: values.head !== undefined }, painterFor(streams)),
+      auditText(
+        found,
+        { holds, fails, looked, unusablePolicies: beside.unusable, anchored: values.head !== undefined },
+        painterFor(streams),
+      ),
     );
   }
   if (found.receipts === 0) return receiptExitCode.malformed;
-  if (!holds) return receiptExitCode.refused;
-  return found.unsupported ? receiptExitCode.unsupported : receiptExitCode.verified;
+  if (fails) return receiptExitCode.refused;
+  return holds ? receiptExitCode.verified : receiptExitCode.unsupported;
 }
 
 async function packagesOf(values: Values): Promise<Kept[]> {
@@ -176,15 +184,52 @@ function plaintextsOf(values: Values): Kept[] {
   }
 }
 
-/** Those that were given, and those beside the receipts whose name is their digest. */
-async function policiesOf(place: string, values: Values): Promise<CheckedPolicy[]> {
-  const given = await Promise.all(
+async function policiesOf(values: Values): Promise<CheckedPolicy[]> {
+  return await Promise.all(
     (values.policy ?? []).map(async (file) => parsePolicy(await readNamed("--policy", file), file)),
   );
-  if (!statSync(place).isDirectory()) return given;
-  const names = (await readdir(place)).filter((name) => name.startsWith("policy-") && name.endsWith(".json"));
-  const beside = await Promise.all(names.map(async (name) => parsePolicy(await readFile(join(place, name)), name)));
-  return [...given, ...beside];
+}
+
+/** The policies in a folder of receipts, each in a file with its id in the name. Read when a receipt asks for one. */
+class PoliciesBeside {
+  readonly #folder: string | undefined;
+  /** Files that are there and are not the policy of their name. */
+  readonly unusable: string[] = [];
+
+  constructor(place: string) {
+    this.#folder = statSync(place).isDirectory() ? place : undefined;
+  }
+
+  async find(id: string): Promise<CheckedPolicy | undefined> {
+    if (this.#folder === undefined) return undefined;
+    const path = join(this.#folder, `policy-${id}.json`);
+    try {
+      const policy = parsePolicy(await firstBytes(path, MOST_POLICY_BYTES), path);
+      if (policyId(policy) === id) return policy;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      if (!(error instanceof ConfigurationError) && (error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    }
+    if (this.unusable.length < MOST_UNUSABLE && !this.unusable.includes(path)) this.unusable.push(path);
+    return undefined;
+  }
+}
+
+/** More than a policy may have, so that a longer one is refused as such. */
+const MOST_POLICY_BYTES = 128 * 1024 + 1;
+const MOST_UNUSABLE = 50;
+
+async function firstBytes(path: string, most: number): Promise<Uint8Array> {
+  const file = await openRegular(path);
+  try {
+    const bytes = new Uint8Array(most);
+    let length = 0;
+    for (let read = -1; length < most && read !== 0; length += read)
+      read = (await file.read(bytes, length, most - length, null)).bytesRead;
+    return bytes.subarray(0, length);
+  } finally {
+    await file.close();
+  }
 }
 
 function hashOf(option: string, value: string | undefined): string | undefined {

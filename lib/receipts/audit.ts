@@ -4,12 +4,14 @@ import type { AttestationStateName } from "../attestation/attestation-state.js";
 import { checkPolicy, policyId } from "../attestation/policy.js";
 import type { AttestationMode, CheckedPolicy } from "../attestation/policy.js";
 import { qualifyingDataOf } from "../attestation/qualifying-data.js";
+import { attestationCodes } from "../attestation/report.js";
 import type { AttestationCode, AttestationReport } from "../attestation/report.js";
 import { verify } from "../attestation/verify.js";
+import { ConfigurationError } from "../errors.js";
 import { linesOf } from "./receipt-files.js";
 import type { FileLine } from "./receipt-files.js";
 import { lineHash, NO_LINE, readLine, ReceiptFormatError } from "./receipt.js";
-import type { Receipt } from "./receipt.js";
+import type { Receipt, ReceiptChain } from "./receipt.js";
 
 /** What is wrong with one line. */
 export interface AuditFault {
@@ -27,9 +29,21 @@ export interface AuditMatch {
   readonly side: "request" | "response";
 }
 
+/** A policy that quotes were verified by, and who vouches for it. */
+export interface AuditPolicy {
+  readonly id: string;
+  /** One that is a mode alone, one that the caller gave, or one that lay beside the receipts. */
+  readonly from: "mode" | "given" | "beside";
+}
+
 export interface AuditOptions {
   /** Those that quotes may have been verified by, beside the three that are a mode alone. */
   readonly policies: readonly CheckedPolicy[];
+  /**
+   * Looks beside the receipts for the policy with this id; undefined when there is none. Asked for those alone that a
+   * receipt names and that are not among `policies`.
+   */
+  readonly policyBeside?: ((id: string) => Promise<CheckedPolicy | undefined>) | undefined;
   /** The hash of a line that must be among them: what was cut off behind it shows. */
   readonly head?: string | undefined;
   /** `previous` of the first line, where lines before it were archived. */
@@ -52,28 +66,41 @@ export interface Audit {
   readonly faults: readonly AuditFault[];
   /** The last line was cut off, as when a process is killed; the next writer removes it. */
   readonly torn: boolean;
-  /** How many answers are in which state, by the quote as it verifies now. */
+  /** How many answers are in which state, by the quote as it verifies now; never by what a receipt claims alone. */
   readonly states: Readonly<Record<AttestationStateName, number>>;
-  /** Quotes that were verified again: by their own policy, and by structure alone since it is not at hand. */
-  readonly quotes: { readonly byPolicy: number; readonly byStructure: number };
-  /** Policies that were not at hand, by their ids. */
+  /**
+   * Quotes that were looked at again, and those of them that verified while their receipt says nothing else: by their
+   * own policy, and by structure alone since it is not at hand.
+   */
+  readonly quotes: { readonly looked: number; readonly byPolicy: number; readonly byStructure: number };
+  /** Those that quotes were verified by again. */
+  readonly policies: readonly AuditPolicy[];
+  /** Policies that were not at hand, by their ids: quotes could not be verified by them. */
   readonly missingPolicies: readonly string[];
   /** tpm2-tss is missing: no quote could be verified. */
   readonly unsupported: boolean;
   readonly matches: Readonly<Record<string, readonly AuditMatch[]>>;
 }
 
-/** A policy of other demands than the default one's can only differ in these. */
+/** So many of a kind are kept: a file of line feeds must not fill the memory. */
+const MOST = 1000;
+
+/**
+ * What a policy can refuse that {@link structure} does not. A signature that is wrong is so by every policy, and a
+ * quote that one policy accepts `structure` accepts too.
+ */
 const ofPolicy: ReadonlySet<AttestationCode> = new Set([
   "AIK_TYPE",
   "SIGNATURE_SCHEME",
   "SIGNER_NAME",
-  "SIGNATURE_INVALID",
   "PCR_SELECTION",
   "PCR_BANK",
   "PCR_BASELINE",
   "AIK_CERTIFICATE",
 ]);
+
+/** Demands the least that any policy does: for quotes whose own is not at hand. */
+const structure = checkPolicy({ version: 1, banks: ["sha1", "sha256", "sha384", "sha512"] });
 
 /** Reads files one after the other, as one chain. Rejects with the system's error for a file that cannot be read. */
 export async function audit(files: readonly string[], options: AuditOptions): Promise<Audit> {
@@ -83,12 +110,18 @@ export async function audit(files: readonly string[], options: AuditOptions): Pr
     for await (const read of linesOf(file)) {
       line += 1;
       await auditor.line({ file, line }, read, at === files.length - 1);
+      if (auditor.isFull) return auditor.end(file);
     }
   }
   return auditor.end(files.at(-1) ?? "");
 }
 
 type Where = Pick<AuditFault, "file" | "line">;
+
+interface KnownPolicy {
+  readonly policy: CheckedPolicy;
+  readonly from: AuditPolicy["from"];
+}
 
 interface Before extends Where {
   readonly sequence: number;
@@ -97,7 +130,10 @@ interface Before extends Where {
 
 class Auditor {
   readonly #options: AuditOptions;
-  readonly #policies: ReadonlyMap<string, CheckedPolicy>;
+  readonly #policies: ReadonlyMap<string, KnownPolicy>;
+  /** The last one that was asked for: lines of one policy mostly follow each other. */
+  #beside: { readonly id: string; readonly found: KnownPolicy | undefined } | undefined;
+  readonly #used = new Map<string, AuditPolicy["from"]>();
   readonly #faults: AuditFault[] = [];
   readonly #missing = new Set<string>();
   readonly #matches = new Map<string, AuditMatch[]>();
@@ -110,9 +146,12 @@ class Auditor {
   };
   /** Undefined at the beginning, and after a line that could not be read. */
   #before: Before | undefined;
-  #first: Receipt | undefined;
+  /** Of the lines that are part of a chain, the first and the last. */
+  #first: ReceiptChain | undefined;
   #last: Before | undefined;
-  #counts = { answered: 0, refused: 0, byPolicy: 0, byStructure: 0 };
+  /** A line in no chain: right while it is the only one. */
+  #alone: Where | undefined;
+  #counts = { answered: 0, refused: 0, looked: 0, byPolicy: 0, byStructure: 0 };
   #headSeen = false;
   #torn = false;
   #unsupported = false;
@@ -120,7 +159,15 @@ class Auditor {
   constructor(options: AuditOptions) {
     this.#options = options;
     const modes = (["off", "report", "require"] as const).map((mode: AttestationMode) => checkPolicy(mode));
-    this.#policies = new Map([...modes, ...options.policies].map((policy) => [policyId(policy), policy]));
+    this.#policies = new Map([
+      ...options.policies.map((policy): [string, KnownPolicy] => [policyId(policy), { policy, from: "given" }]),
+      ...modes.map((policy): [string, KnownPolicy] => [policyId(policy), { policy, from: "mode" }]),
+    ]);
+  }
+
+  /** There are so many faults that more would say nothing. */
+  get isFull(): boolean {
+    return this.#faults.length > MOST;
   }
 
   async line(where: Where, { bytes, ended, tooLong }: FileLine, isInLastFile: boolean): Promise<void> {
@@ -143,42 +190,49 @@ class Auditor {
       return;
     }
     this.#chain(where, receipt, lineHash(bytes));
-    this.#first ??= receipt;
     this.#counts[receipt.outcome] += 1;
     this.#lookIn(receipt);
     await this.#attestation(where, receipt);
   }
 
   #chain(where: Where, { chain }: Receipt, hash: string): void {
+    const isFirst = this.#counts.answered + this.#counts.refused === 0;
     if (chain === null) {
       // One that a program has kept by itself: by itself it is right, and among others it is not.
-      if (where.line > 1 || this.#first !== undefined) this.#fault(where, "is not part of a chain");
+      if (where.line > 1 || !isFirst) this.#fault(where, "is not part of a chain");
+      else this.#alone = where;
       return;
     }
+    if (this.#alone !== undefined) this.#fault(this.#alone, "is not part of a chain");
+    this.#alone = undefined;
     const { sequence, previous } = chain;
     const before = this.#before;
     if (before !== undefined) this.#follows(where, before, chain);
-    else if (this.#first === undefined) this.#begins(where, chain);
-    else if (this.#last !== undefined && sequence <= this.#last.sequence) {
+    else if (this.#last === undefined) this.#begins(where, chain);
+    else if (sequence <= this.#last.sequence) {
       this.#fault(
         where,
         `has the number ${sequence}, after number ${this.#last.sequence}: lines were put in another order`,
       );
     }
-    if (hash === this.#options.head || previous === this.#options.head) this.#headSeen = true;
+    // Not the hash that this line names as the one before it: only what is here can be told to be unchanged.
+    if (hash === this.#options.head) this.#headSeen = true;
+    this.#first ??= { sequence, previous };
     this.#before = { ...where, sequence, hash };
     this.#last = this.#before;
   }
 
-  #begins(where: Where, { sequence, previous }: NonNullable<Receipt["chain"]>): void {
+  #begins(where: Where, { sequence, previous }: ReceiptChain): void {
     const { since } = this.#options;
     if (since !== undefined && previous !== since) {
       this.#fault(where, `does not follow the line with the hash that was given, but one with ${previous}`);
     }
     if (sequence === 1 && previous !== NO_LINE) this.#fault(where, "is number 1, and names a line before it");
+    if (sequence > 1 && previous === NO_LINE)
+      this.#fault(where, `has the number ${sequence}, and names no line before it`);
   }
 
-  #follows(where: Where, before: Before, { sequence, previous }: NonNullable<Receipt["chain"]>): void {
+  #follows(where: Where, before: Before, { sequence, previous }: ReceiptChain): void {
     const expected = before.sequence + 1;
     if (sequence > expected) {
       const which = sequence === expected + 1 ? `number ${expected} is` : `numbers ${expected} to ${sequence - 1} are`;
@@ -201,8 +255,10 @@ class Auditor {
       const made = receipt[side];
       for (const digest of [made?.sha256, made?.plaintext_hmac]) {
         if (typeof digest !== "string" || !this.#options.wanted.has(digest)) continue;
-        const match = { sequence: receipt.chain?.sequence ?? null, payload_id: receipt.payload_id, side };
-        this.#matches.set(digest, [...(this.#matches.get(digest) ?? []), match]);
+        const matches = this.#matches.get(digest) ?? [];
+        this.#matches.set(digest, matches);
+        if (matches.length < MOST)
+          matches.push({ sequence: receipt.chain?.sequence ?? null, payload_id: receipt.payload_id, side });
       }
     }
   }
@@ -210,9 +266,9 @@ class Auditor {
   /** The block once more, by the same verifier, with certificates as they were valid when the answer came. */
   async #attestation(where: Where, receipt: Receipt): Promise<void> {
     const { mode, policy: id, block, report } = receipt.attestation;
-    const known = this.#policies.get(id);
+    const known = await this.#policy(id);
     if (report !== null && report.policyId !== id) this.#fault(where, "has a report of another policy than its own");
-    if (known !== undefined && known.mode !== mode) this.#fault(where, "has another mode than its policy");
+    if (known !== undefined && known.policy.mode !== mode) this.#fault(where, "has another mode than its policy");
     if (receipt.outcome === "answered") {
       if (mode !== "off" && report === null)
         this.#fault(where, "is an answer without a report, which its mode gives to each");
@@ -220,25 +276,51 @@ class Auditor {
         this.#fault(where, "is an answer that was handed on though its policy requires a quote that verifies");
       }
     }
-    // A preflight's quote was made for another id, and is not in the receipt.
-    if (report === null || receipt.payload_id === null || receipt.response === null) {
-      this.#count(receipt, report ?? undefined);
+    if (report === null) {
+      this.#count(receipt, undefined);
       return;
     }
-    const policy = withoutTpm(known ?? checkPolicy("require"));
+    if (known === undefined && this.#missing.size < MOST) this.#missing.add(id);
+    // A preflight's quote was made for another id, and is not in the receipt; nothing was answered then.
+    if (receipt.payload_id === null || receipt.response === null) return;
     const at = Math.floor(Date.parse(receipt.ended_at) / 1000);
-    const again = await verify(block, qualifyingDataOf(receipt.payload_id), policy, null, at);
+    let again: AttestationReport;
+    try {
+      const policy = withoutTpm(known?.policy ?? structure);
+      again = await verify(block, qualifyingDataOf(receipt.payload_id), policy, null, at);
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error;
+      this.#fault(where, "has a policy whose certificates cannot be used");
+      this.#count(receipt, undefined);
+      return;
+    }
     if (again.fault !== undefined) {
       this.#unsupported = true;
       this.#count(receipt, again);
       return;
     }
-    if (known === undefined) this.#missing.add(id);
-    // Without a block there is no quote; that there is none was looked at all the same.
-    if (block !== null) this.#counts[known === undefined ? "byStructure" : "byPolicy"] += 1;
-    const difference = differenceOf(report, again, known !== undefined);
+    const difference =
+      known === undefined ? differenceOfStructure(report, again) : differenceOf(report, again, known.policy);
     if (difference !== undefined) this.#fault(where, difference);
-    this.#count(receipt, difference === undefined ? report : again);
+    if (known !== undefined && this.#used.size < MOST) this.#used.set(id, known.from);
+    // Without a block there is no quote; that there is none was looked at all the same.
+    if (block !== null) {
+      this.#counts.looked += 1;
+      // A quote that a TPM refused is right by all that can be had again, and is none that verified.
+      const isRight = again.verified && difference === undefined && (known === undefined || report.code === undefined);
+      if (isRight) this.#counts[known === undefined ? "byStructure" : "byPolicy"] += 1;
+    }
+    this.#count(receipt, known !== undefined && difference === undefined ? report : again);
+  }
+
+  async #policy(id: string): Promise<KnownPolicy | undefined> {
+    const known = this.#policies.get(id);
+    if (known !== undefined) return known;
+    if (this.#beside?.id !== id) {
+      const policy = await this.#options.policyBeside?.(id);
+      this.#beside = { id, found: policy === undefined ? undefined : { policy, from: "beside" } };
+    }
+    return this.#beside.found;
   }
 
   #count({ outcome }: Receipt, report: AttestationReport | undefined): void {
@@ -246,12 +328,21 @@ class Auditor {
   }
 
   #fault({ file, line }: Where, what: string): void {
-    this.#faults.push({ file, line, what });
+    if (this.isFull) return;
+    const isLast = this.#faults.length === MOST;
+    this.#faults.push({
+      file,
+      line,
+      what: isLast ? `fails too, after ${MOST} faults: what follows was not read` : what,
+    });
   }
 
   end(lastFile: string): Audit {
-    const { head } = this.#options;
+    const { head, since } = this.#options;
     const last = this.#last;
+    if (since !== undefined && this.#first === undefined && this.#alone !== undefined) {
+      this.#fault(this.#alone, "is not part of a chain, so that it follows no line with the hash that was given");
+    }
     if (head !== undefined && !this.#headSeen) {
       this.#fault(
         { file: last?.file ?? lastFile, line: last?.line ?? 1 },
@@ -262,14 +353,19 @@ class Auditor {
       receipts: this.#counts.answered + this.#counts.refused,
       answered: this.#counts.answered,
       refused: this.#counts.refused,
-      first: this.#first?.chain?.sequence ?? null,
+      first: this.#first?.sequence ?? null,
       last: last?.sequence ?? null,
       head: last?.hash ?? null,
-      since: this.#first?.chain?.previous ?? null,
+      since: this.#first?.previous ?? null,
       faults: this.#faults,
       torn: this.#torn,
       states: this.#states,
-      quotes: { byPolicy: this.#counts.byPolicy, byStructure: this.#counts.byStructure },
+      quotes: {
+        looked: this.#counts.looked,
+        byPolicy: this.#counts.byPolicy,
+        byStructure: this.#counts.byStructure,
+      },
+      policies: [...this.#used].map(([id, from]) => ({ id, from })),
       missingPolicies: [...this.#missing],
       unsupported: this.#unsupported,
       matches: Object.fromEntries(this.#matches),
@@ -283,25 +379,73 @@ function withoutTpm(policy: CheckedPolicy): CheckedPolicy {
   return rest;
 }
 
-/** What the report says that the verifier does not say of the same block; undefined for nothing. */
-function differenceOf(report: AttestationReport, again: AttestationReport, samePolicy: boolean): string | undefined {
+/** What the report says that the verifier does not say of the same block by the same policy; undefined for nothing. */
+function differenceOf(report: AttestationReport, again: AttestationReport, policy: CheckedPolicy): string | undefined {
   // What stood in the way was on the machine itself: there is no verdict to compare.
   if (report.fault !== undefined) return undefined;
   const tpmSaid = report.engine.name === "esapi";
+  if (report.verified && policy.engine === "esapi" && (!tpmSaid || report.engine.verdict !== "valid"))
+    return "has a report that says verified, and its policy wants a TPM's verdict, which the report does not have";
   if (report.verified !== again.verified || report.code !== again.code) {
-    const codes = [report.code, again.code].filter((code) => code !== undefined);
-    if (!samePolicy && codes.every((code) => ofPolicy.has(code))) return undefined;
-    if (tpmSaid && again.verified && report.code === "SIGNATURE_INVALID") return undefined;
-    const said = (one: AttestationReport): string => (one.verified ? "verified" : (one.code ?? "not verified"));
-    return `has a report that says ${said(report)}, and its quote is ${said(again)}`;
+    return tpmMayHaveRefused(report, again) ? differenceOfQuote(report, again) : contradiction(report, again);
   }
-  const facts = (one: AttestationReport): string =>
-    JSON.stringify([
-      one.aik?.nameHex,
-      one.aik?.pem,
-      one.quote,
-      one.pcrs,
-      ...(samePolicy ? [one.trust, one.profile] : []),
-    ]);
-  return facts(report) === facts(again) ? undefined : "has a report of something else than its attestation block";
+  return factsOf(report, tpmSaid) === factsOf(again, tpmSaid) ? undefined : SOMETHING_ELSE;
+}
+
+/**
+ * The same where the policy is not at hand, and `again` is by {@link structure}. Of a report of failure it can be told
+ * whether it failed in what no policy changes; a report of success must be right in all of that.
+ */
+function differenceOfStructure(report: AttestationReport, again: AttestationReport): string | undefined {
+  if (report.fault !== undefined) return undefined;
+  const { code } = report;
+  if (code === undefined ? !again.verified : !mayFailWith(code, report, again)) return contradiction(report, again);
+  return differenceOfQuote(report, again);
+}
+
+/** Of what no policy changes: the quote, its key, its values. */
+function differenceOfQuote(report: AttestationReport, again: AttestationReport): string | undefined {
+  const { code } = report;
+  // Only values that passed the checks before are in a report.
+  const hasValues = code === undefined || orderOf(code) > orderOf("PCR_DIGEST");
+  const facts = (one: AttestationReport, pcrs: AttestationReport["pcrs"]): string =>
+    JSON.stringify([one.aik, one.quote, pcrs]);
+  return facts(report, report.pcrs) === facts(again, hasValues ? again.pcrs : undefined) ? undefined : SOMETHING_ELSE;
+}
+
+const SOMETHING_ELSE = "has a report of something else than its attestation block";
+
+/** The first failure decides: a policy's comes first, or stands for one that comes later. */
+function mayFailWith(code: AttestationCode, report: AttestationReport, again: AttestationReport): boolean {
+  if (code === again.code) return true;
+  return tpmMayHaveRefused(report, again) || (ofPolicy.has(code) && comesAfter(again.code, code));
+}
+
+/** A TPM was asked too, and its no cannot be had again. */
+function tpmMayHaveRefused({ engine, code }: AttestationReport, again: AttestationReport): boolean {
+  return engine.name === "esapi" && code === "SIGNATURE_INVALID" && comesAfter(again.code, code);
+}
+
+/** Undefined: nothing failed. */
+function comesAfter(code: AttestationCode | undefined, before: AttestationCode): boolean {
+  return code === undefined || orderOf(code) > orderOf(before);
+}
+
+function orderOf(code: AttestationCode): number {
+  return attestationCodes.indexOf(code);
+}
+
+function contradiction(report: AttestationReport, again: AttestationReport): string {
+  const said = (one: AttestationReport): string => (one.verified ? "verified" : (one.code ?? "not verified"));
+  return `has a report that says ${said(report)}, and its quote is ${said(again)}`;
+}
+
+/**
+ * All but the times, and the sentences, which another version may word otherwise. A TPM's verdict cannot be had again,
+ * nor can what it says of the signature.
+ */
+function factsOf(report: AttestationReport, tpmSaid: boolean): string {
+  const { aik, quote, pcrs, trust, profile, nearest, engine } = report;
+  const checks = report.checks.map(({ code, ok }) => [code, tpmSaid && code === "SIGNATURE_INVALID" ? null : ok]);
+  return JSON.stringify([aik, quote, pcrs, trust, profile, nearest, checks, tpmSaid ? null : engine]);
 }

@@ -1,8 +1,9 @@
 /** The files of a folder of receipts: their names, their lines, and where the last one ends. */
-import { readdirSync } from "node:fs";
+import { constants, readdirSync } from "node:fs";
 import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
+import { ConfigurationError } from "../errors.js";
 import { MAX_LINE_BYTES } from "./receipt.js";
 
 const BEFORE = "receipts-";
@@ -44,9 +45,25 @@ export interface FileLine {
   readonly tooLong: boolean;
 }
 
-/** The lines of a file, of whatever size, one after the other. Rejects with the system's error. */
+/**
+ * Opens a regular file for reading. Rejects with the system's error, and with a `ConfigurationError` for a folder, a
+ * pipe or a device, without waiting for anything.
+ */
+export async function openRegular(path: string): Promise<FileHandle> {
+  // Without O_NONBLOCK opening a FIFO would wait for ever.
+  const file = await open(path, constants.O_RDONLY | (process.platform === "win32" ? 0 : constants.O_NONBLOCK));
+  try {
+    if (!(await file.stat()).isFile()) throw new ConfigurationError("FILE", `${path} is not a regular file.`);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** The lines of a file, of whatever size, one after the other. Rejects as {@link openRegular} does. */
 export async function* linesOf(path: string): AsyncGenerator<FileLine> {
-  const file = await open(path, "r");
+  const file = await openRegular(path);
   try {
     const part = Buffer.alloc(64 * 1024);
     let pieces: Buffer[] = [];

@@ -5,6 +5,7 @@ import { nodeCrypto } from "../builtins.js";
 import { isSecurityTier } from "../chat/security-tier.js";
 import type { SecurityTier } from "../chat/security-tier.js";
 import { isHex } from "../printable.js";
+import { isReport } from "./receipt-report.js";
 
 /** One package, and what was in it. */
 export interface ReceiptPackage {
@@ -70,17 +71,24 @@ export interface Receipt {
 /** The longest line, in bytes: an answer's `_metadata` has 256 KiB at most, and the report repeats a part of it. */
 export const MAX_LINE_BYTES = 1024 * 1024;
 
+/** Arrays and objects in each other, in a line: as deep as an answer may be of which the block is a part. */
+const MAX_DEPTH = 1024;
+
 /** `previous` of the first receipt. */
 export const NO_LINE = "0".repeat(64);
 
 /** Why a line is no receipt; for after a colon. */
 export class ReceiptFormatError extends Error {}
 
-/** The line of a receipt, without its end. Throws a {@link ReceiptFormatError} over {@link MAX_LINE_BYTES}. */
+/**
+ * The line of a receipt, without its end. Throws a {@link ReceiptFormatError} for one that {@link readLine} would not
+ * read.
+ */
 export function lineOf(receipt: Receipt): string {
-  const line = JSON.stringify(ordered(receipt));
-  if (Buffer.byteLength(line) > MAX_LINE_BYTES)
-    throw new ReceiptFormatError(`it has more than ${MAX_LINE_BYTES} bytes`);
+  const line = textOf(ordered(receipt));
+  const bytes = Buffer.from(line);
+  if (bytes.length > MAX_LINE_BYTES) throw new ReceiptFormatError(`it has more than ${MAX_LINE_BYTES} bytes`);
+  refuseDepth(bytes);
   return line;
 }
 
@@ -103,13 +111,41 @@ export function readLine(line: Uint8Array): Receipt {
   } catch {
     throw new ReceiptFormatError("it is not JSON in UTF-8");
   }
+  refuseDepth(line);
   const version = isObject(value) ? value["version"] : undefined;
   if (version !== 1) {
     throw new ReceiptFormatError("it is no receipt of version 1: a newer version of nomyo-native may know it");
   }
   const receipt = checked(value as Members);
-  if (JSON.stringify(receipt) !== text) throw new ReceiptFormatError("it is not written as receipts are");
+  if (textOf(receipt) !== text) throw new ReceiptFormatError("it is not written as receipts are");
   return receipt;
+}
+
+function textOf(receipt: Receipt): string {
+  try {
+    return JSON.stringify(receipt);
+  } catch {
+    // A block that is nested too deeply for the stack, or none that came as JSON.
+    throw tooDeep();
+  }
+}
+
+/** JSON that is parsed without a stack is written, and looked at, with one: whoever reads on must not run out of it. */
+function refuseDepth(json: Uint8Array): void {
+  let depth = 0;
+  let inText = false;
+  for (let at = 0; at < json.length; at++) {
+    const byte = json[at];
+    if (inText && byte === 0x5c) at += 1;
+    else if (byte === 0x22) inText = !inText;
+    else if (!inText && (byte === 0x5b || byte === 0x7b)) depth += 1;
+    else if (!inText && (byte === 0x5d || byte === 0x7d)) depth -= 1;
+    if (depth > MAX_DEPTH) throw tooDeep();
+  }
+}
+
+function tooDeep(): ReceiptFormatError {
+  return new ReceiptFormatError(`it is nested more than ${MAX_DEPTH} deep`);
 }
 
 type Members = Readonly<Record<string, unknown>>;
@@ -139,8 +175,9 @@ const anOutcome: Check<"answered" | "refused"> = (value): value is "answered" | 
 const aMode: Check<AttestationMode> = (value): value is AttestationMode =>
   value === "off" || value === "report" || value === "require";
 
+/** From 1970 on: certificates are verified at such times. */
 function isoOf(milliseconds: number): string | undefined {
-  return Number.isFinite(milliseconds) ? new Date(milliseconds).toISOString() : undefined;
+  return Number.isFinite(milliseconds) && milliseconds >= 0 ? new Date(milliseconds).toISOString() : undefined;
 }
 
 function orNull<T>(check: Check<T>): Check<T | null> {
@@ -200,6 +237,12 @@ function checked(value: Members): Receipt {
   if (receipt.outcome === "answered" && (receipt.request === null || receipt.response === null)) {
     throw new ReceiptFormatError("an answer without its packages is none");
   }
+  if (receipt.outcome === "answered" && receipt.payload_id === null) {
+    throw new ReceiptFormatError("an answer without the id that its quote would be over is none");
+  }
+  if (receipt.outcome === "answered" && (receipt.keys.server === null || receipt.keys.client === null)) {
+    throw new ReceiptFormatError("an answer without the keys that it was sealed for is none");
+  }
   if ((receipt.outcome === "answered") !== (receipt.code === null)) {
     throw new ReceiptFormatError("`code` and `outcome` contradict each other");
   }
@@ -224,19 +267,7 @@ function chainIn(value: Members): ReceiptChain | null {
   return { sequence, previous: member(given, "previous", aHash, "chain.previous") };
 }
 
-/** Of the server's block nothing is known; of the report what readers here look at. */
+/** Of the server's block nothing is known. */
 function isPresent(value: unknown): value is object | string | number | boolean | null {
   return value !== undefined;
-}
-
-function isReport(value: unknown): value is AttestationReport {
-  return (
-    isObject(value) &&
-    typeof value["verified"] === "boolean" &&
-    Array.isArray(value["checks"]) &&
-    (value["trust"] === "self-asserted" || value["trust"] === "certified") &&
-    ["code", "message", "fault", "profile", "policyId", "verifiedAt"].every(
-      (name) => !Object.hasOwn(value, name) || typeof value[name] === "string",
-    )
-  );
 }

@@ -30,6 +30,63 @@ test("what a server put into its block stays as it came, separators of lines inc
   expect(read(text)).toEqual(receipt);
 });
 
+function nested(depth: number): string {
+  return "[".repeat(depth) + "]".repeat(depth);
+}
+
+test("a block may be nested as deeply as an answer, in texts are no brackets, and deeper none is written", () => {
+  const withBlock = (block: unknown): Receipt =>
+    madeUpReceipt({ attestation: { ...madeUpReceipt().attestation, block } });
+  const deepest = withBlock(JSON.parse(nested(1022)));
+  expect(read(lineOf(deepest))).toEqual(deepest);
+  const inText = withBlock(`\\"${"[".repeat(2000)}`);
+  expect(read(lineOf(inText))).toEqual(inText);
+  for (const depth of [1023, 200_000]) {
+    expect(() => lineOf(withBlock(JSON.parse(nested(depth))))).toThrow(/nested more than 1024 deep/);
+  }
+});
+
+describe("the report", () => {
+  const text = '"report":null';
+  const report = {
+    verified: true,
+    checks: [{ code: "CLOCK", ok: true, detail: "safe" }],
+    trust: "certified",
+    engine: { name: "offline", verdict: "valid" },
+    pcrs: { sha256: { "0": "00" } },
+    policyId: "7".repeat(64),
+    verifiedAt: "2026-11-27T08:00:01.250Z",
+  };
+  const withReport = (made: object): string => line.replace(text, `"report":${JSON.stringify(made)}`);
+
+  test("is one of the verifier", () => {
+    expect(read(withReport(report)).attestation.report).toEqual(report);
+    for (const fault of ["TSS_MISSING", "TPM_ERROR"])
+      expect(read(withReport({ ...report, verified: false, fault })).attestation.report).toMatchObject({ fault });
+  });
+
+  test.each<[string, object]>([
+    ["without an engine", { engine: undefined }],
+    ["with an engine of another form", { engine: "offline" }],
+    ["with another member", { note: "x" }],
+    ["with another member inside", { engine: { ...report.engine, note: "x" } }],
+    ["with another member in a check", { checks: [{ ...report.checks[0], note: "x" }] }],
+    ["with a check that there is none of", { checks: [{ code: "LUCK", ok: true, detail: "" }] }],
+    ["with PCRs of another form", { pcrs: { sha256: { "0": { note: "x" } } } }],
+    ["with a key that is none", { aik: null }],
+    ["that is verified, and says why not", { code: "NONCE_MISMATCH" }],
+    ["that is verified by a verifier that could not work", { fault: "TSS_MISSING" }],
+    ["that is verified by an engine that refused", { engine: { name: "esapi", verdict: "invalid" } }],
+    ["that is verified by an engine that was not asked", { engine: { name: "offline", verdict: "not-run" } }],
+    ["that is not verified, and does not say why", { verified: false }],
+    ["with a fault that there is none of", { verified: false, fault: "RAIN" }],
+    ["of another trust", { trust: "absolute" }],
+    ["of a policy that is no hash", { policyId: "none" }],
+  ])("%s is none", (_what, change) => {
+    expect(() => read(withReport({ ...report, ...change }))).toThrow(ReceiptFormatError);
+  });
+});
+
 test.each<[string, string | Uint8Array]>([
   ["nothing", ""],
   ["no JSON", line.slice(0, -1)],
@@ -54,6 +111,12 @@ test.each<[string, string | Uint8Array]>([
   ["a refusal without a code", line.replace('"answered"', '"refused"')],
   ["an answer with a code", line.replace('"code":null', '"code":"DECRYPT"')],
   ["an answer without a package", line.replace(/"response":\{[^}]*\}/, '"response":null')],
+  ["an answer without an id", line.replace(/"payload_id":"[^"]*"/, '"payload_id":null')],
+  ["an answer without the server's key", line.replace(/"server":"5+"/, '"server":null')],
+  ["an answer without the client's key", line.replace(/"client":"6+"/, '"client":null')],
+  ["a time before 1970", line.replace("2026-11-27T08:00:01.250Z", "1969-12-31T23:59:59.000Z")],
+  ["a block that is nested too deeply", line.replace('"block":null', `"block":${nested(1023)}`)],
+  ["one that is nested much too deeply", line.replace('"block":null', `"block":${nested(200_000)}`)],
   ["a time of another form", line.replace("08:00:00.000Z", "09:00:00+01:00")],
   ["a day that there is not", line.replace("2026-11-27T08:00:00.000Z", "2026-02-30T08:00:00.000Z")],
   ["another tier", line.replace('"maximum"', '"highest"')],
