@@ -65,8 +65,9 @@ const source = join(__dirname, "memory-scan.cc");
 const builds = join(__dirname, "../../build");
 let scanner: string | undefined;
 
-/** The scanner's path. It is named by its source, so that no old one is taken for it; two test files may compile it at one time. */
-function compiledScanner(): string {
+/**
+ * The scanner's path; compiles it when it is first needed, which may take a minute on a busy machine: not while a program waits. It is named by its source, so that no old one is taken for it; two test files may compile it at one time. */
+export function compiledScanner(): string {
   if (scanner !== undefined) return scanner;
   const name = createHash("sha256").update(readFileSync(source)).digest("hex").slice(0, 16);
   const path = join(builds, `memory-scan-${name}`);

@@ -19,7 +19,15 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { dumpCore, dumpsCore } from "./core-dump.js";
-import { scanCore, scanFiles, scanProcess, type CoreScan, type Patterns, type ProcessScan } from "./memory-scan.js";
+import {
+  compiledScanner,
+  scanCore,
+  scanFiles,
+  scanProcess,
+  type CoreScan,
+  type Patterns,
+  type ProcessScan,
+} from "./memory-scan.js";
 import type { Circumstances, Exit } from "./subject.js";
 
 /** Signals that no program here uses otherwise. */
@@ -105,6 +113,8 @@ export class WatchedProcess {
     args: readonly string[],
     options: { readonly circumstances?: Circumstances; readonly env?: NodeJS.ProcessEnv } = {},
   ): Promise<WatchedProcess> {
+    // Before the program waits for anything: it may have limits on that.
+    compiledScanner();
     const folder = mkdtempSync(join(tmpdir(), "nomyo-watched-"));
     for (const name of ["core", "reports"]) mkdirSync(join(folder, name), { mode: 0o777 });
     // prlimit and the like replace themselves with the program, so the child's pid is its pid.
