@@ -37,8 +37,8 @@ show     prints receipts for people; one of them with --payload-id.
   --digest-key FILE    the key that the receipts were written with, mode 0600
   --policy FILE        a policy that quotes were verified by; those that lie beside the receipts are found, and are the
                        word of whoever wrote the folder: what was used, and from where, is printed
-  --head HASH          the last line's hash (64 hex digits) as it was noted elsewhere: without it, lines that were cut off at the end,
-                       or rewritten together, do not show
+  --head HASH          the last line's hash (64 hex digits) as it was noted elsewhere: without it, lines that were cut
+                       off at the end, or rewritten together, do not show
   --since HASH         the hash of the line before the first, where older files were archived
   --payload-id ID      show only the one with this id
   --json               for programs

@@ -58,7 +58,11 @@ test.each<[string, string[], RegExp]>([
   ["a tier's model without a tier", ["router", "--allow-model", "m"], /--allow-model takes TIER=MODEL/],
   ["a rate that is none", ["router", "--rate-limit", "fast"], /--rate-limit takes/],
   ["a certificate without its key", ["router", "--tls-cert", __filename], /go together/],
-  ["a file that is not there", ["router", "--tls-cert", "/nonexistent"], /cannot be read \(ENOENT\)/],
+  [
+    "a file that is not there",
+    ["router", "--tls-cert", "/nonexistent", "--tls-key", __filename],
+    /cannot be read \(ENOENT\)/,
+  ],
 ])("exit code 2 for %s", async (_what, args, message) => {
   const { code, stdout, stderr } = await runCommand(args);
   expect(stderr).toMatch(message);

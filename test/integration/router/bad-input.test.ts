@@ -163,7 +163,7 @@ describe("sizes", () => {
     await new Promise<void>((resolve) => socket.once("connect", resolve));
     const headers = Object.entries(secureHeaders(client)).map(([name, value]) => `${name}: ${String(value)}\r\n`);
     socket.write(
-      `POST /v1/chat/secure_completion HTTP/1.1\r\nhost: x\r\n${headers.join("")}content-length: 1000\r\n\r\n{"version`,
+      `POST /v1/chat/secure_completion HTTP/1.1\r\nhost: localhost\r\n${headers.join("")}content-length: 1000\r\n\r\n{"version`,
     );
     while ((await underWay()) === 0) await pause();
     socket.destroy();
