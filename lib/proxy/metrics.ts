@@ -79,7 +79,7 @@ export class Metrics {
   }
 
   answer(): Answer {
-    const { stats, degraded } = memoryInfo();
+    const { stats, threads, degraded } = memoryInfo();
     const lines = [
       ...metric("requests_total", "counter", "Requests answered; status 0: the client went away.", this.#requests),
       ...metric("attestation_total", "counter", "What came of the attestation of answers.", this.#attestation),
@@ -89,6 +89,8 @@ export class Metrics {
       ...one("connections", "gauge", "Connections of clients that are open.", this.#connections()),
       ...one("locked_bytes", "gauge", "Memory of this process that is locked for secrets.", stats.bytesLocked),
       ...one("pool_bytes", "gauge", "Of the pool, what is in use.", stats.bytesInUse),
+      ...one("threads", "gauge", "Threads of the package; each has a locked stack in the pool.", threads.started),
+      ...one("jobs", "gauge", "Jobs of those threads, running or waiting.", threads.running + threads.queued),
       ...one("memory_degraded", "gauge", "1: some memory for secrets could not be locked.", degraded ? 1 : 0),
       ...header("request_duration_seconds", "histogram", "Time from a completion's head to its answer's end."),
       ...this.#durations.lines("nomyo_proxy_request_duration_seconds", ""),
