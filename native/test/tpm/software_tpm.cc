@@ -34,19 +34,23 @@ void SoftwareTpm::Start() {
   const std::string server = "type=unixio,path=" + folder_ + "/sock";
   const std::string control = "type=unixio,path=" + folder_ + "/sock.ctrl";
   const std::string log = "file=" + folder_ + "/log";
+  const std::string ready = folder_ + "/pid";
+  const std::string pid = "file=" + ready;
   pid_ = fork();
   if (pid_ == 0) {
     execlp("swtpm", "swtpm", "socket", "--tpm2", "--tpmstate", state.c_str(), "--server", server.c_str(), "--ctrl",
-           control.c_str(), "--flags", "not-need-init,startup-clear", "--log", log.c_str(),
+           control.c_str(), "--flags", "not-need-init,startup-clear", "--log", log.c_str(), "--pid", pid.c_str(),
            static_cast<char*>(nullptr));
     _exit(127);
   }
-  // The control socket is made after the server's.
-  for (int i = 0; i < 500 && !std::filesystem::exists(folder_ + "/sock.ctrl"); ++i) {
+  // Written when both channels are open: a socket's file is there before it listens.
+  while (!std::filesystem::exists(ready)) {
+    if (waitpid(pid_, nullptr, WNOHANG) != 0) {
+      pid_ = -1;
+      throw std::runtime_error("swtpm did not start; is it installed?");
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  if (!std::filesystem::exists(folder_ + "/sock.ctrl"))
-    throw std::runtime_error("swtpm did not start; is it installed?");
 }
 
 void SoftwareTpm::Freeze() {
@@ -72,6 +76,7 @@ void SoftwareTpm::End(int signal) {
   pid_ = -1;
   std::filesystem::remove(folder_ + "/sock");
   std::filesystem::remove(folder_ + "/sock.ctrl");
+  std::filesystem::remove(folder_ + "/pid");
 }
 
 std::pair<int, bool> SoftwareTpm::Lockout() const {
