@@ -3,7 +3,8 @@
 import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import diagnosticsChannel from "node:diagnostics_channel";
-import { access, mkdtemp, readFile, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import http from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -85,19 +86,13 @@ async function startTpm() {
     [
       ...["socket", "--tpm2", "--tpmstate", `dir=${folder}`],
       ...["--server", `type=unixio,path=${socket}`, "--ctrl", `type=unixio,path=${socket}.ctrl`],
-      ...["--flags", "not-need-init,startup-clear"],
+      ...["--flags", "not-need-init,startup-clear", "--pid", `file=${socket}.pid`],
     ],
     { stdio: "ignore" },
   );
-  for (
-    let waited = 0;
-    !(await access(socket).then(
-      () => true,
-      () => false,
-    ));
-    waited += 20
-  ) {
-    if (waited > 10_000 || tpm.exitCode !== null) throw new Error("the software TPM did not start");
+  // Written when both channels are open: a socket's file is there before it listens.
+  while (!existsSync(`${socket}.pid`)) {
+    if (tpm.pid === undefined || tpm.exitCode !== null) throw new Error("the software TPM did not start");
     await sleep(20);
   }
   const tcti = `swtpm:path=${socket}`;
