@@ -105,7 +105,7 @@ function notes(
     ...upToMost(unusable.map((file) => `  ${plain(file)} is not the policy that its name says, and was not used.`)),
     ...upToMost(
       missingPolicies.map(
-        (id) => `  The policy ${id} is not at hand: quotes could not be verified by it. Give it (--policy).`,
+        (id) => `  The policy ${id} is not at hand: answers could not be checked by it. Give it (--policy).`,
       ),
     ),
   ];

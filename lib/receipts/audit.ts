@@ -75,7 +75,7 @@ export interface Audit {
   readonly quotes: { readonly looked: number; readonly byPolicy: number; readonly byStructure: number };
   /** Those that quotes were verified by again. */
   readonly policies: readonly AuditPolicy[];
-  /** Policies that were not at hand, by their ids: quotes could not be verified by them. */
+  /** Policies that were not at hand, by their ids: neither quotes nor the lack of one could be checked by them. */
   readonly missingPolicies: readonly string[];
   /** tpm2-tss is missing: no quote could be verified. */
   readonly unsupported: boolean;
@@ -276,11 +276,13 @@ class Auditor {
         this.#fault(where, "is an answer that was handed on though its policy requires a quote that verifies");
       }
     }
+    // Also of an answer without a report: that its policy asks for none is said by the line alone.
+    const asksForIt = report !== null || receipt.outcome === "answered";
+    if (known === undefined && asksForIt && this.#missing.size < MOST) this.#missing.add(id);
     if (report === null) {
       this.#count(receipt, undefined);
       return;
     }
-    if (known === undefined && this.#missing.size < MOST) this.#missing.add(id);
     // A preflight's quote was made for another id, and is not in the receipt; nothing was answered then.
     if (receipt.payload_id === null || receipt.response === null) return;
     const at = Math.floor(Date.parse(receipt.ended_at) / 1000);

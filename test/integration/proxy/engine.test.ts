@@ -103,17 +103,13 @@ it("streams what it answers plain", async () => {
 
 it("takes tools, and calls one with arguments of its schema, plain and streamed", async () => {
   const tools = [{ type: "function" as const, function: { name: "weather", description: "", parameters: schema } }];
-  const request = { ...asked, max_tokens: 400, tools, tool_choice: "required" as const };
+  const calling = { tools, tool_choice: "required" as const, parallel_tool_calls: false };
+  const request = { ...asked, max_tokens: 400, ...calling };
   for (const answer of [
     await sdk.chat.completions.create(request),
     await sdk.chat.completions.stream(request).finalChatCompletion(),
   ]) {
     const [choice] = answer.choices;
-    // llama.cpp lets a model say something before it calls, and noise never comes to a call.
-    if (engine === undefined && choice!.finish_reason === "length") {
-      expect(choice!.message.content).toMatch(/./);
-      continue;
-    }
     expect(choice!.finish_reason).toBe("tool_calls");
     const call = choice!.message.tool_calls![0] as OpenAI.ChatCompletionMessageFunctionToolCall;
     expect(call.function.name).toBe("weather");

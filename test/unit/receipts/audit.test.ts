@@ -362,6 +362,18 @@ describe("quotes", () => {
 
   describe("whose policy is not at hand", () => {
     const policy = "a".repeat(64);
+
+    test("an answer without a report is not known to have needed none, though its line says so", async () => {
+      const said = plain().attestation;
+      await write([plain({ attestation: { ...said, policy } })]);
+      const { code, stdout } = await receipt("verify", folder);
+      expect(code).toBe(20);
+      expect(stdout).toContain(`The policy ${policy} is not at hand`);
+      // Nothing was handed on there: its policy decides nothing.
+      await write([plain({ attestation: { ...said, policy }, outcome: "refused", code: "KEY_PIN_MISMATCH" })]);
+      rewrite(lines().slice(1));
+      expect((await receipt("verify", folder)).code).toBe(0);
+    });
     /** The same, said to be of that policy. */
     const elsewhere = (made: Receipt, change: object = {}): Receipt => {
       const changed = { ...made.attestation.report, ...change, policyId: policy };
