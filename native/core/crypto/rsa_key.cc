@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include <openssl/core_names.h>
@@ -21,6 +22,8 @@ namespace {
 // OWASP's figure for PBKDF2-HMAC-SHA-256 (2023); a fraction of a second, once for each start.
 constexpr int kPbkdf2Iterations = 600'000;
 constexpr int kPbkdf2SaltBytes = 16;
+// Of a file that is read: some seconds of work, which nothing can cancel.
+constexpr std::int64_t kMostIterations = 10'000'000;
 
 // What OpenSSL does not accept is refused for its form, unless it only lacked memory.
 Error Refuse(Code code, std::string message) {
@@ -107,6 +110,39 @@ Result<Pkcs8Info> ReadPkcs8(std::span<const std::uint8_t> der) {
   return info;
 }
 
+bool IsFewIterations(const ASN1_INTEGER* count) {
+  std::int64_t iterations = 0;
+  return ASN1_INTEGER_get_int64(&iterations, count) == 1 && iterations <= kMostIterations;
+}
+
+// Whether the work that the file asks for, before a password can be tried, is bounded. Of scrypt OpenSSL itself takes
+// no more than 32 MiB, and so a time that has an end.
+bool IsBoundedWork(const X509_ALGOR* scheme) {
+  const auto parameters = [](const X509_ALGOR* algorithm, const ASN1_ITEM* form) {
+    const void* value = nullptr;
+    int type = 0;
+    X509_ALGOR_get0(nullptr, &type, &value, algorithm);
+    if (type != V_ASN1_SEQUENCE) return static_cast<void*>(nullptr);
+    return ASN1_item_unpack(static_cast<const ASN1_STRING*>(value), form);
+  };
+  const auto name = [](const X509_ALGOR* algorithm) {
+    const ASN1_OBJECT* object = nullptr;
+    X509_ALGOR_get0(&object, nullptr, nullptr, algorithm);
+    return OBJ_obj2nid(object);
+  };
+  if (name(scheme) != NID_pbes2) {
+    const std::unique_ptr<PBEPARAM, OpenSslDeleter<PBEPARAM_free>> old(
+        static_cast<PBEPARAM*>(parameters(scheme, ASN1_ITEM_rptr(PBEPARAM))));
+    return !old || IsFewIterations(old->iter);
+  }
+  const std::unique_ptr<PBE2PARAM, OpenSslDeleter<PBE2PARAM_free>> both(
+      static_cast<PBE2PARAM*>(parameters(scheme, ASN1_ITEM_rptr(PBE2PARAM))));
+  if (!both || name(both->keyfunc) != NID_id_pbkdf2) return true;
+  const std::unique_ptr<PBKDF2PARAM, OpenSslDeleter<PBKDF2PARAM_free>> derivation(
+      static_cast<PBKDF2PARAM*>(parameters(both->keyfunc, ASN1_ITEM_rptr(PBKDF2PARAM))));
+  return !derivation || IsFewIterations(derivation->iter);
+}
+
 Result<Pkcs8Info> DecryptPkcs8(std::span<const std::uint8_t> der, std::span<const std::uint8_t> password) {
   const unsigned char* at = der.data();
   const X509Sig encrypted(d2i_X509_SIG(nullptr, &at, static_cast<long>(der.size())));
@@ -116,6 +152,11 @@ Result<Pkcs8Info> DecryptPkcs8(std::span<const std::uint8_t> der, std::span<cons
         "The private key is marked as encrypted PKCS#8 but is not. nomyo-js writes password-protected keys in "
         "a form of its own that nothing else reads: decrypt it with nomyo-js and save it without a password, "
         "or make a new key.");
+  }
+  const X509_ALGOR* scheme = nullptr;
+  X509_SIG_get0(encrypted.get(), &scheme, nullptr);
+  if (!IsBoundedWork(scheme)) {
+    return Refuse(Code::kKeyFormat, "The private key's encryption asks for more than 10 000 000 iterations.");
   }
   Pkcs8Info info(PKCS8_decrypt_ex(encrypted.get(), reinterpret_cast<const char*>(password.data()),
                                   static_cast<int>(password.size()), nullptr, nullptr));

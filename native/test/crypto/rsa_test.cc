@@ -112,6 +112,30 @@ TEST(RsaPrivateKey, RefusesNumbersThatDoNotBelongTogether) {
   EXPECT_GT(tried, 25u);
 }
 
+TEST(RsaPrivateKey, WorksOnAPasswordOnlySoLong) {
+  const auto code = [](X509_ALGOR* made) {
+    const std::unique_ptr<X509_ALGOR, decltype(&X509_ALGOR_free)> scheme(made, X509_ALGOR_free);
+    const X509Sig encrypted(X509_SIG_new());
+    X509_ALGOR* algorithm = nullptr;
+    ASN1_OCTET_STRING* data = nullptr;
+    X509_SIG_getm(encrypted.get(), &algorithm, &data);
+    EXPECT_EQ(X509_ALGOR_copy(algorithm, scheme.get()), 1);
+    const std::vector<unsigned char> nothing(32);
+    EXPECT_EQ(ASN1_OCTET_STRING_set(data, nothing.data(), static_cast<int>(nothing.size())), 1);
+    unsigned char* der = nullptr;
+    const int length = i2d_X509_SIG(encrypted.get(), &der);
+    auto pem = WritePem("ENCRYPTED PRIVATE KEY", {der, static_cast<std::size_t>(length)});
+    OPENSSL_free(der);
+    auto key = Import(Text(*pem), "a good password");
+    return key ? std::string_view("accepted") : CodeName(key.error().code);
+  };
+  constexpr int kTooMany = 10'000'001;
+  EXPECT_EQ(code(PKCS5_pbe2_set(EVP_aes_256_cbc(), 1'000, nullptr, 16)), "KEY_PASSWORD");
+  EXPECT_EQ(code(PKCS5_pbe2_set(EVP_aes_256_cbc(), kTooMany, nullptr, 16)), "KEY_FORMAT");
+  EXPECT_EQ(code(PKCS5_pbe_set(NID_pbe_WithSHA1And3_Key_TripleDES_CBC, 1'000, nullptr, 16)), "KEY_PASSWORD");
+  EXPECT_EQ(code(PKCS5_pbe_set(NID_pbe_WithSHA1And3_Key_TripleDES_CBC, kTooMany, nullptr, 16)), "KEY_FORMAT");
+}
+
 TEST(RsaPrivateKey, SaysThatNomyoJsKeysAreNotPkcs8) {
   // nomyo-js: salt, nonce and AES-GCM ciphertext in base64, under the label of encrypted PKCS#8.
   std::string body;
