@@ -9,18 +9,9 @@ export function milliseconds(value) {
   return value < 1000 ? `${digits(value)} ms` : `${digits(value / 1000)} s`;
 }
 
-/** How many times as fast. */
+/** How many times as fast, or as much. */
 export const ratio = (value) =>
   `${value >= 99.5 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)} ×`;
 
-/** How much `value` is over `limit`. */
-export const percentLess = (value, limit) =>
-  `${value >= limit ? "+" : "−"}${Math.abs((value / limit - 1) * 100).toFixed(1)} %`;
-
-/** @param {number} bytesPerMs */
-export function rate(bytesPerMs) {
-  const perSecond = bytesPerMs * 1000;
-  return perSecond >= 1e9 ? `${digits(perSecond / 1e9)} GB/s` : `${digits(perSecond / 1e6)} MB/s`;
-}
-
-export const mebibytes = (bytes) => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+/** How much more a ratio says. */
+export const percentOver = (value) => `${value >= 1 ? "+" : "−"}${Math.abs((value - 1) * 100).toFixed(1)} %`;
