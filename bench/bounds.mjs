@@ -1,8 +1,11 @@
 // The bounds that this package promises, as data, and the one judge of them; of two builds, too.
-import { summarise } from "../dist/bench/statistics.js";
-import { milliseconds, percentOver, ratio } from "./report/figures.mjs";
+import { summarise, timeText } from "../dist/bench/statistics.js";
 
-const MiB = 1024 * 1024;
+const noiseText = (noise) => `± ${(100 * (Math.exp(noise) - 1)).toFixed(1)} %`;
+/** How many times as fast, or as much. */
+export const ratio = (value) =>
+  `${value >= 99.5 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)} ×`;
+const percentOver = (value) => `${value >= 1 ? "+" : "−"}${Math.abs((value - 1) * 100).toFixed(1)} %`;
 export const notMeasured = "not measured";
 const middle = (values) => summarise(values).median;
 
@@ -114,7 +117,7 @@ const bounds = [
   ["memory, locked", "soak memory 8 in flight", "native", 0, "flat over 100 000 requests", "poolGrowth"],
 ];
 
-/** How a figure that stands alone is written: milliseconds, unless it is one of these. */
+/** How a figure that stands alone is written: as a time, unless it is one of these. */
 const mebibytes = (value) => `${value.toFixed(2)} MiB more at the end`;
 const texts = new Map([
   ...[p90, perByte].map((figure) => [figure, ratio]),
@@ -162,11 +165,11 @@ function judge([job, of, sides, limit, bound, figure = "median"], all) {
   const said = (measured, value, noise) => ({ job, bound, measured, ...verdict(value, limit, noise, mine) });
   if (sign !== "/") {
     const value = cost(mine) - (other === undefined ? 0 : cost(other));
-    return said((texts.get(figure) ?? milliseconds)(value), value, noiseOf(self, spread(values)));
+    return said((texts.get(figure) ?? timeText)(value), value, noiseOf(self, spread(values)));
   }
   const between = differences(values, roundsOf(other, figure));
   const times = Math.exp(middle(between));
-  const figures = `${milliseconds(cost(mine))} against ${milliseconds(cost(other))}, ${other.contender}`;
+  const figures = `${timeText(cost(mine))} against ${timeText(cost(other))}, ${other.contender}`;
   const text = limit <= 1 ? ratio(times) : limit > 1.25 ? ratio(1 / times) : percentOver(1 / times);
   return said(`${text} (${figures})`, 1 / times, noiseOf(self, between));
 }
@@ -181,7 +184,7 @@ function verdict(value, limit, noise, { kind, rounds }) {
   const isNear = value > 0 && limit > 0 && Math.abs(Math.log(value / limit)) < noise;
   const holds = kind === "soak" && rounds[0].requests < 100_000 ? "not shown" : "met";
   return {
-    noise: `± ${(100 * noise).toFixed(1)} %`,
+    noise: noiseText(noise),
     verdict: isNear ? "noisy" : value <= limit ? holds : "NOT MET",
   };
 }
@@ -205,8 +208,8 @@ export function compared(results) {
     const difference = middle(between);
     const isNoise = Math.abs(difference) <= noise;
     return {
-      ...{ case: other.case, own: milliseconds(middle(mine)), other: milliseconds(middle(theirs)) },
-      ...{ difference: ratio(Math.exp(difference)), noise: `± ${(100 * (Math.exp(noise) - 1)).toFixed(1)} %` },
+      ...{ case: other.case, own: timeText(middle(mine)), other: timeText(middle(theirs)) },
+      ...{ difference: ratio(Math.exp(difference)), noise: noiseText(noise) },
       verdict: isNoise ? "differs by noise" : difference > 0 ? "this build is faster" : "this build is SLOWER",
       met: isNoise || difference > 0,
     };

@@ -60,20 +60,18 @@ const kinds = {
       evidence: async () => ({ sha256: sha256(JSON.stringify(await open(key, body))) }),
     };
   },
-  /** The most memory that a first opening takes, the body and what its value takes in V8 apart. */
+  /** The most memory that the first opening of a process takes; the body, and what V8 makes of it, apart. */
   async memory(command) {
     const { key, body, smallest } = await opening(command);
+    const status = readFileSync.bind(undefined, "/proc/self/status", "utf8");
+    const bytesOf = (field) => 1024 * Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(status())[1]);
     await contender.openOnly(key, smallest);
-    const status = (field) =>
-      Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(readFileSync("/proc/self/status", "utf8"))[1]);
-    const round = async () => {
-      // The mark of the most memory starts again at what there is now (Linux, proc(5)).
-      writeFileSync("/proc/self/clear_refs", "5");
-      const before = status("VmRSS");
-      await contender.openOnly(key, body);
-      return { samples: [], bytes: (status("VmHWM") - before) * 1024 };
-    };
-    return { round, evidence: async () => (await kinds.open(command)).evidence() };
+    // The mark of the most memory starts again at what there is now (Linux, proc(5)).
+    writeFileSync("/proc/self/clear_refs", "5");
+    const before = bytesOf("VmRSS");
+    await contender.openOnly(key, body);
+    const bytes = bytesOf("VmHWM") - before;
+    return { round: () => ({ samples: [], bytes }), evidence: (await kinds.open(command)).evidence };
   },
   async rsa({ folder }) {
     const key = await contender.privateKey(readFileSync(`${folder}/private.pem`, "utf8"));

@@ -117,36 +117,38 @@ async function withContenders(item, contenders, given, work) {
   }
 }
 
+/** How many rounds, and what each turn and the warm-up are asked for. */
+function plan({ kind, samples, factor = 1, moreRounds = 1 }, { rounds, quick, turnMs, warmUpMs, soak }) {
+  if (kind === "soak") return { count: 1, turn: { requests: soak }, warm: { requests: Math.ceil(soak / 20) } };
+  // Under load until V8 has compiled what a request needs, which takes some thousand of them.
+  const warm = { milliseconds: (factor > 1 ? 2 : 1) * factor * warmUpMs };
+  return { count: rounds * (quick ? 1 : moreRounds), turn: { milliseconds: factor * turnMs, samples }, warm };
+}
+
 /** What every case goes through. */
-async function measured(item, contenders, given, { rounds, quick, turnMs, warmUpMs, soak }) {
-  const { samples, factor = 1, moreRounds = 1, isFresh = false, inFlights = [undefined] } = item;
-  const count = item.kind === "soak" ? 1 : rounds * (quick ? 1 : moreRounds);
-  const isOfRequests = item.kind === "soak";
-  const turn = isOfRequests ? { requests: soak } : { milliseconds: factor * turnMs, samples };
-  // A client is warm when V8 has compiled what a request needs, which takes some thousand of them.
-  const warm = isOfRequests
-    ? { requests: Math.ceil(soak / 20) }
-    : { milliseconds: (factor > 1 ? 2 : 1) * factor * warmUpMs };
-  const round = (inFlight) => (process) => process.ask({ do: "round", ...turn, inFlight });
-  const results = (turns, one = item) => turns.map((each, index) => result(one, contenders[index], each));
+async function measured(item, contenders, given, options) {
+  const { count, turn, warm } = plan(item, options);
+  const { isFresh = false, inFlights = [undefined] } = item;
+  const all = [];
+  const work = async (sides, inFlight, rounds) => {
+    const turns = await inTurns(rounds, sides, (side) => side.ask({ do: "round", ...turn, inFlight }));
+    const name = inFlight === undefined ? item.name : `${item.name} ${inFlight} in flight`;
+    return { ...item, name, inFlight, turns };
+  };
   if (isFresh) {
-    const turns = contenders.map(() => []);
+    const sets = [];
     for (let done = 0; done < count; done++) {
-      const each = await withContenders(item, contenders, given, (sides) => inTurns(1, sides, round()));
-      turns.forEach((all, index) => all.push(...each[index]));
+      sets.push(await withContenders(item, contenders, given, (sides) => work(sides, undefined, 1)));
     }
-    return results(turns);
+    all.push({ ...item, turns: contenders.map((_, index) => sets.flatMap(({ turns }) => turns[index])) });
+  } else {
+    await withContenders(item, contenders, given, async (sides) => {
+      // What takes seconds is warm after the check.
+      if (item.samples !== 1) for (const side of sides) await side.ask({ do: "warm", ...warm, inFlight: 8 });
+      for (const inFlight of inFlights) all.push(await work(sides, inFlight, count));
+    });
   }
-  return await withContenders(item, contenders, given, async (sides) => {
-    // What takes seconds is warm after the check.
-    if (samples !== 1) for (const side of sides) await side.ask({ do: "warm", ...warm, inFlight: 8 });
-    const all = [];
-    for (const inFlight of inFlights) {
-      const name = inFlight === undefined ? item.name : `${item.name} ${inFlight} in flight`;
-      all.push(...results(await inTurns(count, sides, round(inFlight)), { ...item, name, inFlight }));
-    }
-    return all;
-  });
+  return all.flatMap(({ turns, ...one }) => turns.map((each, index) => result(one, contenders[index], each)));
 }
 
 /**

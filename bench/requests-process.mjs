@@ -80,13 +80,14 @@ async function openaiClient(secureFetch) {
   return async () => completion(JSON.stringify(await client.chat.completions.create(prompt)), '"content"');
 }
 
-const clear = { baseUrl: url, allowHttp: true, apiKey: null, maxRetries: 0, attestation: "off" };
+const unverified = { baseUrl: url, allowHttp: true, apiKey: null, attestation: "off" };
+const single = { ...unverified, maxRetries: 0 };
 let poolStats;
 
 const clients = {
   async native() {
     const [{ native }, { SecureChatCompletion }] = await Promise.all(["native.js", "index.js"].map(built));
-    const client = new SecureChatCompletion(clear);
+    const client = new SecureChatCompletion(single);
     await client.ready();
     poolStats = () => native.memoryInfo().stats;
     return async () => completion(JSON.stringify(await client.create(prompt)), '"content"');
@@ -104,8 +105,7 @@ const clients = {
   },
   "openai-fetch": async () => {
     const { createSecureFetch } = await built("index.js");
-    const { maxRetries: _none, ...options } = clear;
-    return await openaiClient(createSecureFetch(options));
+    return await openaiClient(createSecureFetch(unverified));
   },
   openai: () => openaiClient(),
   http: () => httpClient(false),
@@ -214,7 +214,7 @@ const servers = {
   },
   async proxy() {
     const { startProxy } = await built("proxy/index.js");
-    return (await startProxy({ port: 0, client: clear })).baseUrl.replace(/\/v1$/, "");
+    return (await startProxy({ port: 0, client: single })).baseUrl.replace(/\/v1$/, "");
   },
   model: () => listening(http.createServer(model)),
   reverse: () => listening(reverse()),

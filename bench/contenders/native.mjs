@@ -8,11 +8,11 @@ let openPackage, sealJson, native, verifyTpmAttestation;
 
 /** The build in `folder`. */
 export async function load(folder) {
-  const built = (file) => import(`${folder}/dist/${file}`);
+  const built = async (file) => (await import(`${folder}/dist/${file}`)).default;
   ({ openPackage } = await built("envelope/open.js"));
   ({ sealJson } = await built("envelope/seal.js"));
   ({ native } = await built("native.js"));
-  ({ verifyTpmAttestation } = (await built("index.js")).default);
+  ({ verifyTpmAttestation } = await built("index.js"));
 }
 
 /** Under both names that the option has had: builds are measured beside each other. */

@@ -1,26 +1,26 @@
 // The report as text for a terminal, the verdicts first, and as docs/benchmarks.md, which is written here and never by hand.
 import { fileURLToPath } from "node:url";
 import { format, resolveConfig } from "prettier";
-import { notMeasured } from "../bounds.mjs";
+import { timeText } from "../../dist/bench/statistics.js";
+import { notMeasured, ratio } from "../bounds.mjs";
 import { contenderNames } from "../cases.mjs";
-import { milliseconds, ratio } from "./figures.mjs";
 
 const nameOf = (contender) => contenderNames[contender] ?? contender.replace("native@", "nomyo-native in ");
-const spread = ({ p10, p90 }) => (p10 === undefined ? "" : `${milliseconds(p10)} – ${milliseconds(p90)}`);
+const spread = ({ p10, p90 }) => (p10 === undefined ? "" : `${timeText(p10)} – ${timeText(p90)}`);
 
 /** Figures beside the time, as the results have them. */
 const more = {
   ...{
-    fixed: ["of 2 bytes", milliseconds],
-    loop99: ["event loop 99 %", milliseconds],
-    loopMax: ["longest", milliseconds],
+    fixed: ["of 2 bytes", timeText],
+    loop99: ["event loop 99 %", timeText],
+    loopMax: ["longest", timeText],
   },
-  ...{ requestsPerSecond: ["a second", (value) => value.toFixed(0)], cpuMs: ["CPU each", milliseconds] },
-  ...{ serversCpuMs: ["servers' CPU each", milliseconds], serverLoop99: ["server's event loop 99 %", milliseconds] },
+  ...{ requestsPerSecond: ["a second", (value) => value.toFixed(0)], cpuMs: ["CPU each", timeText] },
+  ...{ serversCpuMs: ["servers' CPU each", timeText], serverLoop99: ["server's event loop 99 %", timeText] },
   ...{
-    construct: ["first client", milliseconds],
-    ready: ["key there", milliseconds],
-    version: ["--version", milliseconds],
+    construct: ["first client", timeText],
+    ready: ["key there", timeText],
+    version: ["--version", timeText],
   },
   ...{ bytes: ["memory", (value) => `${(value / 2 ** 20).toFixed(1)} MiB`] },
 };
@@ -45,14 +45,14 @@ function byCase(results) {
     (one, at) => one.median > 0 && results.findIndex((other) => other.case === one.case) === at,
   );
   const beside = (first) => (one) =>
-    `${nameOf(one.contender)} ${milliseconds(one.median)} (${ratio(one.median / first.median)})`;
+    `${nameOf(one.contender)} ${timeText(one.median)} (${ratio(one.median / first.median)})`;
   return [
     ["case", "who", "median", "10 % – 90 %", "and", "others, and how many times as long"],
     ...own.map((first) => {
       const others = results.filter(
         (one) => one.case === first.case && one !== first && one.contender !== "native:again",
       );
-      const told = [nameOf(first.contender), milliseconds(first.median), spread(first), figures(first)];
+      const told = [nameOf(first.contender), timeText(first.median), spread(first), figures(first)];
       return [first.case, ...told, others.map(beside(first)).join(", ")];
     }),
   ];
@@ -143,21 +143,17 @@ function surroundings({ machine, versions, startedAt, seconds, quick, rounds }) 
 }
 
 const method = `- Each contender of a case runs in a process of its own. Before it is timed, what it makes is opened by another one, or compared with what it
-  must give; a wrong result ends the run.
-- All are warmed up, then take turns (A B C, B C A, …), so that a machine that changes its speed does so for all of them. Figures are medians of
-  single calls; beside them stand the 10 % and 90 % quantiles. Calls shorter than 50 µs are timed in batches.
+  must give; a wrong result ends the run. All are warmed up, then take turns (A B C, B C A, …). Calls shorter than 50 µs are timed in batches.
 - Sizes are those of the serialised request. \`ascii\` is a clinical letter with quotes and line ends to escape, \`latin1\` German with umlauts, \`cjk\`
   Japanese, Chinese and emoji, \`tools\` a conversation with tool calls whose results are JSON in JSON (200 messages; 40 at 8 KB, 4 at 1 KB).
-- _A pause before_ is a millisecond: the next AES key has been wrapped meanwhile, on another core.
+- _Paced_ is a millisecond after the call before: the next AES key has been wrapped meanwhile, on another core.
 - _Without RSA_ is the whole less the opening of a 2-byte package, in the same process. nomyo-native's private operation (\`rsa\`) is the opening
   of such a package, on another thread and back; the others' is the bare operation. Its attestation is all checks, the others' one signature.
-- The JavaScript thread's time (\`hold\`) is what its event loop was busy for. Memory is the most that a fresh process had while it opened, less
-  what it had before; the value that JavaScript then makes of it is not in it.
+- The JavaScript thread is held (\`hold\`) for as long as its event loop is busy. Memory is the most that the first opening of a process takes,
+  without the value that V8 then makes of it.
 - "Node, fastest" is the best of several ways of building and opening the same package with \`node:crypto\` and \`Buffer\` alone
-  ([lib/bench/node-envelope.ts](../lib/bench/node-envelope.ts)); "Node, own JSON escaping" even does without \`JSON.stringify\`
-  ([bench/contenders/escaped-json.mjs](../bench/contenders/escaped-json.mjs)). Neither protects keys or plaintext in memory.
-- "Web Crypto, as nomyo-js" has that client's steps: keys imported for each request, base64 a byte at a time.
-- \`openssl speed\` and Python's \`cryptography\` are the system's: of the same library where the versions above are the same.
-- Requests have 1 KB. Clients and servers are processes of their own that share this machine's cores. HTTP and RSA alone is Node's client that
-  posts a package made beforehand and follows each answer with one bare private operation off the JavaScript thread; beside the router with
-  \`--upstream\` it is a plain reverse proxy that does one such operation for each request.`;
+  ([lib/bench/node-envelope.ts](../lib/bench/node-envelope.ts)); neither keys nor plaintext are protected in memory there. "Web Crypto, as
+  nomyo-js" has that client's steps. \`openssl speed\` and Python are the system's: of the same library where the versions above are the same.
+- Requests have 1 KB; clients and servers are processes of their own on this machine. "HTTP and RSA alone" posts a package made beforehand, and
+  follows each answer with one bare private operation off the JavaScript thread; beside the router with \`--upstream\` it is a plain reverse
+  proxy that does as much.`;
