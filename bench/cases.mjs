@@ -162,15 +162,15 @@ const cases = [
   },
   { kind: "start", contenders: [...twice, "openai"], label: "import", quick: true, ...judged, few: twice },
   {
-    ...{ kind: "router", contenders: [...twice, "node", "http", "http-rsa", "openssl"], factor: 10 },
+    ...{ kind: "router", contenders: [...twice, "node", "http", "http-rsa", "openssl"], factor: 6 },
     ...{ inFlights: [1, 2, 8, 32, 256], routes: routes.router, ...judged, few: [...twice, "http-rsa"] },
   },
   {
-    ...{ kind: "upstream", contenders: ["router", "router:again", "reverse-rsa"], factor: 10 },
+    ...{ kind: "upstream", contenders: ["router", "router:again", "reverse-rsa"], factor: 6 },
     ...{ inFlights: [2, 8, 32, 256], routes: routes.upstream, ...judged },
   },
   {
-    ...{ kind: "proxy", contenders: ["openai:fetch", "openai:proxy", "openai:reverse"], factor: 10 },
+    ...{ kind: "proxy", contenders: ["openai:fetch", "openai:proxy", "openai:reverse"], factor: 6 },
     ...{ inFlights: [1, 8], routes: routes.proxy, ...judged },
   },
   {
@@ -204,6 +204,6 @@ export function chosen({ only, quick, bounds, soak, against }) {
     .filter((item) => isAsked(item) && (item.kind !== "soak" || soak > 0))
     .map((item) => ({
       ...item,
-      contenders: builds ?? ((quick || bounds) && item.few) ?? item.contenders,
+      contenders: builds ?? (quick || bounds ? item.few : undefined) ?? item.contenders,
     }));
 }

@@ -14,7 +14,7 @@ Measures sealing, opening, keys, attestation and whole requests on this machine,
   --bounds         only what the bounds and the document need: about ten minutes
   --only PATTERN   only the cases whose name holds PATTERN, e.g. seal, "open ascii", rsa, keygen, variant, router, proxy, start;
                    may be repeated
-  --rounds N       rounds for each case (9, bounds: 5, quick: 2); contenders take turns in each
+  --rounds N       rounds for each case (9, bounds: 4, quick: 2); contenders take turns in each
   --soak N         requests of the memory test through the local router (10 000, bounds: 5000; quick: none); 100 000 show that it is flat
   --node LINE      measure under this line of Node, which scripts/setup has installed; may be repeated
   --against WHAT   compare with another build: a folder of this repository, at any commit, in which scripts/build was run, or an addon (a
@@ -71,7 +71,7 @@ function readOptions(args) {
   if (against !== undefined && !isThere) {
     throw new UsageError("--against takes a folder of this repository in which scripts/build was run, or an addon.");
   }
-  const rounds = count("rounds", quick ? 2 : bounds ? 5 : 9);
+  const rounds = count("rounds", quick ? 2 : bounds ? 4 : 9);
   if (rounds < 1) throw new UsageError("--rounds takes 1 or more.");
   // Milliseconds of one contender's turn, and of its warm-up.
   const times = quick ? { turnMs: 50, warmUpMs: 60 } : { turnMs: 200, warmUpMs: 300 };

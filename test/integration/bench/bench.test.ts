@@ -184,6 +184,18 @@ describe("the picture", () => {
   });
 });
 
+test("the document has the bounds, the picture and one table", async () => {
+  const text = (await evaluated(`
+    import { readFileSync } from "node:fs";
+    import { judged } from "./bench/bounds.mjs";
+    import { document } from "./bench/report/pages.mjs";
+    const report = JSON.parse(readFileSync(${JSON.stringify(drawn({ native: 1100, node: 100, webcrypto: 8 }))}));
+    console.log(JSON.stringify(await document({ ...report, builds: [], bounds: judged(report.results) })));`)) as string;
+  expect([...text.matchAll(/^## (.*)$/gm)].map((match) => match[1])).toEqual(["Promised bounds", "Times", "Method"]);
+  expect(text).toContain("(benchmarks.svg)");
+  expect(text).toMatch(/^\| seal ascii 1048576 +\| nomyo-native +\| .*Node, fastest 10.5 ms \(11.0 ×\)/m);
+}, 60_000);
+
 test("--from refuses what is no report", async () => {
   for (const file of ["package.json", "README.md", "no-such-file.json"]) {
     const { code, stdout, stderr } = await bench("--from", file);
