@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { openPieces, packageText } from "../dist/bench/node-envelope.js";
 import { chatRequest } from "../dist/bench/payload.js";
+import { root } from "./processes.mjs";
 
 export class WrongResult extends Error {}
 
@@ -40,7 +41,8 @@ const checks = {
     const body = withOwnTag(readFileSync(file));
     const pem = readFileSync(`${folder}/private.pem`, "utf8");
     // The addon is strict about the form of a package, too.
-    const { privateKey, open } = await import("./contenders/native.mjs");
+    const { load, privateKey, open } = await import("./contenders/native.mjs");
+    await load(root);
     const opened = contender.startsWith("node") ? await open(await privateKey(pem), body) : openPieces(pem, body);
     return isDeepStrictEqual(opened, chatRequest(content, size));
   },
@@ -55,6 +57,10 @@ const checks = {
   base64: ({ size }, _contender, evidence) =>
     evidence.sha256 === sha256(Buffer.alloc(size, "nomyo").toString("base64")),
   attestation: (_item, _contender, { valid, forged }) => valid === true && forged === false,
+  hold: (item, contender, evidence, folder) =>
+    contender === "copy" ? evidence.right === true : checks.seal(item, contender, evidence, folder),
+  memory: (...given) => checks.open(...given),
+  quote: (...given) => checks.attestation(...given),
   stall: (item, contender, ...rest) => contender === "idle" || rsa(item, contender, ...rest),
 };
 

@@ -1,19 +1,32 @@
-// contender.mjs NAME: one contender in a process of its own. Reads commands, one JSON text per line, answers each with one line:
+// contender.mjs NAME FOLDER: one contender in a process of its own; FOLDER has the build of this package. Answers each line with one:
 //   {do: "prepare", kind, variant?, content?, size?, label?, pauseMs?, folder}  → {evidence}: what the measuring side checks before it times
 //   {do: "warm", milliseconds} → {}
-//   {do: "round", milliseconds, samples?} → {samples, baseline}: milliseconds of single runs; baseline: of the same on a 2-byte request
-//   {do: "stall", milliseconds} → how long the JavaScript thread is kept from its work meanwhile
+//   {do: "round", milliseconds, samples?} → {samples, …}: milliseconds of single runs; `fixed`: of the same on a 2-byte request; and figures
 import { createHash, randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { createInterface } from "node:readline";
 import { chatRequest } from "../dist/bench/payload.js";
 import { Sampler } from "../dist/bench/sampler.js";
+import { summarise } from "../dist/bench/statistics.js";
+import { answerLines } from "./processes.mjs";
 
-const name = process.argv[2];
-const contender = name === "idle" ? undefined : await import(`./contenders/${name}.mjs`);
+const [name, build] = process.argv.slice(2);
+const isIdle = name === "idle" || name === "copy";
+const contender = isIdle ? undefined : await import(`./contenders/${name}.mjs`);
+await contender?.load?.(build);
 const sha256 = (data) => createHash("sha256").update(data).digest("hex");
+
+/** How long the JavaScript thread had something to do: what it waited for is not in it. */
+const threadClock = { now: () => performance.eventLoopUtilization().active, sleep: () => undefined };
+
+async function opening({ content, size, variant, folder }) {
+  const key = await contender.privateKey(readFileSync(`${folder}/private.pem`, "utf8"));
+  const read = contender.readPackage ?? readFileSync;
+  const [body, smallest] = [`${content}-${size}`, "smallest"].map((which) => read(`${folder}/package-${which}.json`));
+  const open = contender.opener?.(variant) ?? contender.open;
+  return { key, body, smallest, open };
+}
 
 /** Each kind: what is timed, what is timed beside it, and the evidence that the result is right. */
 const kinds = {
@@ -24,21 +37,41 @@ const kinds = {
     const file = `${folder}/sealed-${name}-${variant}.json`;
     return {
       operation: () => seal(key, request),
-      baseline: () => seal(key, {}),
+      fixed: () => seal(key, {}),
       evidence: async () => writeFileSync(file, await seal(key, request)) ?? { file },
     };
   },
-  async open({ content, size, variant, folder }) {
-    const key = await contender.privateKey(readFileSync(`${folder}/private.pem`, "utf8"));
-    const read = contender.readPackage ?? readFileSync;
-    const body = read(`${folder}/package-${content}-${size}.json`);
-    const smallest = read(`${folder}/package-smallest.json`);
-    const open = contender.opener?.(variant) ?? contender.open;
+  /** As `seal`, in time of the JavaScript thread; `copy`: the request's text, written out once. */
+  async hold(command) {
+    if (contender !== undefined) {
+      const { operation, evidence } = await kinds.seal(command);
+      return { operation, evidence, clock: threadClock };
+    }
+    const text = chatRequest(command.content, command.size).messages.at(-1).content;
+    const out = Buffer.alloc(text.length);
+    const operation = () => out.write(text, "latin1");
+    return { operation, clock: threadClock, evidence: () => ({ right: operation() === text.length }) };
+  },
+  async open(command) {
+    const { key, body, smallest, open } = await opening(command);
     return {
       operation: () => open(key, body),
-      baseline: () => open(key, smallest),
+      fixed: () => open(key, smallest),
       evidence: async () => ({ sha256: sha256(JSON.stringify(await open(key, body))) }),
     };
+  },
+  /** The most memory that the first opening of a process takes; the body, and what V8 makes of it, apart. */
+  async memory(command) {
+    const { key, body, smallest } = await opening(command);
+    const status = readFileSync.bind(undefined, "/proc/self/status", "utf8");
+    const bytesOf = (field) => 1024 * Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(status())[1]);
+    await contender.openOnly(key, smallest);
+    // The mark of the most memory starts again at what there is now (Linux, proc(5)).
+    writeFileSync("/proc/self/clear_refs", "5");
+    const before = bytesOf("VmRSS");
+    await contender.openOnly(key, body);
+    const bytes = bytesOf("VmHWM") - before;
+    return { round: () => ({ samples: [], bytes }), evidence: (await kinds.open(command)).evidence };
   },
   async rsa({ folder }) {
     const key = await contender.privateKey(readFileSync(`${folder}/private.pem`, "utf8"));
@@ -47,33 +80,27 @@ const kinds = {
     // A key, or, where no key comes out, the opened value.
     const evidence = async () => {
       const result = await operation();
-      return ArrayBuffer.isView(result) || result instanceof ArrayBuffer
-        ? { key: Buffer.from(result).toString("hex") }
-        : { value: result };
+      const isKey = ArrayBuffer.isView(result) || result instanceof ArrayBuffer;
+      return isKey ? { key: Buffer.from(result).toString("hex") } : { value: result };
     };
     return { operation, evidence };
   },
   keygen() {
-    return {
-      operation: contender.generate,
-      evidence: async () => {
-        const { pem, open } = await contender.generated();
-        const body = await contender.seal(await contender.publicKey(pem), { text: "x" });
-        return { pem, opens: sha256(JSON.stringify(await open(body))) };
-      },
+    const evidence = async () => {
+      const { pem, open } = await contender.generated();
+      const body = await contender.seal(await contender.publicKey(pem), { text: "x" });
+      return { pem, opens: sha256(JSON.stringify(await open(body))) };
     };
+    return { operation: contender.generate, evidence };
   },
   async aes({ size }) {
     const [key, nonce, plain] = [32, 12, size].map((bytes) => randomBytes(bytes));
     const operation = await contender.encryption(key, nonce, plain);
-    const hex = { key: key.toString("hex"), nonce: nonce.toString("hex"), plain: sha256(plain) };
-    return {
-      operation,
-      evidence: async () => {
-        const parts = [await operation()].flat().map((part) => Buffer.from(part));
-        return { ...hex, sealed: Buffer.concat(parts).toString("base64") };
-      },
+    const evidence = async () => {
+      const sealed = Buffer.concat([await operation()].flat().map((part) => Buffer.from(part))).toString("base64");
+      return { key: key.toString("hex"), nonce: nonce.toString("hex"), plain: sha256(plain), sealed };
     };
+    return { operation, evidence };
   },
   base64({ size }) {
     const operation = contender.encoding(Buffer.alloc(size, "nomyo"));
@@ -82,12 +109,14 @@ const kinds = {
   attestation({ label, folder }) {
     const read = (kind) => JSON.parse(readFileSync(`${folder}/${kind}-${label}.json`, "utf8"));
     const { holds, statement, forged } = contender.attestation(read);
-    return {
-      operation: () => holds(statement),
-      evidence: async () => ({ valid: await holds(statement), forged: await holds(forged) }),
-    };
+    const evidence = async () => ({ valid: await holds(statement), forged: await holds(forged) });
+    return { operation: () => holds(statement), evidence };
   },
-  stall: (command) => (contender === undefined ? { evidence: () => ({}) } : kinds.rsa(command)),
+  quote: ({ label, tcti, folder }) => contender.quoting(label, tcti, folder),
+  async stall(command) {
+    const { operation, evidence = () => ({}) } = contender === undefined ? {} : await kinds.rsa(command);
+    return { round: ({ milliseconds }) => stall(operation, 5 * milliseconds), evidence };
+  },
 };
 
 /**
@@ -114,37 +143,24 @@ async function stall(operation, milliseconds) {
   delays.disable();
   const beyond = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - 1);
   const [median, p99, p999] = [50, 99, 99.9].map((percent) => beyond(delays.percentile(percent)));
-  return { completed, median, p99, p999, max: beyond(delays.max) };
+  return { samples: [median], loop99: p99, loop999: p999, loopMax: beyond(delays.max), completed };
 }
 
 let job;
 let samplers = [];
-const commands = {
-  async prepare(command) {
+await answerLines(async ({ do: what, milliseconds, samples, ...command }) => {
+  if (what === "prepare") {
     if (kinds[command.kind] === undefined) throw new Error(`does not do ${command.kind}`);
     job = await kinds[command.kind](command);
-    samplers = [job.operation, job.baseline].map((operation) => operation && new Sampler(operation, command.pauseMs));
+    const sampler = (operation) => operation && new Sampler(operation, command.pauseMs, job.clock);
+    samplers = [job.operation, job.fixed].map(sampler);
     return { evidence: await job.evidence() };
-  },
-  async warm({ milliseconds }) {
-    for (const sampler of samplers) await sampler?.warmUp(milliseconds);
-    return {};
-  },
-  async round({ milliseconds, samples }) {
-    const [main, baseline] = samplers;
-    const own = await main.round(milliseconds, samples);
-    return { samples: own, baseline: (await baseline?.round(milliseconds / 4)) ?? [] };
-  },
-  stall: ({ milliseconds }) => stall(job.operation, milliseconds),
-};
-
-for await (const line of createInterface({ input: process.stdin })) {
-  const command = JSON.parse(line);
-  let answer;
-  try {
-    answer = await commands[command.do](command);
-  } catch (error) {
-    answer = { error: error.stack ?? String(error) };
   }
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
-}
+  if (what === "warm") for (const sampler of samplers) await sampler?.warmUp(milliseconds);
+  if (what === "warm") return {};
+  if (job.round !== undefined) return await job.round({ milliseconds });
+  const [main, fixed] = samplers;
+  const own = await main.round(milliseconds, samples);
+  return { samples: own, ...(fixed && { fixed: summarise(await fixed.round(milliseconds / 4)).median }) };
+});
+process.exit(0);

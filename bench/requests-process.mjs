@@ -1,66 +1,74 @@
-// requests-process.mjs SERVER URL | CLIENT URL FOLDER: a server (the local router, our proxy before it, a model, a plain reverse proxy before
-// that), or a client under load, in a process of its own. Prints one line when it is ready, then answers each line of standard input with one.
-//   a server: {} → CPU milliseconds so far, memory
-//   a client: {milliseconds?, requests?, inFlight, bytes} → latencies, requests a second, CPU, delays of the event loop, memory
+// requests-process.mjs KIND URL FOLDER: a server (the local router, our proxy before it, a model, a plain reverse proxy before that) or a
+// client under load, in a process of its own. Answers each line of standard input with one.
+//   a server: {} → its address, CPU milliseconds and delays of its event loop since it was last asked
+//   a client: {milliseconds?, requests?, inFlight} → latencies, requests a second, CPU, delays of the event loop; of a counted run, growth of memory
 import { createPublicKey, generateKeyPairSync, randomUUID, sign } from "node:crypto";
 import { once } from "node:events";
 import http from "node:http";
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { openPieces, sealPieces } from "../dist/bench/node-envelope.js";
 import { chatRequest } from "../dist/bench/payload.js";
+import { summarise } from "../dist/bench/statistics.js";
+import { answerLines } from "./processes.mjs";
 
 const [kind, url, folder] = process.argv.slice(2);
+/** A short prompt, so that what is measured is the way and not the size. */
+const prompt = chatRequest("ascii", 1024);
+const built = (file) => import(`${folder}/dist/${file}`);
+
+const signOffThread = promisify(sign);
+const ownPair = () => generateKeyPairSync("rsa", { modulusLength: 4096 });
+/** A bare private operation of RSA-4096 on libuv's threads. (A signature: Node has no decryption off the JavaScript thread.) */
+const operate = (privateKey, bytes) => signOffThread("sha256", bytes.subarray(0, 32), privateKey);
 
 /** What clients without this package need: a key of their own, the router's, and the headers of a request. */
 async function ownKeys() {
-  const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 4096 });
+  const { publicKey, privateKey } = ownPair();
   const pem = encodeURIComponent(publicKey.export({ type: "spki", format: "pem" }));
   const server = createPublicKey(await (await fetch(`${url}/pki/public_key`)).text());
-  const headers = () => ({
-    ...{ "X-Payload-ID": randomUUID(), "X-Public-Key": pem, "Content-Type": "application/octet-stream" },
-  });
+  const type = { "Content-Type": "application/octet-stream" };
+  const headers = () => ({ "X-Payload-ID": randomUUID(), "X-Public-Key": pem, ...type });
   return { privateKey, server, headers };
 }
 
-const signOffThread = promisify(sign);
-const completion = { choices: [{ message: { content: "not opened" } }] };
+/** Posts `bytes` by Node's own client; gives the answer's. */
+const poster = (agent, path) => (bytes, headers) =>
+  new Promise((resolve, reject) => {
+    const options = { method: "POST", agent, headers: { ...headers, "Content-Length": String(bytes.length) } };
+    const request = http.request(`${url}${path}`, options, (response) => {
+      const chunks = [];
+      response.on("data", (chunk) => chunks.push(chunk));
+      response.on("error", reject);
+      response.on("end", () => {
+        const answer = Buffer.concat(chunks);
+        if (response.statusCode === 200) resolve(answer);
+        else reject(new Error(`The server answered ${response.statusCode}: ${answer.toString().slice(0, 200)}`));
+      });
+    });
+    request.on("error", reject);
+    request.end(bytes);
+  });
+
+/** What a completion must hold; of those that are not opened, what tells that one came. */
+const completion = (text, found) => {
+  if (!text.includes(found)) throw new Error(`no chat completion came: ${text.toString().slice(0, 200)}`);
+};
+const ownAgent = () => new http.Agent({ keepAlive: true, scheduling: "lifo" });
 
 /**
  * HTTP alone: what Node's own client costs for the same bytes. Each request is a package that was sealed beforehand; its answer is not
- * opened. With RSA each answer is followed by a bare private operation of RSA-4096 on libuv's threads: what HTTP and RSA cost at the
- * least when they share the cores, with each other and with the router. (It is a signature, since Node has no decryption off the
- * JavaScript thread; the padding costs nothing beside the operation.)
+ * opened. With RSA each answer is followed by a bare private operation: what HTTP and RSA cost at the least when they share the cores,
+ * with each other and with the router.
  */
 async function httpClient(withRsa) {
   const { privateKey, server, headers } = await ownKeys();
-  const agent = new http.Agent({ keepAlive: true, scheduling: "lifo" });
-  const packages = new WeakMap();
-  const post = (bytes) =>
-    new Promise((resolve, reject) => {
-      const options = { method: "POST", agent, headers: { ...headers(), "Content-Length": String(bytes.length) } };
-      const request = http.request(`${url}/v1/chat/secure_completion`, options, (response) => {
-        const chunks = [];
-        response.on("data", (chunk) => chunks.push(chunk));
-        response.on("error", reject);
-        response.on("end", () => {
-          const answer = Buffer.concat(chunks);
-          if (response.statusCode === 200 && answer.includes('"encrypted_payload"')) resolve(answer);
-          else reject(new Error(`The router answered ${response.statusCode}: ${answer.toString().slice(0, 200)}`));
-        });
-      });
-      request.on("error", reject);
-      request.end(bytes);
-    });
-  return {
-    async request(body) {
-      if (!packages.has(body)) packages.set(body, sealPieces(server, body));
-      const answer = await post(packages.get(body));
-      if (withRsa) await signOffThread("sha256", answer.subarray(0, 32), privateKey);
-      return completion;
-    },
-    close: () => agent.destroy(),
+  const sealed = sealPieces(server, prompt);
+  const post = poster(ownAgent(), "/v1/chat/secure_completion");
+  return async () => {
+    const answer = await post(sealed, headers());
+    if (withRsa) await operate(privateKey, answer);
+    completion(answer, '"encrypted_payload"');
   };
 }
 
@@ -69,152 +77,157 @@ async function openaiClient(secureFetch) {
   const { default: OpenAI } = await import("openai");
   const own = secureFetch === undefined ? {} : { fetch: secureFetch };
   const client = new OpenAI({ apiKey: "none", baseURL: `${url}/v1`, maxRetries: 0, ...own });
-  return { request: (body) => client.chat.completions.create(body), close: () => secureFetch?.close() };
+  return async () => completion(JSON.stringify(await client.chat.completions.create(prompt)), '"content"');
 }
+
+const unverified = { baseUrl: url, allowHttp: true, apiKey: null, attestation: "off" };
+const single = { ...unverified, maxRetries: 0 };
+let poolStats;
 
 const clients = {
   async native() {
-    const ofPackage = (file) => import(new URL(`${folder}/dist/${file}`, import.meta.url));
-    const [{ native }, { SecureChatCompletion }] = await Promise.all(["native.js", "index.js"].map(ofPackage));
-    const once = { apiKey: null, maxRetries: 0, attestation: "off" };
-    const client = new SecureChatCompletion({ baseUrl: url, allowHttp: true, ...once });
+    const [{ native }, { SecureChatCompletion }] = await Promise.all(["native.js", "index.js"].map(built));
+    const client = new SecureChatCompletion(single);
     await client.ready();
-    return {
-      request: (body) => client.create(body),
-      memory: () => native.memoryInfo().stats,
-      close: () => client.close(),
-    };
+    poolStats = () => native.memoryInfo().stats;
+    return async () => completion(JSON.stringify(await client.create(prompt)), '"content"');
   },
   /** By Node alone: `fetch`, and an envelope whose private operation runs on the JavaScript thread, as Node has no other. */
   async node() {
     const { privateKey, server, headers } = await ownKeys();
-    return {
-      async request(body) {
-        const options = { method: "POST", headers: headers(), body: sealPieces(server, body) };
-        const response = await fetch(`${url}/v1/chat/secure_completion`, options);
-        if (!response.ok) throw new Error(`The router answered ${response.status}: ${await response.text()}`);
-        return openPieces(privateKey, Buffer.from(await response.arrayBuffer()));
-      },
+    return async () => {
+      const options = { method: "POST", headers: headers(), body: sealPieces(server, prompt) };
+      const response = await fetch(`${url}/v1/chat/secure_completion`, options);
+      const body = Buffer.from(await response.arrayBuffer());
+      if (!response.ok) throw new Error(`The router answered ${response.status}: ${body.toString()}`);
+      completion(JSON.stringify(openPieces(privateKey, body)), '"content"');
     };
   },
   "openai-fetch": async () => {
-    const { createSecureFetch } = await import("../dist/index.js");
-    return await openaiClient(createSecureFetch({ baseUrl: url, allowHttp: true, apiKey: null, attestation: "off" }));
+    const { createSecureFetch } = await built("index.js");
+    return await openaiClient(createSecureFetch(unverified));
   },
-  "openai-proxy": () => openaiClient(),
-  "openai-reverse": () => openaiClient(),
+  openai: () => openaiClient(),
   http: () => httpClient(false),
   "http-rsa": () => httpClient(true),
+  plain() {
+    const post = poster(ownAgent(), "/v1/chat/completions");
+    const bytes = Buffer.from(JSON.stringify(prompt));
+    return async () => completion(await post(bytes, { "Content-Type": "application/json" }), '"content"');
+  },
 };
 
-async function load(client, { milliseconds = Infinity, requests = Infinity, inFlight, bytes }) {
-  const body = chatRequest("ascii", bytes);
-  const latencies = [];
-  const memory = [];
+/** Delays of the event loop beyond the resolution, since this was last called. */
+function loopDelays(delays) {
+  const beyond = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - 10);
+  const figures = { loop99: beyond(delays.percentile(99)), loopMax: beyond(delays.max) };
+  delays.reset();
+  return figures;
+}
+const watchedLoop = () => {
   const delays = monitorEventLoopDelay({ resolution: 10 });
-  const sampleMemory = () =>
-    memory.push({ requests: latencies.length, rss: process.memoryUsage().rss, pool: client.memory?.() });
-  const memoryEvery = Number.isFinite(requests) ? Math.max(1, Math.floor(requests / 200)) : Infinity;
+  delays.enable();
+  return () => loopDelays(delays);
+};
+const cpuMs = (since) => {
+  const { user, system } = process.cpuUsage(since);
+  return (user + system) / 1000;
+};
+
+/** MiB that the last fifth of a run took more than the second one did: of the whole process, and of the locked pool. */
+function growth(memory) {
+  const fifth = (of, from) =>
+    summarise(
+      memory
+        .slice((memory.length * from) / 5)
+        .slice(0, memory.length / 5)
+        .map(of),
+    ).median;
+  const grown = (of) => (fifth(of, 4) - fifth(of, 1)) / 2 ** 20;
+  return { rssGrowth: grown(({ rss }) => rss), poolGrowth: grown(({ pool }) => pool?.bytesMapped ?? 0) };
+}
+
+async function load(request, delays, { milliseconds = Infinity, requests = Infinity, inFlight }) {
+  const samples = [];
+  const memory = [];
+  const isCounted = Number.isFinite(requests);
+  const memoryEvery = isCounted ? Math.max(1, Math.floor(requests / 200)) : Infinity;
   const begin = performance.now();
   const cpu = process.cpuUsage();
   let started = 0;
-  delays.enable();
-  sampleMemory();
+  delays();
   const loop = async () => {
     while (started < requests && performance.now() - begin < milliseconds) {
       started++;
       const from = performance.now();
-      const answer = await client.request(body);
-      latencies.push(performance.now() - from);
-      if (typeof answer.choices?.[0]?.message?.content !== "string") throw new Error("no chat completion came");
-      if (latencies.length % memoryEvery === 0) sampleMemory();
+      await request();
+      samples.push(performance.now() - from);
+      if (samples.length % memoryEvery === 0) memory.push({ rss: process.memoryUsage().rss, pool: poolStats?.() });
     }
   };
   await Promise.all(Array.from({ length: inFlight }, loop));
   const seconds = (performance.now() - begin) / 1000;
-  const { user, system } = process.cpuUsage(cpu);
-  delays.disable();
-  sampleMemory();
-  const beyond = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - 10);
-  return {
-    requests: latencies.length,
-    seconds,
-    // A long run's latencies are not wanted one by one.
-    latencies: Number.isFinite(requests) ? [] : latencies,
-    cpuMs: (user + system) / 1000,
-    stall: { median: beyond(delays.percentile(50)), p99: beyond(delays.percentile(99)), max: beyond(delays.max) },
-    memory,
-  };
-}
-
-/** Tells that it is ready, then answers line by line until there are no more. */
-async function serve(ready, answer, close) {
-  const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
-  print(ready);
-  for await (const line of createInterface({ input: process.stdin })) {
-    print(await answer(JSON.parse(line)).catch((error) => ({ error: error.stack ?? String(error) })));
-  }
-  await close?.();
+  const each = { cpuMs: cpuMs(cpu) / samples.length, requestsPerSecond: samples.length / seconds };
+  return { samples, requests: samples.length, ...each, ...delays(), ...(isCounted && growth(memory)) };
 }
 
 /** What a server of HTTP alone listens on. */
 async function listening(server) {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  return { url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() };
+  return `http://127.0.0.1:${server.address().port}`;
 }
 
+/** The least that any proxy does: hands on what comes, both ways; and, where the local router would, one bare private operation. */
+function reverse(privateKey) {
+  const agent = ownAgent();
+  const { hostname, port } = new URL(url);
+  return http.createServer((request, response) => {
+    const { method, url: path, headers } = request;
+    const onwards = http.request({ hostname, port, method, path, headers, agent }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    onwards.on("error", (error) => response.destroy(error));
+    const operated = privateKey === undefined ? Promise.resolve() : operate(privateKey, Buffer.alloc(32));
+    operated.then(() => request.pipe(onwards));
+  });
+}
+
+/** Answers at once, as the router's echo does. */
+function model(request, response) {
+  const parts = [];
+  request.on("data", (part) => parts.push(part));
+  request.on("end", () => {
+    const { model, messages } = JSON.parse(Buffer.concat(parts).toString());
+    const choices = [{ index: 0, message: { role: "assistant", ...messages.at(-1) }, finish_reason: "stop" }];
+    const answer = { id: "chatcmpl-1", object: "chat.completion", created: 0, model, choices };
+    response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(answer));
+  });
+}
+
+/** Each gives its address. */
 const servers = {
   async router() {
-    const { startRouter } = await import("../dist/router/index.js");
-    const router = await startRouter({ port: 0, maxRequests: 1000 });
-    return { url: router.url, close: () => router.close() };
+    const { startRouter } = await built("router/index.js");
+    return (await startRouter({ port: 0, maxRequests: 1000, ...(url && { upstream: { url } }) })).url;
   },
   async proxy() {
-    const { startProxy } = await import("../dist/proxy/index.js");
-    const client = { baseUrl: url, allowHttp: true, apiKey: null, maxRetries: 0, attestation: "off" };
-    const proxy = await startProxy({ port: 0, client });
-    return { url: proxy.baseUrl.replace(/\/v1$/, ""), close: () => proxy.close() };
+    const { startProxy } = await built("proxy/index.js");
+    return (await startProxy({ port: 0, client: single })).baseUrl.replace(/\/v1$/, "");
   },
-  /** Answers at once, as the router's echo does. */
-  model: () =>
-    listening(
-      http.createServer((request, response) => {
-        const parts = [];
-        request.on("data", (part) => parts.push(part));
-        request.on("end", () => {
-          const { model, messages } = JSON.parse(Buffer.concat(parts).toString());
-          const choices = [{ index: 0, message: { role: "assistant", ...messages.at(-1) }, finish_reason: "stop" }];
-          const answer = { id: "chatcmpl-1", object: "chat.completion", created: 0, model, choices };
-          response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(answer));
-        });
-      }),
-    ),
-  /** The least that any proxy does: hands on what comes, both ways. */
-  reverse() {
-    const agent = new http.Agent({ keepAlive: true, scheduling: "lifo" });
-    const { hostname, port } = new URL(url);
-    const server = http.createServer((request, response) => {
-      const { method, url: path, headers } = request;
-      const onwards = http.request({ hostname, port, method, path, headers, agent }, (answer) => {
-        response.writeHead(answer.statusCode, answer.headers);
-        answer.pipe(response);
-      });
-      onwards.on("error", (error) => response.destroy(error));
-      request.pipe(onwards);
-    });
-    return listening(server);
-  },
+  model: () => listening(http.createServer(model)),
+  reverse: () => listening(reverse()),
+  "reverse-rsa": () => listening(reverse(ownPair().privateKey)),
 };
 
+const delays = watchedLoop();
 if (Object.hasOwn(servers, kind)) {
-  const server = await servers[kind]();
-  const usage = async () => {
-    const { user, system } = process.cpuUsage();
-    return { cpuMs: (user + system) / 1000, rss: process.memoryUsage().rss };
-  };
-  await serve({ url: server.url }, usage, server.close);
+  const address = await servers[kind]();
+  await answerLines(() => ({ url: address, cpuMs: cpuMs(), ...delays() }));
 } else {
-  const client = await clients[kind]();
-  await serve({ ready: true }, (command) => load(client, command), client.close);
+  const request = await clients[kind]();
+  await answerLines((command) => load(request, delays, command));
 }
+// What still listens or is kept alive ends with it.
+process.exit(0);

@@ -9,15 +9,16 @@ import { chatRequest } from "../dist/bench/payload.js";
 const vectors = new URL("../test/vectors/", import.meta.url);
 /** A quote of each kind of AIK, and how to make such a key. */
 const quotes = {
-  "ecc-p256": { file: "ecc-p256-ecdsa-sha256.json", key: ["ec", { namedCurve: "P-256" }] },
-  rsa2048: { file: "rsa2048-rsassa-sha256.json", key: ["rsa", { modulusLength: 2048 }] },
+  "ecc-p256": { file: "ecc-p256-ecdsa-sha256.json", hash: "sha256", key: ["ec", { namedCurve: "P-256" }] },
+  "ecc-p384": { file: "ecc-p384-sig-sha384.json", hash: "sha384", key: ["ec", { namedCurve: "P-384" }] },
+  rsa2048: { file: "rsa2048-rsassa-sha256.json", hash: "sha256", key: ["rsa", { modulusLength: 2048 }] },
 };
 
 /** What the bare signature check is measured on: the same bytes, signed by another key of the same kind. */
-function signatureLike({ quote_b64: message }, kind) {
-  const { privateKey, publicKey } = generateKeyPairSync(...kind);
-  const signature = sign("sha256", Buffer.from(message, "base64"), privateKey).toString("base64");
-  return { pem: publicKey.export({ type: "spki", format: "pem" }), message, signature };
+function signatureLike({ quote_b64: message }, { hash, key }) {
+  const { privateKey, publicKey } = generateKeyPairSync(...key);
+  const signature = sign(hash, Buffer.from(message, "base64"), privateKey).toString("base64");
+  return { pem: publicKey.export({ type: "spki", format: "pem" }), message, signature, hash };
 }
 
 export class WorkFolder {
@@ -31,10 +32,10 @@ export class WorkFolder {
     this.#write("private.pem", this.#privatePem);
     this.#write("public.pem", this.#publicKey.export({ type: "spki", format: "pem" }));
     this.#write("package-smallest.json", sealPieces(this.#publicKey, {}));
-    for (const [label, { file, key }] of Object.entries(quotes)) {
-      const vector = JSON.parse(readFileSync(new URL(`attestation/${file}`, vectors)));
+    for (const [label, quote] of Object.entries(quotes)) {
+      const vector = JSON.parse(readFileSync(new URL(`attestation/${quote.file}`, vectors)));
       this.#write(`attestation-${label}.json`, JSON.stringify(vector));
-      this.#write(`signature-${label}.json`, JSON.stringify(signatureLike(vector.tpm_attestation, key)));
+      this.#write(`signature-${label}.json`, JSON.stringify(signatureLike(vector.tpm_attestation, quote)));
     }
   }
 

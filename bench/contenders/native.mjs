@@ -1,11 +1,25 @@
-// This package, through the functions that the client uses.
+// This package, of whichever build: what it has in public by its public names, sealing and opening by the functions that its client uses.
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { openPackage } from "../../dist/envelope/open.js";
-import { sealJson } from "../../dist/envelope/seal.js";
-import { native } from "../../dist/native.js";
+import { existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 
+let openPackage, sealJson, native, verifyTpmAttestation;
+
+/** The build in `folder`. */
+export async function load(folder) {
+  const built = async (file) => (await import(`${folder}/dist/${file}`)).default;
+  ({ openPackage } = await built("envelope/open.js"));
+  ({ sealJson } = await built("envelope/seal.js"));
+  ({ native } = await built("native.js"));
+  ({ verifyTpmAttestation } = await built("index.js"));
+}
+
+/** Under both names that the option has had: builds are measured beside each other. */
 const locking = "required";
-const sealing = { locking, maxPlaintextBytes: 10 * 1024 * 1024 };
+const opening = { locking, policy: locking };
+const policy = { version: 1, mode: "require" };
+const sealing = { ...opening, maxPlaintextBytes: 10 * 1024 * 1024 };
 
 export const publicKey = (pem) => native.importPublicKey(pem, 4096);
 
@@ -21,13 +35,16 @@ export async function privateKey(text) {
 export const seal = (key, request) => sealJson(key, request, sealing);
 
 export async function open(key, body) {
-  const opened = await openPackage(key, body, { locking });
+  const opened = await openPackage(key, body, opening);
   try {
     return opened.value();
   } finally {
     opened.dispose();
   }
 }
+
+/** Without a value for JavaScript. */
+export const openOnly = async (key, body) => (await openPackage(key, body, opening)).dispose();
 
 /** The whole opening of a 2-byte request: the private operation, the way to its thread and back, and a few microseconds of AES and JSON. */
 export const privateOperation = (key, body) => () => open(key, body);
@@ -42,13 +59,34 @@ export async function generated() {
 }
 
 export function attestation(read) {
-  const { tpm_attestation: block, payload_id: id } = read("attestation");
-  const [text, policyText] = [block, { version: 1, mode: "require" }].map((value) => JSON.stringify(value));
-  const nonceOf = (payloadId) => createHash("sha256").update(payloadId).digest().subarray(0, 16);
-  const verify = (nonce) => native.verifyAttestation(text, nonce, policyText, null);
+  const { tpm_attestation: block, payload_id: payloadId } = read("attestation");
+  const holds = async (id) => (await verifyTpmAttestation(block, { payloadId: id, policy })).verified;
+  return { holds, statement: payloadId, forged: "another" };
+}
+
+/** A software TPM that ends with this process; gives how to reach it. */
+async function softwareTpm(folder) {
+  const socket = `${folder}/tpm`;
+  const state = ["--tpm2", "--tpmstate", `dir=${folder}`, "--flags", "not-need-init,startup-clear"];
+  const channels = ["--server", `type=unixio,path=${socket}`, "--ctrl", `type=unixio,path=${socket}.ctrl`];
+  const child = spawn("swtpm", ["socket", ...state, ...channels], { stdio: "ignore" });
+  process.on("exit", () => child.kill());
+  while (!existsSync(`${socket}.ctrl`) && child.exitCode === null) await sleep(5);
+  return `swtpm:path=${socket}`;
+}
+
+/** How long a TPM takes to answer one request: a fresh AIK, the quote, the PCRs. */
+export async function quoting(aik, tcti, folder) {
+  const tpm = await native.tpmOpen(tcti ?? (await softwareTpm(folder)));
+  const nonce = new Uint8Array(16);
+  const quote = (qualifyingData = nonce) => native.tpmQuote(tpm, qualifyingData, { aik });
+  const nonceOf = (id) => createHash("sha256").update(id).digest().subarray(0, 16);
+  const holds = async (of, id) => {
+    const block = await quote(nonceOf(of));
+    return (await verifyTpmAttestation(block, { payloadId: id, policy })).verified;
+  };
   return {
-    holds: async (nonce) => JSON.parse(await verify(nonce)).verified,
-    statement: nonceOf(id),
-    forged: nonceOf("another"),
+    operation: () => quote(),
+    evidence: async () => ({ valid: await holds("id", "id"), forged: await holds("id", "another") }),
   };
 }

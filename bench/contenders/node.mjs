@@ -83,11 +83,11 @@ export function encoding(bytes) {
 
 /** The signature check alone. */
 export function attestation(read) {
-  const { pem, message, signature } = read("signature");
+  const { pem, message, signature, hash } = read("signature");
   const key = createPublicKey(pem);
   const statement = Buffer.from(message, "base64");
   return {
-    holds: (bytes) => verify("sha256", bytes, key, Buffer.from(signature, "base64")),
+    holds: (bytes) => verify(hash, bytes, key, Buffer.from(signature, "base64")),
     statement,
     forged: Buffer.concat([statement, Buffer.of(0)]),
   };

@@ -126,7 +126,8 @@ class Kinds:
         key = serialization.load_pem_public_key(parts["pem"].encode("ascii"))
         signature, signed = base64.b64decode(parts["signature"]), base64.b64decode(parts["message"])
         is_rsa = isinstance(key, rsa.RSAPublicKey)
-        scheme = [padding.PKCS1v15(), hashes.SHA256()] if is_rsa else [ec.ECDSA(hashes.SHA256())]
+        hash_algorithm = getattr(hashes, parts["hash"].upper())()
+        scheme = [padding.PKCS1v15(), hash_algorithm] if is_rsa else [ec.ECDSA(hash_algorithm)]
 
         def holds(message):
             try:
@@ -142,53 +143,45 @@ class Kinds:
 SHORTEST_SAMPLE_MS = 0.05
 
 
-class Sampler:
-    """As lib/bench/sampler.ts."""
-
-    def __init__(self, operation):
-        self.operation = operation
-        self.batch = 1
-
-    def time(self, batch):
+def samples(operation, milliseconds, batch=1, maximum=None):
+    """Milliseconds of single runs, as lib/bench/sampler.ts has them."""
+    times = []
+    end = time.perf_counter() + milliseconds / 1000
+    while not times or (len(times) < (maximum or float("inf")) and time.perf_counter() < end):
         begin = time.perf_counter()
         for _ in range(batch):
-            self.operation()
-        return (time.perf_counter() - begin) * 1000
-
-    def samples(self, milliseconds, maximum=float("inf")):
-        samples = []
-        end = time.perf_counter() + milliseconds / 1000
-        while not samples or (len(samples) < maximum and time.perf_counter() < end):
-            samples.append(self.time(self.batch) / self.batch)
-        return samples
-
-    def warm_up(self, milliseconds):
-        times = sorted(self.samples(milliseconds))
-        self.batch = max(1, -int(-SHORTEST_SAMPLE_MS // max(times[len(times) // 2], 1e-6)))
+            operation()
+        times.append((time.perf_counter() - begin) * 1000 / batch)
+    return times
 
 
-class Contender:
-    def prepare(self, command):
-        operation, baseline, evidence = getattr(Kinds(command), command["kind"])()
-        self.main = Sampler(operation)
-        self.fixed = baseline and Sampler(baseline)
+def median(values):
+    return sorted(values)[len(values) // 2]
+
+
+job = {}
+
+
+def answer(command):
+    """One command's answer; what was prepared is kept from one to the next."""
+    if command["do"] == "prepare":
+        operation, fixed, evidence = getattr(Kinds(command), command["kind"])()
+        job["operations"] = [one for one in (operation, fixed) if one]
+        job["batches"] = [1 for _ in job["operations"]]
         return {"evidence": evidence()}
-
-    def warm(self, command):
-        for sampler in filter(None, (self.main, self.fixed)):
-            sampler.warm_up(command["milliseconds"])
+    milliseconds = command["milliseconds"]
+    if command["do"] == "warm":
+        times = [median(samples(one, milliseconds)) for one in job["operations"]]
+        job["batches"] = [max(1, -int(-SHORTEST_SAMPLE_MS // max(one, 1e-6))) for one in times]
         return {}
+    (own, *fixed), (batch, *_) = job["operations"], job["batches"]
+    beside = {"fixed": median(samples(fixed[0], milliseconds / 4, job["batches"][1]))} if fixed else {}
+    return {"samples": samples(own, milliseconds, batch, command.get("samples")), **beside}
 
-    def round(self, command):
-        samples = self.main.samples(command["milliseconds"], command.get("samples") or float("inf"))
-        return {"samples": samples, "baseline": self.fixed.samples(command["milliseconds"] / 4) if self.fixed else []}
 
-
-contender = Contender()
 for line in sys.stdin:
-    command = json.loads(line)
     try:
-        answer = getattr(contender, command["do"])(command)
+        said = answer(json.loads(line))
     except Exception as error:  # the measuring side reports it and stops
-        answer = {"error": f"{type(error).__name__}: {error}"}
-    print(json.dumps(answer), flush=True)
+        said = {"error": f"{type(error).__name__}: {error}"}
+    print(json.dumps(said), flush=True)

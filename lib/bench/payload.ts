@@ -6,8 +6,8 @@ export const contents = ["ascii", "latin1", "cjk", "tools"] as const;
  * - `ascii`: a clinical letter, with the quotes and line ends that JSON must escape.
  * - `latin1`: German with umlauts: one byte per character in V8, up to two in UTF-8.
  * - `cjk`: Japanese, Chinese and emoji: two bytes per code unit in V8, three or four per character in UTF-8.
- * - `tools`: a conversation of 200 messages with tool calls, whose results are JSON within JSON strings (4 messages
- *   under 32 KiB).
+ * - `tools`: a conversation of 200 messages with tool calls, whose results are JSON within JSON strings (40
+ *   messages under 32 KiB, 4 under 8 KiB).
  */
 export type Content = (typeof contents)[number];
 
@@ -51,7 +51,7 @@ function singlePrompt(content: Content, bytes: number): ChatRequest {
 }
 
 function toolConversation(bytes: number): ChatRequest {
-  const count = bytes < 32 * 1024 ? 4 : 200;
+  const count = bytes < 8 * 1024 ? 4 : bytes < 32 * 1024 ? 40 : 200;
   const results = Math.floor((count - 1) / 3);
   const make = (contentOf: (index: number) => string): ChatRequest => {
     const messages: Record<string, unknown>[] = [{ role: "system", content: "Use the tools." }];

@@ -18,12 +18,14 @@ import { PrivateKey } from "../keys/private-key.js";
 import type { LockPolicy, PrivateKeyHandle, PublicKeyHandle } from "../native.js";
 import { parse, wholeNumber } from "./arguments.js";
 import { exitCode, UsageError } from "./exit-code.js";
+import type { Output } from "./output.js";
 import type { Streams } from "./streams.js";
 
 const HELP = `Usage: nomyo-native bench [options]
 
 Measures on this machine: sealing a request, opening an answer, the RSA-4096 private operation and key generation, each
-beside the fastest way that Node's own crypto offers. The two take turns; figures are medians of single calls.
+beside the fastest way that Node's own crypto offers. The two take turns; figures are medians of single calls. First on
+each line: how many times as fast as Node this package is.
 
   --job JOB          seal, open, rsa or keygen; may be repeated (all of them)
   --size BYTES       bytes of the serialised request, 1024 to 10485760; may be repeated (1024, 1048576, 9437184)
@@ -59,20 +61,45 @@ export async function runBench(args: readonly string[], streams: Streams): Promi
   }
   const lines: Line[] = [];
   const build = getBuildInfo();
-  const report = (line: Line): void => {
+  const moving = new MovingLine(streams.stderr);
+  const report = async (line: Line): Promise<void> => {
     lines.push(line);
+    await moving.show("");
     if (!options.json) streams.stdout.write(row(line));
   };
   if (!options.json) {
-    streams.stdout.write(`nomyo-native ${build.version}, ${build.opensslVersion}; Node ${process.version}, OpenSSL `);
-    streams.stdout.write(`${process.versions.openssl}; ${options.content}; medians, 10 % and 90 % quantiles\n\n`);
+    streams.stdout.write(`nomyo-native ${build.version}, ${build.opensslVersion}\n`);
+    streams.stdout.write(`Node ${process.version}, OpenSSL ${process.versions.openssl}; ${options.content}\n\n`);
+    streams.stdout.write(columns("as fast", "job", "size", "median", "10 % – 90 %", "rate", "Node"));
   }
-  await measure(options, report);
+  try {
+    await measure(options, report, moving);
+  } finally {
+    await moving.show("");
+  }
   if (options.json) {
     const versions = { nomyoNative: build.version, openssl: build.opensslVersion, node: process.version };
     streams.stdout.writeJson({ schema: 1, versions, content: options.content, unit: "ms", lines });
   }
   return exitCode.ok;
+}
+
+/** A line of a terminal that says what is being measured; nothing where there is none. */
+class MovingLine {
+  readonly #stderr: Output;
+  #isEmpty = true;
+
+  constructor(stderr: Output) {
+    this.#stderr = stderr;
+  }
+
+  /** Written when this has settled, so that no figure pays for it. */
+  async show(text: string): Promise<void> {
+    if (!this.#stderr.isTTY || (this.#isEmpty && text === "")) return;
+    this.#isEmpty = text === "";
+    // To the start of the line; what stood there is erased behind the text.
+    await this.#stderr.writeBytes([Buffer.from(`\r${text}\u001b[K`)]);
+  }
 }
 
 interface Options {
@@ -110,34 +137,42 @@ function readOptions(args: readonly string[]): Options | undefined {
   return { jobs: new Set(chosen), sizes, content, milliseconds: seconds * 1000, json: values.json };
 }
 
-async function measure(options: Options, report: (line: Line) => void): Promise<void> {
+async function measure(options: Options, report: (line: Line) => Promise<void>, moving: MovingLine): Promise<void> {
   const { jobs: chosen, sizes, content, milliseconds } = options;
+  await moving.show("making a key …");
   const key = await PrivateKey.generate(LOCKING);
   try {
     const recipient = key.publicHandle;
     const node = await exportToNode(key);
-    /** Both sides of opening a package. */
-    const opening = (body: Buffer): Promise<Sides> =>
-      compare(
+    /** Both sides of a line, if it was asked for. */
+    const line = async (job: Job, bytes: number | undefined, own: Operation, other: Operation): Promise<void> => {
+      if (!chosen.has(job)) return;
+      const told = (done: number): Promise<void> =>
+        moving.show(`${job} ${sizeText(bytes)} … ${Math.round((100 * done) / (ROUNDS + 1))} %`);
+      await report({ job, ...(bytes !== undefined && { bytes }), ...(await compare(own, other, milliseconds, told)) });
+    };
+    const opening = (job: Job, bytes: number | undefined, body: Buffer): Promise<void> =>
+      line(
+        job,
+        bytes,
         () => open(key.handle, body),
         () => openPieces(node.private, body),
-        milliseconds,
       );
     for (const bytes of sizes) {
       const request = chatRequest(content, bytes);
       await check(key.handle, recipient, node.private, request);
-      if (chosen.has("seal")) {
-        const own = (): unknown => sealJson(recipient, request, sealing);
-        report({ job: "seal", bytes, ...(await compare(own, () => sealPieces(node.public, request), milliseconds)) });
-      }
-      if (chosen.has("open")) report({ job: "open", bytes, ...(await opening(sealPieces(node.public, request))) });
+      const own = (): unknown => sealJson(recipient, request, sealing);
+      await line("seal", bytes, own, () => sealPieces(node.public, request));
+      await opening("open", bytes, sealPieces(node.public, request));
     }
     // The smallest package: what is left is the private operation, and the way to its thread and back.
-    if (chosen.has("rsa")) report({ job: "rsa", ...(await opening(sealPieces(node.public, {}))) });
+    await opening("rsa", undefined, sealPieces(node.public, {}));
   } finally {
     key.dispose();
   }
-  if (chosen.has("keygen")) report({ job: "keygen", native: await keyGeneration(milliseconds) });
+  if (!chosen.has("keygen")) return;
+  const told = (made: number): Promise<void> => moving.show(`keygen … ${made} made`);
+  await report({ job: "keygen", native: await keyGeneration(milliseconds, told) });
 }
 
 /** The same key for Node's crypto: a throw-away key, which protects nothing. */
@@ -175,12 +210,20 @@ async function check(
   }
 }
 
-async function compare(own: Operation, other: Operation, milliseconds: number): Promise<Sides> {
+/** `told` hears how many of the rounds are over; warming up is one more. */
+async function compare(
+  own: Operation,
+  other: Operation,
+  milliseconds: number,
+  told: (done: number) => Promise<void>,
+): Promise<Sides> {
   const samplers = [new Sampler(own), new Sampler(other)] as const;
   const turn = milliseconds / 2 / (ROUNDS + 1);
+  await told(0);
   for (const sampler of samplers) await sampler.warmUp(turn);
   const samples: [number[], number[]] = [[], []];
   for (let round = 0; round < ROUNDS; round++) {
+    await told(round + 1);
     samples[0].push(...(await samplers[0].round(turn)));
     samples[1].push(...(await samplers[1].round(turn)));
   }
@@ -188,10 +231,11 @@ async function compare(own: Operation, other: Operation, milliseconds: number): 
 }
 
 /** Times spread over a factor of ten: at least three are made, whatever the time. */
-async function keyGeneration(milliseconds: number): Promise<Summary> {
+async function keyGeneration(milliseconds: number, told: (made: number) => Promise<void>): Promise<Summary> {
   const times: number[] = [];
   const end = performance.now() + milliseconds;
   while (times.length < 3 || performance.now() < end) {
+    await told(times.length);
     const begin = performance.now();
     const key = await PrivateKey.generate(LOCKING);
     times.push(performance.now() - begin);
@@ -200,12 +244,28 @@ async function keyGeneration(milliseconds: number): Promise<Summary> {
   return summarise(times);
 }
 
+const MIB = 1024 * 1024;
+
+function sizeText(bytes: number | undefined): string {
+  if (bytes === undefined) return "";
+  if (bytes >= MIB) return `${Number((bytes / MIB).toPrecision(3))} MB`;
+  return bytes % 1024 === 0 ? `${bytes / 1024} KB` : `${bytes} B`;
+}
+
+/** A line of up to 80 columns. */
+function columns(...cells: readonly string[]): string {
+  const widths = [8, -6, 8, 8, 19, 10, 8];
+  const padded = cells.map((cell, at) => {
+    const width = widths[at] ?? 0;
+    return width < 0 ? cell.padEnd(-width) : cell.padStart(width);
+  });
+  return `${padded.join("  ").trimEnd()}\n`;
+}
+
 function row({ job, bytes, native: own, node }: Line): string {
-  const time = ({ median, p10, p90 }: Summary): string => `${timeText(median)} (${timeText(p10)} – ${timeText(p90)})`;
-  const size = bytes === undefined ? "" : `${bytes} B`;
   const rate = bytes === undefined ? "" : `${(bytes / own.median / 1000).toPrecision(3)} MB/s`;
-  const beside = node === undefined ? "" : `Node ${time(node)}   ${(node.median / own.median).toFixed(2)} ×`;
-  return (
-    `${job.padEnd(6)} ${size.padStart(10)}   ${time(own).padEnd(32)} ${rate.padStart(10)}   ${beside}`.trimEnd() + "\n"
-  );
+  const times = node === undefined ? "" : `${(node.median / own.median).toFixed(2)} ×`;
+  const spread = `${timeText(own.p10)} – ${timeText(own.p90)}`;
+  const beside = node === undefined ? "" : timeText(node.median);
+  return columns(times, job, sizeText(bytes), timeText(own.median), spread, rate, beside);
 }

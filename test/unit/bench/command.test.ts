@@ -42,9 +42,31 @@ test("--json gives milliseconds for both sides of each line", async () => {
   ]);
 }, 600_000);
 
-test("without --json each line stands in the text, with its rate", async () => {
+test("without --json the verdict comes first on each line, then the rate; lines fit a terminal", async () => {
   const { output } = await run("--size", "2048", "--seconds", "1", "--job", "open", "--job", "seal");
-  expect(output).toMatch(/^seal +2048 B .*MB\/s +Node .* ×$/m);
-  expect(output).toMatch(/^open +2048 B .*MB\/s +Node .* ×$/m);
+  expect(output).toMatch(/^ *[\d.]+ × {2}seal +2 KB .*MB\/s +[\d.]+ .s$/m);
+  expect(output).toMatch(/^ *[\d.]+ × {2}open +2 KB .*MB\/s +[\d.]+ .s$/m);
   expect(output).not.toContain("keygen");
+  expect(Math.max(...output.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
 }, 120_000);
+
+describe("what is being measured", () => {
+  const shown = async (isTTY: boolean): Promise<string> => {
+    const streams = testStreams({ input: "", terminal: isTTY });
+    await runBench(["--size", "1024", "--seconds", "1", "--job", "seal"], streams);
+    return streams.text.stderr;
+  };
+
+  test("is told in a line of its own on a terminal, which is empty in the end", async () => {
+    const lines = (await shown(true)).split("\r").slice(1);
+    expect(lines[0]).toBe("making a key …\u001b[K");
+    expect(lines.slice(1, -1)).toEqual(
+      ["0 %", "17 %", "33 %", "50 %", "67 %", "83 %"].map((done) => `seal 1 KB … ${done}\u001b[K`),
+    );
+    expect(lines.at(-1)).toBe("\u001b[K");
+  }, 120_000);
+
+  test("is told nobody else", async () => {
+    expect(await shown(false)).toBe("");
+  }, 120_000);
+});
