@@ -1,7 +1,7 @@
 // node scripts/site.mjs FOLDER: README.md, docs/ and the API as a site with search, by typedoc; then every link in it is followed.
 //
-// Documents are given to typedoc as copies: their heading becomes the page's title, a link to the API's Markdown becomes one to the site's
-// own pages, and a link to a folder, which no site has, becomes its name.
+// Documents are given to typedoc as copies: their heading is the page's title too, and a link to what the site does not have
+// (a folder, a source, docs/api, in whose place it has the API itself) becomes its name.
 import {
   existsSync,
   mkdirSync,
@@ -9,13 +9,12 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
-  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join, posix, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Application } from "typedoc";
+import { Application, TSConfigReader } from "typedoc";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const to = resolve(process.argv[2] ?? join(root, "build/site"));
@@ -35,17 +34,41 @@ const alone = [
   "native/README.md",
 ];
 
+/** What documents show or link to, and the site has too. */
+const beside = [
+  "LICENSE",
+  "docs/benchmarks.svg",
+  ...readdirSync(join(root, "examples"))
+    .filter((name) => name.endsWith(".mjs"))
+    .map((name) => `examples/${name}`),
+];
+
+/** By document, the part of docs/README.md that it is in. */
+const parts = new Map();
+for (const line of readFileSync(join(root, "docs/README.md"), "utf8").split("\n")) {
+  const [, part] = /^\| \*\*(\w+)\*\*/.exec(line) ?? [];
+  if (part !== undefined) parts.set("", part[0].toUpperCase() + part.slice(1));
+  for (const [, target] of line.matchAll(/\]\(([\w./-]+\.md)\)/g)) {
+    const file = posix.join("docs", target);
+    if (parts.has("") && !parts.has(file)) parts.set(file, parts.get(""));
+  }
+}
+const partOf = (path) =>
+  parts.get(path) ??
+  (path.startsWith("docs/decisions/") ? "Decisions" : path === "docs/README.md" ? "Begin" : "Change");
+
 /** A document as typedoc is to have it. */
 function prepared(path) {
   const text = readFileSync(join(root, path), "utf8").replace(/^ *<!-- (?:fragment|run by): .* -->\n/gm, "");
   const title = /^# +(.+)$/m.exec(text)?.[1].replaceAll("`", "") ?? path;
   const body = text.replace(/\[([^\]]*)\]\((?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?\)/g, (whole, shown, target) => {
     const file = posix.join(posix.dirname(path), target).replace(/\/$/, "");
-    if (file.startsWith("docs/api")) return shown;
-    return existsSync(join(root, file)) && statSync(join(root, file)).isDirectory() ? shown : whole;
+    return pages.includes(file) || alone.includes(file) || beside.includes(file) ? whole : shown;
   });
   if (path === "README.md") return body;
-  return `---\ntitle: ${JSON.stringify(title)}\n---\n\n${body.replace(/^# +.+\n/m, "")}`;
+  const front = `---\ntitle: ${JSON.stringify(title)}\ncategory: ${partOf(path)}\n---\n\n`;
+  // Of a heading's code typedoc would make nothing in its anchor.
+  return front + body.replace(/^#+ .*$/gm, (heading) => heading.replaceAll("`", ""));
 }
 
 /** Every link of the site, followed: those that lead nowhere. */
@@ -75,30 +98,31 @@ try {
     mkdirSync(join(work, dirname(path)), { recursive: true });
     writeFileSync(join(work, path), prepared(path));
   }
-  // What documents link to beside documents.
-  for (const path of [
-    "LICENSE",
-    ...readdirSync(join(root, "examples")).map((name) => `examples/${name}`),
-    "docs/benchmarks.svg",
-  ]) {
-    if (!existsSync(join(work, path)) && existsSync(join(root, path))) symlinkSync(join(root, path), join(work, path));
-  }
-  const app = await Application.bootstrap({
-    entryPoints: [join(root, "lib/index.ts")],
-    tsconfig: join(root, "tsconfig.build.json"),
-    name: "nomyo-native",
-    readme: join(work, "README.md"),
-    projectDocuments: [...pages, ...alone.slice(1)].map((path) => join(work, path)),
+  for (const path of beside) symlinkSync(join(root, path), join(work, path));
+  const app = await Application.bootstrap(
+    {
+      entryPoints: [join(root, "lib/index.ts")],
+      tsconfig: join(root, "tsconfig.build.json"),
+      name: "nomyo-native",
+      readme: join(work, "README.md"),
+      projectDocuments: [...pages, ...alone.slice(1)].map((path) => join(work, path)),
+      customCss: join(root, "scripts/site.css"),
     searchInDocuments: true,
-    disableSources: true,
-    excludePrivate: true,
-    excludeExternals: true,
-    excludeInternal: true,
-    githubPages: false,
-    logLevel: "Error",
-    plugin: [],
-    basePath: work,
-  });
+      categorizeByGroup: false,
+      categoryOrder: ["Begin", "Build", "Run", "Judge", "Change", "Decisions", "*"],
+      defaultCategory: "API",
+      navigation: { includeCategories: true, includeGroups: false },
+      disableSources: true,
+      excludePrivate: true,
+      excludeExternals: true,
+      excludeInternal: true,
+      githubPages: false,
+      logLevel: "Error",
+      plugin: [],
+      basePath: work,
+    },
+    [new TSConfigReader()],
+  ); // not typedoc.json, which is for docs/api
   const project = await app.convert();
   if (project === undefined) throw new Error("typedoc found errors");
   rmSync(to, { recursive: true, force: true });

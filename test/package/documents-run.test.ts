@@ -79,6 +79,8 @@ let model: TestServer;
 let tpm: SoftwareTpm;
 let certificates: Certificates;
 const keyFile = routerKeyFile();
+/** A reader's own, and the one that everybody may use. */
+const apiKeys = ["an-api-key-of-the-documents", "NOMYO_AI_E2EE_INFERENCE"];
 
 beforeAll(async () => {
   buildPackage();
@@ -87,7 +89,8 @@ beforeAll(async () => {
   folder = mkdtempSync(join(root, "build", "documents-"));
   certificates = makeCertificates();
   tpm = await SoftwareTpm.start();
-  router = await startRouter({ keyFile: keyFile.path, tls: certificates.server, tpm: { tcti: tpm.tcti } });
+  // With API keys, as the service has: without, a router answers to its own address alone, and not to another's name.
+  router = await startRouter({ keyFile: keyFile.path, tls: certificates.server, tpm: { tcti: tpm.tcti }, apiKeys });
   model = await startModel(() => "An answer of the model.");
 }, 300_000);
 afterAll(async () => {
@@ -125,7 +128,7 @@ function environment(home: string): NodeJS.ProcessEnv {
   return {
     PATH: `${join(home, "bin")}:${process.env["PATH"] ?? ""}`,
     HOME: home,
-    NOMYO_API_KEY: "an-api-key-of-the-documents",
+    NOMYO_API_KEY: apiKeys[0],
     NODE_OPTIONS: `--require ${join(root, "test/support/hosted-service-here.cjs")}`,
     NODE_EXTRA_CA_CERTS: certificates.caFile,
     NODE_NO_WARNINGS: "1",

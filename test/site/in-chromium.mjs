@@ -93,10 +93,10 @@ const failures = [];
 const check = (holds, what) => void (holds || failures.push(what));
 const paths = [
   "index.html",
-  "documents/quick-start.html",
-  "documents/how-it-works.html",
-  "documents/error-codes.html",
-  "documents/configuration.html",
+  "documents/Quick_start.html",
+  "documents/How_it_works,_in_three_pictures.html",
+  "documents/Error_codes.html",
+  "documents/Configuration.html",
   "classes/SecureChatCompletion.html",
 ];
 
@@ -126,7 +126,7 @@ try {
     // Navigation: on a phone behind its button.
     await open("index.html");
     if (mobile) await look(`document.querySelector("#tsd-toolbar-menu-trigger, .tsd-widget.menu").click()`);
-    const link = `[...document.querySelectorAll("nav a[href*='documents/']")].find((a) => /quick-start/.test(a.href))`;
+    const link = `[...document.querySelectorAll("nav a[href*='documents/']")].find((a) => /Quick_start/.test(a.href))`;
     await until(`!!${link}`, `${name}: the navigation with the quick start`);
     const followed = new Promise((done) => events.set("Page.loadEventFired", done));
     await look(`${link}.click()`);
@@ -143,7 +143,7 @@ try {
     const found = `[...document.querySelectorAll("#tsd-search-results a, .results a")].map((a) => a.href)`;
     await until(`${found}.length > 0`, `${name}: something that search finds`);
     check(
-      (await look(found)).some((href) => /troubleshooting/.test(href)),
+      (await look(found)).some((href) => /Troubleshooting/.test(href)),
       `${name}: search does not find the page`,
     );
   }

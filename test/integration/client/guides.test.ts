@@ -16,6 +16,7 @@ import { routerKeyFile } from "../../support/router-key.js";
 
 const blocks = blocksOf("docs/guides.md").filter(({ runBy }) => runBy === "test/integration/client/guides.test.ts");
 const keyFile = routerKeyFile();
+const apiKey = "an-api-key-of-the-guides";
 let folder: string;
 let certificates: Certificates;
 let router: Router;
@@ -34,7 +35,7 @@ beforeAll(async () => {
     onAsked();
     return "An answer.";
   });
-  router = await startRouter({ keyFile: keyFile.path, tls: certificates.server, upstream: { url: model.url } });
+  router = await startRouter({ keyFile: keyFile.path, tls: certificates.server, upstream: { url: model.url }, apiKeys: [apiKey] });
 }, 300_000);
 afterEach(() => {
   for (const child of children) child.kill("SIGKILL");
@@ -74,7 +75,7 @@ test.each(["express", "fastify"])(
       stdio: ["ignore", "pipe", "pipe"],
       env: {
         PATH: process.env["PATH"],
-        NOMYO_API_KEY: "an-api-key-of-the-guides",
+        NOMYO_API_KEY: apiKey,
         NODE_EXTRA_CA_CERTS: certificates.caFile,
         HOSTED_SERVICE_PORT: `${router.port}`,
       },
