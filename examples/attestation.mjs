@@ -1,4 +1,9 @@
 // node examples/attestation.mjs [BASE_URL]
+// It wants a server with a TPM. `scripts/demo` starts a router with a software TPM by itself; to have one to try this with:
+//   mkdir -p tpm && swtpm socket --tpm2 --tpmstate dir=tpm --flags not-need-init,startup-clear \
+//     --server type=unixio,path=tpm/sock --ctrl type=unixio,path=tpm/sock.ctrl &
+//   npx nomyo-native router --port 8443 --tcti swtpm:path=tpm/sock
+//   NOMYO_API_KEY=any node examples/attestation.mjs http://127.0.0.1:8443
 import { AttestationError, SecureChatCompletion } from "nomyo-native";
 
 const baseUrl = process.argv[2] ?? "https://api.nomyo.ai";
@@ -28,6 +33,9 @@ try {
 } catch (error) {
   if (!(error instanceof AttestationError)) throw error;
   console.log(`not accepted (${error.code}), prompt sent: ${error.sent}`);
+  if (error.code === "ATTESTATION_MISSING") {
+    console.log("This server has no TPM: the first lines of this file say how to start a router that has one.");
+  }
   for (const check of error.report.checks) console.log(check.ok === false ? "✗" : " ", check.code, check.detail);
 }
 await client.close();

@@ -4,6 +4,12 @@ import { Agent } from "undici";
 import { SecureChatCompletion } from "nomyo-native";
 
 const { CA_FILE, CERT_FILE, KEY_FILE } = process.env;
+if (!CA_FILE || !CERT_FILE || !KEY_FILE || !process.argv[2]) {
+  console.error(
+    "Give three files and the server: CA_FILE=… CERT_FILE=… KEY_FILE=… node examples/mutual-tls.mjs BASE_URL",
+  );
+  process.exit(2);
+}
 const dispatcher = new Agent({
   connect: { ca: await readFile(CA_FILE), cert: await readFile(CERT_FILE), key: await readFile(KEY_FILE) },
 });

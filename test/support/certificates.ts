@@ -12,7 +12,7 @@ export interface Certificate {
 export interface Certificates {
   readonly ca: string;
   readonly caFile: string;
-  /** For 127.0.0.1 and localhost. */
+  /** For 127.0.0.1 and localhost; and for the hosted service, whose part a server of this machine plays (hosted-service-here.cjs). */
   readonly server: Certificate;
   /** For another host name. */
   readonly otherName: Certificate;
@@ -45,7 +45,7 @@ export function makeCertificates(): Certificates {
   };
   const day = (offset: number): string =>
     new Date(Date.now() + offset * 86_400_000).toISOString().replace(/[-:T]/g, "").slice(0, 14) + "Z";
-  const here = "subjectAltName=IP:127.0.0.1,DNS:localhost\n";
+  const here = "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:api.nomyo.ai\n";
   return {
     ca: readFileSync(file("ca.pem"), "utf8"),
     caFile: file("ca.pem"),

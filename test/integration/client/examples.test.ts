@@ -94,7 +94,9 @@ it("attestation.mjs verifies, and says why when it does not", async () => {
   const server = await ReferenceServer.start();
   server.answer = echo;
   const out = await run("attestation.mjs", server.url);
-  expect(out).toMatch(/^not accepted \(ATTESTATION_MISSING\), prompt sent: no\n/);
+  expect(out).toMatch(
+    /^not accepted \(ATTESTATION_MISSING\), prompt sent: no\nThis server has no TPM: .*start a router/,
+  );
   await server.stop();
 });
 
@@ -117,6 +119,13 @@ it("opentelemetry.mjs prints the phases below the request", async () => {
       .map((name) => `  ${name}`)
       .concat("chat"),
   );
+});
+
+test.each(["mutual-tls.mjs", "private-ca.mjs", "proxy.mjs"])("%s says in one sentence what it needs", async (name) => {
+  const env = { CA_FILE: undefined, CERT_FILE: undefined, KEY_FILE: undefined, HTTPS_PROXY: undefined };
+  const { code, stdout, stderr } = await runNode([join(root, "examples", name)], env);
+  expect([code, stdout]).toEqual([2, ""]);
+  expect(stderr).toMatch(/^Give [^\n]+_(FILE|PROXY)=[^\n]* node examples\/[a-z-]+\.mjs \[?BASE_URL\]?\n$/);
 });
 
 describe("against a TLS server of a private authority", () => {
