@@ -35,22 +35,27 @@ async function ownKeys() {
 }
 
 /** Posts `bytes` by Node's own client; gives the answer's. */
-const poster = (agent, path) => (bytes, headers) =>
-  new Promise((resolve, reject) => {
-    const options = { method: "POST", agent, headers: { ...headers, "Content-Length": String(bytes.length) } };
-    const request = http.request(`${url}${path}`, options, (response) => {
-      const chunks = [];
-      response.on("data", (chunk) => chunks.push(chunk));
-      response.on("error", reject);
-      response.on("end", () => {
-        const answer = Buffer.concat(chunks);
-        if (response.statusCode === 200) resolve(answer);
-        else reject(new Error(`The server answered ${response.statusCode}: ${answer.toString().slice(0, 200)}`));
+const poster = (agent, path) => {
+  const post = (bytes, headers) =>
+    new Promise((resolve, reject) => {
+      const options = { method: "POST", agent, headers: { ...headers, "Content-Length": String(bytes.length) } };
+      const request = http.request(`${url}${path}`, options, (response) => {
+        const chunks = [];
+        response.on("data", (chunk) => chunks.push(chunk));
+        response.on("error", reject);
+        response.on("end", () => {
+          const answer = Buffer.concat(chunks);
+          if (response.statusCode === 200) resolve(answer);
+          else reject(new Error(`The server answered ${response.statusCode}: ${answer.toString().slice(0, 200)}`));
+        });
       });
+      // While others had their turns the server may have closed a connection that was kept: Node's manual says to ask again.
+      const isStale = (error) => request.reusedSocket && error.code === "ECONNRESET";
+      request.on("error", (error) => (isStale(error) ? post(bytes, headers).then(resolve, reject) : reject(error)));
+      request.end(bytes);
     });
-    request.on("error", reject);
-    request.end(bytes);
-  });
+  return post;
+};
 
 /** What a completion must hold; of those that are not opened, what tells that one came. */
 const completion = (text, found) => {
