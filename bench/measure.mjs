@@ -51,15 +51,17 @@ class Load {
   #client;
   #servers = [];
   #route;
+  #folder;
 
   /** @param {{servers: string[], client: string}} route each server gets the address of the one before, the client the last one's */
-  constructor(contender, route) {
+  constructor(contender, route, folder) {
     this.contender = contender;
     this.#route = route;
+    this.#folder = folder;
   }
 
-  #start(kind, url, folder = root) {
-    const args = [kind, url, folder];
+  #start(kind, url, build = root) {
+    const args = [kind, url, build, this.#folder];
     this.#processes.unshift(new LineProcess(`${this.contender} ${kind}`, "requests-process.mjs", args, environment));
     return this.#processes[0];
   }
@@ -96,14 +98,14 @@ class Load {
 }
 
 /** What is asked in the place of each contender. */
-function started(item, contender) {
+function started(item, contender, folder) {
   const route = item.routes?.[contender] ?? item.routes?.[partsOf(contender).name];
-  return route === undefined ? contenderProcess(contender, item.kind) : new Load(contender, route);
+  return route === undefined ? contenderProcess(contender, item.kind) : new Load(contender, route, folder);
 }
 
 /** Starts the contenders, checks what each makes of the case before anything is timed, and ends all after `work`. */
 async function withContenders(item, contenders, given, work) {
-  const sides = contenders.map((contender) => ({ contender, process: started(item, contender) }));
+  const sides = contenders.map((contender) => ({ contender, process: started(item, contender, given.folder) }));
   try {
     const prepared = sides.map(async ({ contender, process }) => {
       const { variant } = partsOf(contender);

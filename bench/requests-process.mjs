@@ -1,9 +1,10 @@
-// requests-process.mjs KIND URL FOLDER: a server (the local router, our proxy before it, a model, a plain reverse proxy before that) or a
+// requests-process.mjs KIND URL BUILD FOLDER: a server (the local router, our proxy before it, a model, a plain reverse proxy before that) or a
 // client under load, in a process of its own. Answers each line of standard input with one.
 //   a server: {} → its address, CPU milliseconds and delays of its event loop since it was last asked
 //   a client: {milliseconds?, requests?, inFlight} → latencies, requests a second, CPU, delays of the event loop; of a counted run, growth of memory
-import { createPublicKey, generateKeyPairSync, randomUUID, sign } from "node:crypto";
+import { createPrivateKey, createPublicKey, randomUUID, sign } from "node:crypto";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import http from "node:http";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { promisify } from "node:util";
@@ -12,43 +13,49 @@ import { chatRequest } from "../dist/bench/payload.js";
 import { summarise } from "../dist/bench/statistics.js";
 import { answerLines } from "./processes.mjs";
 
-const [kind, url, folder] = process.argv.slice(2);
+const [kind, url, build, folder] = process.argv.slice(2);
 /** A short prompt, so that what is measured is the way and not the size. */
 const prompt = chatRequest("ascii", 1024);
-const built = (file) => import(`${folder}/dist/${file}`);
+const built = (file) => import(`${build}/dist/${file}`);
 
 const signOffThread = promisify(sign);
-const ownPair = () => generateKeyPairSync("rsa", { modulusLength: 4096 });
+/** One key for all that need one of their own: making it is not what is measured. */
+const keyFile = `${folder}/private.pem`;
+const privateKey = createPrivateKey(readFileSync(keyFile));
 /** A bare private operation of RSA-4096 on libuv's threads. (A signature: Node has no decryption off the JavaScript thread.) */
-const operate = (privateKey, bytes) => signOffThread("sha256", bytes.subarray(0, 32), privateKey);
+const operate = (bytes) => signOffThread("sha256", bytes.subarray(0, 32), privateKey);
 
-/** What clients without this package need: a key of their own, the router's, and the headers of a request. */
+/** What clients without this package need: the router's key, and the headers of a request. */
 async function ownKeys() {
-  const { publicKey, privateKey } = ownPair();
-  const pem = encodeURIComponent(publicKey.export({ type: "spki", format: "pem" }));
+  const pem = encodeURIComponent(createPublicKey(privateKey).export({ type: "spki", format: "pem" }));
   const server = createPublicKey(await (await fetch(`${url}/pki/public_key`)).text());
   const type = { "Content-Type": "application/octet-stream" };
   const headers = () => ({ "X-Payload-ID": randomUUID(), "X-Public-Key": pem, ...type });
-  return { privateKey, server, headers };
+  return { server, headers };
 }
 
 /** Posts `bytes` by Node's own client; gives the answer's. */
-const poster = (agent, path) => (bytes, headers) =>
-  new Promise((resolve, reject) => {
-    const options = { method: "POST", agent, headers: { ...headers, "Content-Length": String(bytes.length) } };
-    const request = http.request(`${url}${path}`, options, (response) => {
-      const chunks = [];
-      response.on("data", (chunk) => chunks.push(chunk));
-      response.on("error", reject);
-      response.on("end", () => {
-        const answer = Buffer.concat(chunks);
-        if (response.statusCode === 200) resolve(answer);
-        else reject(new Error(`The server answered ${response.statusCode}: ${answer.toString().slice(0, 200)}`));
+const poster = (agent, path) => {
+  const post = (bytes, headers) =>
+    new Promise((resolve, reject) => {
+      const options = { method: "POST", agent, headers: { ...headers, "Content-Length": String(bytes.length) } };
+      const request = http.request(`${url}${path}`, options, (response) => {
+        const chunks = [];
+        response.on("data", (chunk) => chunks.push(chunk));
+        response.on("error", reject);
+        response.on("end", () => {
+          const answer = Buffer.concat(chunks);
+          if (response.statusCode === 200) resolve(answer);
+          else reject(new Error(`The server answered ${response.statusCode}: ${answer.toString().slice(0, 200)}`));
+        });
       });
+      // While others had their turns the server may have closed a connection that was kept: Node's manual says to ask again.
+      const isStale = (error) => request.reusedSocket && error.code === "ECONNRESET";
+      request.on("error", (error) => (isStale(error) ? post(bytes, headers).then(resolve, reject) : reject(error)));
+      request.end(bytes);
     });
-    request.on("error", reject);
-    request.end(bytes);
-  });
+  return post;
+};
 
 /** What a completion must hold; of those that are not opened, what tells that one came. */
 const completion = (text, found) => {
@@ -62,12 +69,12 @@ const ownAgent = () => new http.Agent({ keepAlive: true, scheduling: "lifo" });
  * with each other and with the router.
  */
 async function httpClient(withRsa) {
-  const { privateKey, server, headers } = await ownKeys();
+  const { server, headers } = await ownKeys();
   const sealed = sealPieces(server, prompt);
   const post = poster(ownAgent(), "/v1/chat/secure_completion");
   return async () => {
     const answer = await post(sealed, headers());
-    if (withRsa) await operate(privateKey, answer);
+    if (withRsa) await operate(answer);
     completion(answer, '"encrypted_payload"');
   };
 }
@@ -94,7 +101,7 @@ const clients = {
   },
   /** By Node alone: `fetch`, and an envelope whose private operation runs on the JavaScript thread, as Node has no other. */
   async node() {
-    const { privateKey, server, headers } = await ownKeys();
+    const { server, headers } = await ownKeys();
     return async () => {
       const options = { method: "POST", headers: headers(), body: sealPieces(server, prompt) };
       const response = await fetch(`${url}/v1/chat/secure_completion`, options);
@@ -173,13 +180,15 @@ async function load(request, delays, { milliseconds = Infinity, requests = Infin
 
 /** What a server of HTTP alone listens on. */
 async function listening(server) {
+  // Others have their turns meanwhile: a connection that is closed as it is used again would end the run.
+  server.keepAliveTimeout = 0;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return `http://127.0.0.1:${server.address().port}`;
 }
 
 /** The least that any proxy does: hands on what comes, both ways; and, where the local router would, one bare private operation. */
-function reverse(privateKey) {
+function reverse(withRsa) {
   const agent = ownAgent();
   const { hostname, port } = new URL(url);
   return http.createServer((request, response) => {
@@ -189,7 +198,7 @@ function reverse(privateKey) {
       answer.pipe(response);
     });
     onwards.on("error", (error) => response.destroy(error));
-    const operated = privateKey === undefined ? Promise.resolve() : operate(privateKey, Buffer.alloc(32));
+    const operated = withRsa ? operate(Buffer.alloc(32)) : Promise.resolve();
     operated.then(() => request.pipe(onwards));
   });
 }
@@ -210,15 +219,15 @@ function model(request, response) {
 const servers = {
   async router() {
     const { startRouter } = await built("router/index.js");
-    return (await startRouter({ port: 0, maxRequests: 1000, ...(url && { upstream: { url } }) })).url;
+    return (await startRouter({ port: 0, keyFile, maxRequests: 1000, ...(url && { upstream: { url } }) })).url;
   },
   async proxy() {
     const { startProxy } = await built("proxy/index.js");
     return (await startProxy({ port: 0, client: single })).baseUrl.replace(/\/v1$/, "");
   },
   model: () => listening(http.createServer(model)),
-  reverse: () => listening(reverse()),
-  "reverse-rsa": () => listening(reverse(ownPair().privateKey)),
+  reverse: () => listening(reverse(false)),
+  "reverse-rsa": () => listening(reverse(true)),
 };
 
 const delays = watchedLoop();

@@ -1,7 +1,6 @@
 // This package, of whichever build: what it has in public by its public names, sealing and opening by the functions that its client uses.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 let openPackage, sealJson, native, verifyTpmAttestation;
@@ -64,20 +63,27 @@ export function attestation(read) {
   return { holds, statement: payloadId, forged: "another" };
 }
 
-/** A software TPM that ends with this process; gives how to reach it. */
+/** A software TPM that ends with this process, open. */
 async function softwareTpm(folder) {
   const socket = `${folder}/tpm`;
   const state = ["--tpm2", "--tpmstate", `dir=${folder}`, "--flags", "not-need-init,startup-clear"];
   const channels = ["--server", `type=unixio,path=${socket}`, "--ctrl", `type=unixio,path=${socket}.ctrl`];
   const child = spawn("swtpm", ["socket", ...state, ...channels], { stdio: "ignore" });
   process.on("exit", () => child.kill());
-  while (!existsSync(`${socket}.ctrl`) && child.exitCode === null) await sleep(5);
-  return `swtpm:path=${socket}`;
+  // Its sockets' files are there before it listens.
+  for (;;) {
+    try {
+      return await native.tpmOpen(`swtpm:path=${socket}`);
+    } catch (error) {
+      if (child.exitCode !== null || performance.now() > 60_000) throw error;
+      await sleep(20);
+    }
+  }
 }
 
 /** How long a TPM takes to answer one request: a fresh AIK, the quote, the PCRs. */
 export async function quoting(aik, tcti, folder) {
-  const tpm = await native.tpmOpen(tcti ?? (await softwareTpm(folder)));
+  const tpm = await (tcti === undefined ? softwareTpm(folder) : native.tpmOpen(tcti));
   const nonce = new Uint8Array(16);
   const quote = (qualifyingData = nonce) => native.tpmQuote(tpm, qualifyingData, { aik });
   const nonceOf = (id) => createHash("sha256").update(id).digest().subarray(0, 16);

@@ -48,7 +48,7 @@ test("without --json the verdict comes first on each line, then the rate; lines 
   expect(output).toMatch(/^ *[\d.]+ × {2}open +2 KB .*MB\/s +[\d.]+ .s$/m);
   expect(output).not.toContain("keygen");
   expect(Math.max(...output.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
-}, 120_000);
+}, 300_000);
 
 describe("what is being measured", () => {
   const shown = async (isTTY: boolean): Promise<string> => {
@@ -64,9 +64,9 @@ describe("what is being measured", () => {
       ["0 %", "17 %", "33 %", "50 %", "67 %", "83 %"].map((done) => `seal 1 KB … ${done}\u001b[K`),
     );
     expect(lines.at(-1)).toBe("\u001b[K");
-  }, 120_000);
+  }, 300_000);
 
   test("is told nobody else", async () => {
     expect(await shown(false)).toBe("");
-  }, 120_000);
+  }, 300_000);
 });
