@@ -4,6 +4,7 @@
  * `ConfigurationError` that names the option, and never shows its value.
  */
 import { ConfigurationError } from "./errors.js";
+import { didYouMean } from "./nearest.js";
 import { ownMembers } from "./own-members.js";
 
 /** What is known of one option. `All`: the options that it is one of. */
@@ -77,7 +78,7 @@ function checkNames(own: object, table: object, prefix: string): void {
     if (!Object.hasOwn(known, name)) {
       throw new ConfigurationError(
         prefix + name,
-        `There is no option \`${prefix}${name}\`. Known: ${Object.keys(known).join(", ")}.`,
+        `There is no option \`${prefix}${name}\`.${didYouMean(name, Object.keys(known), "`")} Known: ${Object.keys(known).join(", ")}.`,
       );
     }
     if (value === null && !Object.hasOwn(known[name] ?? {}, "nullable")) {
@@ -127,5 +128,8 @@ export const oneOf =
   (value: unknown, option: string): Word => {
     const found = allowed.find((one) => one === value);
     if (found !== undefined) return found;
-    throw new ConfigurationError(option, `\`${option}\` must be one of: ${allowed.join(", ")}.`);
+    throw new ConfigurationError(
+      option,
+      `\`${option}\` must be one of: ${allowed.join(", ")}.${didYouMean(value, allowed)}`,
+    );
   };

@@ -4,6 +4,7 @@
  */
 import { nodeCrypto } from "../builtins.js";
 import { ConfigurationError } from "../errors.js";
+import { didYouMean, nearest } from "../nearest.js";
 import { ownMembers } from "../own-members.js";
 import { JsonFault, parseStrictJson } from "./strict-json.js";
 
@@ -62,6 +63,7 @@ export interface AttestationPolicy {
   readonly binding?: "optional" | "required";
 }
 
+export const attestationModes = ["off", "report", "require"] as const satisfies readonly AttestationMode[];
 const MAX_BYTES = 128 * 1024;
 const MAX_AGE_MS = 30 * 86_400_000;
 
@@ -81,6 +83,12 @@ export type CheckedPolicy = AttestationPolicy & { readonly mode: AttestationMode
 export function checkPolicy(given: unknown, option = "attestation"): CheckedPolicy {
   if (given === "off" || given === "report" || given === "require") {
     return Object.freeze(ownMembers<CheckedPolicy>({ version: 1, mode: given }));
+  }
+  if (typeof given !== "object" || given === null) {
+    throw new ConfigurationError(
+      option,
+      `\`${option}\` must be an object, which is a policy, or one of "off", "report" and "require".${didYouMean(given, attestationModes)}`,
+    );
   }
   const policy = new Reader(option).policy(given);
   if (Buffer.byteLength(JSON.stringify(policy)) > MAX_BYTES) throw tooLarge(option);
@@ -144,7 +152,7 @@ class Reader {
   policy(given: unknown): CheckedPolicy {
     const read = this.#members<AttestationPolicy>(given, "", {
       version: (value, at) => this.#oneOf([1] as const, value, at),
-      mode: (value, at) => this.#oneOf(["off", "report", "require"] as const, value, at),
+      mode: (value, at) => this.#oneOf(attestationModes, value, at),
       preflight: (value, at) => this.#boolean(value, at),
       maxAgeMs: (value, at) => this.#integer(value, at, 1, MAX_AGE_MS),
       signature: (value, at) =>
@@ -275,7 +283,11 @@ class Reader {
     const result: Record<string, unknown> = ownMembers({});
     for (const [key, value] of this.#entries(given, at)) {
       const read = Object.hasOwn(readers, key) ? readers[key as keyof Whole] : undefined;
-      if (read === undefined) this.#refuse(at, `has the unknown key ${JSON.stringify(key.slice(0, 80))}`);
+      if (read === undefined) {
+        const meant = nearest(key, Object.keys(readers));
+        const instead = meant === undefined ? "" : `, perhaps for "${meant}"`;
+        this.#refuse(at, `has the unknown key ${JSON.stringify(key.slice(0, 80))}${instead}`);
+      }
       // In code an absent member may be written as undefined; JSON has none.
       if (value !== undefined) result[key] = read(value, at === "" ? key : `${at}.${key}`);
     }

@@ -5,21 +5,7 @@ import type { AttestationProfile, PcrExpectation } from "../attestation/policy.j
 import type { AttestationCheck, AttestationReport } from "../attestation/report.js";
 import type { ParsedTpmAttestation } from "../attestation/verify.js";
 import { harmless } from "./output.js";
-import type { Streams } from "./streams.js";
-
-export interface Painter {
-  readonly good: (text: string) => string;
-  readonly bad: (text: string) => string;
-  readonly faint: (text: string) => string;
-  readonly strong: (text: string) => string;
-}
-
-/** Colours in a terminal only, and not where the user wants none (no-color.org). */
-export function painterFor({ stdout, env }: Pick<Streams, "stdout" | "env">): Painter {
-  const coloured = stdout.isTTY && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
-  const paint = (code: number) => (text: string) => (coloured ? `\u001b[${code}m${text}\u001b[0m` : text);
-  return { good: paint(32), bad: paint(31), faint: paint(2), strong: paint(1) };
-}
+import type { Painter } from "./painter.js";
 
 /** Names in a policy are someone's text: what would steer a terminal is shown as a replacement character. */
 function plain(text: string): string {

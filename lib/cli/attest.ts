@@ -15,11 +15,12 @@ import { writeFileAtomically } from "../keys/atomic-file.js";
 import { AttestationError } from "../attestation/attestation-error.js";
 import { ConfigurationError, NomyoError } from "../errors.js";
 import { withFileLock } from "../keys/file-lock.js";
-import { parse } from "./arguments.js";
-import { pcrTable, painterFor, parsedText, profileTables, reportText } from "./attest-text.js";
-import type { Painter } from "./attest-text.js";
+import { noAction, parse } from "./arguments.js";
+import { pcrTable, parsedText, profileTables, reportText } from "./attest-text.js";
 import { exitCode, UsageError } from "./exit-code.js";
 import { readNamed } from "./named-file.js";
+import { painterFor } from "./painter.js";
+import type { Painter } from "./painter.js";
 import type { Streams } from "./streams.js";
 
 /** Exit codes of `attest`, beside those that all commands share. */
@@ -123,7 +124,7 @@ export async function runAttest(args: readonly string[], streams: Streams): Prom
   }
   const [name, ...files] = positionals;
   const action = name !== undefined && Object.hasOwn(actions, name) ? actions[name] : undefined;
-  if (action === undefined) throw new UsageError("Say which: attest show, verify, baseline or diff (attest --help).");
+  if (action === undefined) throw noAction("attest", name, Object.keys(actions));
   for (const key of Object.keys(values) as (keyof Values)[]) {
     if (key !== "json" && !action.options.includes(key))
       throw new UsageError(`attest ${String(name)} has no --${key}.`);

@@ -1,24 +1,22 @@
 /** `nomyo-native chat`: a prompt from an argument, from stdin, or several in turn at a terminal. */
 import { SecureChatCompletion } from "../client/secure-chat-completion.js";
-import { APIUserAbortError, AuthenticationError, NomyoError } from "../errors.js";
-import { SecureBuffer } from "../memory/secure-buffer.js";
-import type { SecureResponse } from "../client/secure-response.js";
-import type { ChatMessage } from "../chat/chat-types.js";
-import { isSecurityTier } from "../chat/security-tier.js";
-import type { SecurityTier } from "../chat/security-tier.js";
-import { parse, wholeNumber } from "./arguments.js";
+import { checkKeyGiven, clientOptions as clientDefaults } from "../client/options.js";
+import type { ClientOptions } from "../client/options.js";
+import type { SecureBuffer } from "../memory/secure-buffer.js";
+import { parse } from "./arguments.js";
 import { clientOptions, readKeyPassword } from "./client-flags.js";
-import { errorText } from "./error-text.js";
+import { Conversation } from "./conversation.js";
 import { exitCode, UsageError } from "./exit-code.js";
+import { Questions } from "./question.js";
 import { readSecretText } from "./secret.js";
 import { withoutLineEnd } from "./secret-input.js";
-import { writeSecret } from "./secret-output.js";
 import type { Streams } from "./streams.js";
 
 export const CHAT_HELP = `Usage: nomyo-native chat [options] [PROMPT]
 
 Sends the prompt, end-to-end encrypted, and prints the answer. Without PROMPT it is read from stdin; at a terminal you
-get a conversation: an empty line or Ctrl-D ends it, /new starts over.
+get a conversation: /help there lists its commands, """ on a line begins and ends a text of many lines, Ctrl-C ends a
+request and, twice, the conversation; so do /exit, an empty line and Ctrl-D.
 
   nomyo-native chat "What does a TPM quote prove?"
   nomyo-native chat --tier maximum --attestation require --json < prompt.txt
@@ -41,7 +39,7 @@ get a conversation: an empty line or Ctrl-D ends it, /new starts over.
   --timeout SECONDS         600
   --retries NUMBER          2
   --secure-memory POLICY    required, preferred or off: what to do when memory cannot be locked
-  --quiet                   nothing on stderr about attestation and time
+  --quiet                   nothing on stderr about attestation and time, no greeting, nothing that moves
   -h, --help
 
 Exit codes: 0 answered, 1 failed, 2 wrong arguments, 3 refused for security, 4 the server refused or failed,
@@ -88,195 +86,49 @@ export async function runChat(args: readonly string[], streams: Streams): Promis
   );
   const settings = await clientOptions(values, apiKey, keyPassword);
   await using client = new SecureChatCompletion(settings);
-  const chat = new Chat(client, values, streams);
+  const questions = new Questions(client, values, streams);
   const [prompt] = positionals;
+  if (prompt !== undefined) return await once(prompt, values, questions);
+  if (streams.input.isTTY) return await conversation(client, questions, settings, values, streams);
+  using fromStdin = await readPrompt(streams);
+  return await once(fromStdin, values, questions);
+}
+
+async function conversation(
+  client: SecureChatCompletion,
+  questions: Questions,
+  settings: ClientOptions,
+  values: Values,
+  streams: Streams,
+): Promise<number> {
+  const server = settings.baseUrl ?? clientDefaults.baseUrl.otherwise;
+  // Before it greets: not after the first question has been typed.
+  checkKeyGiven(settings.apiKey, server);
+  const { attestation } = settings;
+  const mode = typeof attestation === "object" ? "by --policy" : (attestation ?? clientDefaults.attestation.otherwise);
+  const introduction = {
+    server,
+    isPinned: values.pin !== undefined,
+    attestation: mode,
+    system: values.system,
+    quiet: values.quiet === true,
+  };
+  return await new Conversation(client, questions, introduction, streams).run();
+}
+
+/** One prompt and its answer. */
+async function once(prompt: string | SecureBuffer, values: Values, questions: Questions): Promise<number> {
+  const abort = new AbortController();
+  const onSignal = () => abort.abort();
+  process.once("SIGINT", onSignal);
   try {
-    if (prompt !== undefined) return await chat.once(prompt);
-    if (streams.input.isTTY) return await chat.conversation();
-    using fromStdin = await readPrompt(streams);
-    return await chat.once(fromStdin);
-  } catch (error) {
-    if (error instanceof AuthenticationError && settings.apiKey === undefined) {
-      error.message = `No API key was given, and the server wants one: --api-key-file FILE, or NOMYO_API_KEY. (${error.message})`;
-    }
-    throw error;
+    const opening = values.system === undefined ? [] : [{ role: "system" as const, content: values.system }];
+    using answer = await questions.ask([...opening, { role: "user", content: prompt }], abort.signal);
+    await questions.print(answer);
+    return exitCode.ok;
+  } finally {
+    process.off("SIGINT", onSignal);
   }
-}
-
-interface Turn {
-  readonly role: "system" | "user" | "assistant";
-  readonly content: string | SecureBuffer;
-}
-
-class Chat {
-  readonly #client: SecureChatCompletion;
-  readonly #values: Values;
-  readonly #streams: Streams;
-
-  constructor(client: SecureChatCompletion, values: Values, streams: Streams) {
-    this.#client = client;
-    this.#values = values;
-    this.#streams = streams;
-  }
-
-  async once(prompt: string | SecureBuffer): Promise<number> {
-    const abort = new AbortController();
-    const onSignal = () => abort.abort();
-    process.once("SIGINT", onSignal);
-    try {
-      using answer = await this.#ask([...this.#opening(), { role: "user", content: prompt }], abort.signal);
-      await this.#print(answer);
-      return exitCode.ok;
-    } catch (error) {
-      if (error instanceof APIUserAbortError) return exitCode.interrupted;
-      throw error;
-    } finally {
-      process.off("SIGINT", onSignal);
-    }
-  }
-
-  /**
-   * Turn after turn, all of them in locked memory; an answer that fails leaves the conversation as it was before the
-   * question.
-   */
-  async conversation(): Promise<number> {
-    const { input, stdout, stderr } = this.#streams;
-    let turns: readonly Turn[] = this.#opening();
-    let code: number = exitCode.ok;
-    let waiting: AbortController | undefined;
-    const ended = new AbortController();
-    // Ctrl-C ends the answer that is being waited for, or else the conversation.
-    const onSignal = () => {
-      if (waiting !== undefined) {
-        waiting.abort();
-        return;
-      }
-      code = exitCode.interrupted;
-      ended.abort();
-    };
-    process.on("SIGINT", onSignal);
-    try {
-      for (;;) {
-        stdout.write("> ");
-        await stdout.flush();
-        const line = await input.line("required", { echo: true, signal: ended.signal });
-        const command = line === undefined ? "end" : commandOf(line);
-        if (line === undefined || command !== undefined) {
-          line?.dispose();
-          if (command !== "new") break;
-          forget(turns);
-          turns = this.#opening();
-          continue;
-        }
-        waiting = new AbortController();
-        try {
-          const asked: Turn[] = [...turns, { role: "user", content: line }];
-          using answer = await this.#ask(asked, waiting.signal);
-          await this.#print(answer);
-          turns = [...asked, { role: "assistant", content: contentOf(answer) ?? "" }];
-        } catch (error) {
-          line.dispose();
-          if (error instanceof APIUserAbortError) stderr.write("nomyo-native: stopped; the question is forgotten\n");
-          else if (error instanceof NomyoError) stderr.write(`nomyo-native: ${errorText(error, "chat")}\n`);
-          else throw error;
-        } finally {
-          waiting = undefined;
-        }
-      }
-      return code;
-    } finally {
-      process.off("SIGINT", onSignal);
-      forget(turns);
-    }
-  }
-
-  #opening(): Turn[] {
-    const { system } = this.#values;
-    return system === undefined ? [] : [{ role: "system", content: system }];
-  }
-
-  async #ask(turns: readonly Turn[], signal: AbortSignal): Promise<SecureResponse> {
-    const maxTokens = wholeNumber("max-tokens", this.#values["max-tokens"]);
-    const tier = tierOf(this.#values.tier);
-    const start = performance.now();
-    const answer = await this.#client.createSecure(
-      {
-        model: this.#values.model ?? "Qwen/Qwen3-0.6B",
-        messages: [...turns] as ChatMessage[],
-        ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
-        ...(tier === undefined ? {} : { security_tier: tier }),
-      },
-      { signal },
-    );
-    if (this.#values.quiet !== true) this.#streams.stderr.write(`${summary(answer, performance.now() - start)}\n`);
-    return answer;
-  }
-
-  /**
-   * The answer goes from the pool to the descriptor. As JSON, and where there are only tool calls, it becomes a string.
-   */
-  async #print(answer: SecureResponse): Promise<void> {
-    const { stdout } = this.#streams;
-    if (this.#values.json === true) {
-      stdout.writeJson(answer.json());
-      await stdout.flush();
-      return;
-    }
-    using content = contentOf(answer);
-    if (content !== undefined) {
-      await writeSecret(stdout, content);
-      return;
-    }
-    const calls = answer.json().choices[0]?.message.tool_calls ?? [];
-    stdout.write(`${calls.map((call) => JSON.stringify(call)).join("\n")}\n`);
-    await stdout.flush();
-  }
-}
-
-/** The message's text in the pool; `undefined` when there is none. */
-function contentOf(answer: SecureResponse): SecureBuffer | undefined {
-  try {
-    return answer.content();
-  } catch (error) {
-    if ((error as { code?: unknown }).code === "NOT_FOUND") return undefined;
-    throw error;
-  }
-}
-
-function forget(turns: readonly Turn[]): void {
-  for (const { content } of turns) if (content instanceof SecureBuffer) content.dispose();
-}
-
-/** What a line asks of the program instead of the model: `/new`, or, when it is blank, the end. */
-function commandOf(line: SecureBuffer): "new" | "end" | undefined {
-  return line.use((bytes) => {
-    // In place: `filter` or `slice` would leave a copy of the line in ordinary memory.
-    let blanks = 0;
-    while (blanks < bytes.length && (bytes[blanks] ?? 0) <= 0x20) blanks++;
-    let end = bytes.length;
-    while (end > blanks && (bytes[end - 1] ?? 0) <= 0x20) end--;
-    if (end === blanks) return "end";
-    const isNew = end - blanks === newCommand.length && newCommand.every((byte, at) => bytes[blanks + at] === byte);
-    return isNew ? "new" : undefined;
-  });
-}
-
-const newCommand = [...Buffer.from("/new")];
-
-function summary(answer: SecureResponse, milliseconds: number): string {
-  const { security_tier: tier, attestation_report: report } = answer._metadata;
-  const attestation =
-    report === undefined
-      ? "attestation not looked at"
-      : report.verified
-        ? `TPM quote verified (${report.trust})`
-        : `TPM quote NOT verified (${report.code ?? "unknown"})`;
-  return `[${Math.round(milliseconds)} ms, tier ${tier ?? "not told"}, ${attestation}]`;
-}
-
-function tierOf(tier: string | undefined): SecurityTier | undefined {
-  if (tier === undefined || isSecurityTier(tier)) return tier;
-  throw new UsageError("--tier is standard, high or maximum.");
 }
 
 /** All of stdin, without the last line's end, in the pool. */

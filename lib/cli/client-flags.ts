@@ -1,8 +1,8 @@
 /** The flags that say how a client is to be: `chat` and `proxy` have them in common. */
-import { parsePolicy } from "../attestation/policy.js";
+import { attestationModes, parsePolicy } from "../attestation/policy.js";
 import type { ClientOptions } from "../client/options.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
-import { defined, wholeNumber } from "./arguments.js";
+import { defined, oneWord, wholeNumber } from "./arguments.js";
 import { UsageError } from "./exit-code.js";
 import { readNamed } from "./named-file.js";
 import { readSecret } from "./secret.js";
@@ -56,12 +56,7 @@ export function readKeyPassword(values: ClientFlags, streams: Streams): SecureBu
 }
 
 async function attestationOption({ attestation, policy }: ClientFlags): Promise<ClientOptions["attestation"]> {
-  if (policy === undefined) {
-    if (attestation === undefined || attestation === "off" || attestation === "report" || attestation === "require") {
-      return attestation;
-    }
-    throw new UsageError("--attestation is off, report or require.");
-  }
+  if (policy === undefined) return oneWord("attestation", attestation, attestationModes);
   if (attestation !== undefined) throw new UsageError("--policy says the mode itself: leave --attestation out.");
   return parsePolicy(await readNamed("--policy", policy), "--policy");
 }

@@ -9,7 +9,10 @@ import { getBuildInfo } from "../build-info.js";
 import { memoryInfo, probeMemory } from "../memory/protection.js";
 import type { BuildInfo, MemoryInfo } from "../native.js";
 import { parse } from "./arguments.js";
-import { exitCode } from "./exit-code.js";
+import { exitCode, UsageError } from "./exit-code.js";
+import { findPlace, fixCommands } from "./fix-commands.js";
+import { painterFor } from "./painter.js";
+import type { Painter } from "./painter.js";
 import type { Streams } from "./streams.js";
 
 /**
@@ -24,12 +27,14 @@ const REQUIRED_BYTES = 1024 * 1024;
 const COMFORTABLE_LIMIT = 8 * 1024 * 1024;
 const OLDEST_NODE = 20;
 
-export const DOCTOR_HELP = `Usage: nomyo-native doctor [--json]
+export const DOCTOR_HELP = `Usage: nomyo-native doctor [--json | --fix]
 
 Looks at this machine and this account: memory locking and its limit, swap, core dumps, ptrace, OpenSSL, tpm2-tss, Node.
 Run it under the account, in the container or in the unit in which your service runs: limits differ between them.
 
   --json    the report as one JSON object
+  --fix     the commands for what was found, for this system: a unit of systemd, a container, a pod, or a login. They
+            are printed, never run: doctor --fix > fix.sh, and read that
   --help
 
 Exit codes
@@ -291,15 +296,17 @@ function tss({ tss: info }: Facts): Finding {
 }
 
 const signs: Readonly<Record<State, string>> = { ok: "ok     ", advice: "advice ", problem: "PROBLEM" };
+const colours: Readonly<Record<State, "good" | "caution" | "bad">> = { ok: "good", advice: "caution", problem: "bad" };
 
 /** The report for a person; lines are broken at `columns`. */
-export function render(report: Report, columns = 100): string {
+export function render(report: Report, columns = 100, paint?: Painter): string {
   const indent = " ".repeat(signs.ok.length + 2);
   const width = Math.max(columns, 60) - indent.length;
   const lines = [`nomyo-native ${report.version}`, ""];
   for (const { name, state, found, next } of report.findings) {
     const [first = "", ...rest] = wrap(`${name}: ${found}`, width);
-    lines.push(`${signs[state]}  ${first}`, ...rest.map((line) => indent + line));
+    const sign = paint === undefined ? signs[state] : paint[colours[state]](signs[state]);
+    lines.push(`${sign}  ${first}`, ...rest.map((line) => indent + line));
     if (next !== undefined) lines.push(...wrap(`→ ${next}`, width).map((line) => indent + line));
   }
   lines.push("", ...wrap(report.verdict, width + indent.length));
@@ -326,16 +333,18 @@ function wrap(text: string, width: number): string[] {
 export async function runDoctor(args: readonly string[], streams: Streams): Promise<number> {
   const { values } = parse({
     args: [...args],
-    options: { json: { type: "boolean" }, help: { type: "boolean", short: "h" } },
+    options: { json: { type: "boolean" }, fix: { type: "boolean" }, help: { type: "boolean", short: "h" } },
     allowPositionals: false,
   });
   if (values.help === true) {
     streams.stdout.write(DOCTOR_HELP);
     return exitCode.ok;
   }
+  if (values.json === true && values.fix === true) throw new UsageError("--json and --fix: choose one.");
   const facts = gatherFacts();
   const report = examine(facts);
-  if (values.json === true) streams.stdout.writeJson({ ...report, facts }, 2);
-  else streams.stdout.write(render(report, streams.stdout.columns));
+  if (values.fix === true) streams.stdout.write(fixCommands(facts, findPlace(streams.env)));
+  else if (values.json === true) streams.stdout.writeJson({ ...report, facts }, 2);
+  else streams.stdout.writeStyled(render(report, streams.stdout.columns, painterFor(streams)));
   return report.requiredMet ? exitCode.ok : exitCode.failed;
 }

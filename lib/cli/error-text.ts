@@ -2,7 +2,7 @@
  * What a person at the command line is told of an error: in the words of the command line, with what the server said.
  */
 import type { ClientOptions, RequestOptions } from "../client/options.js";
-import { APIError } from "../errors.js";
+import { APIError, APIUserAbortError } from "../errors.js";
 import type { ProxyOptions } from "../proxy/options.js";
 import type { RouterOptions } from "../router/options.js";
 
@@ -145,23 +145,32 @@ const MOST_OF_SERVER = 400;
  */
 export function errorText(error: unknown, command: string | undefined): string {
   let text = error instanceof Error ? error.message : String(error);
+  if (error instanceof APIUserAbortError) return interrupted(error);
   if (error instanceof APIError) {
     const said = serverSentence(error.errorDetails);
     text = text.replace(WHERE_TO_LOOK, said === undefined ? "" : ` The server said: ${said}`);
   }
   for (const [option, flag] of flagsOf.get(command) ?? []) {
     if (flag === null) continue;
-    text = text.split(`\`${option}\``).join(flag);
+    text = text.split(`\`${option}\``).join(flag).split(`\`${option}: true\``).join(flag);
     // A name like `timeout` is a word too; one with a capital inside is not.
     if (option !== option.toLowerCase()) text = text.split(option).join(flag);
   }
   return text;
 }
 
+/** At the command line it was Ctrl-C. */
+function interrupted({ sent }: APIUserAbortError): string {
+  return sent === "no" || sent === undefined
+    ? "interrupted; nothing was sent"
+    : "interrupted; the server may have processed the request";
+}
+
 /** What a server gave as its reason, in the forms that NOMYO, OpenAI and their like use; a few lines at most. */
 function serverSentence(details: unknown): string | undefined {
   const said = firstText(details, 0);
-  if (said === undefined || said.trim() === "") return undefined;
+  // A web page tells nobody at a terminal anything.
+  if (said === undefined || said.trim() === "" || said.trimStart().startsWith("<")) return undefined;
   const few = said.trim().split("\n").slice(0, 3).join(" ");
   return few.length > MOST_OF_SERVER ? `${few.slice(0, MOST_OF_SERVER)}…` : few;
 }

@@ -1,5 +1,5 @@
 /** Exit codes of all commands, and which error gives which. `attest` has some of its own (10, 20, 30). */
-import { APIConnectionError, APIError, ConfigurationError, SecurityError } from "../errors.js";
+import { APIConnectionError, APIError, APIUserAbortError, ConfigurationError, SecurityError } from "../errors.js";
 import { OutputError } from "./output.js";
 
 export const exitCode = {
@@ -26,6 +26,7 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof OutputError) return error.code === "EPIPE" ? exitCode.unread : exitCode.failed;
   if (error instanceof UsageError || error instanceof ConfigurationError) return exitCode.usage;
   if (error instanceof SecurityError) return exitCode.security;
+  if (error instanceof APIUserAbortError) return exitCode.interrupted;
   if (error instanceof APIConnectionError) return exitCode.connection;
   if (error instanceof APIError) return exitCode.server;
   return exitCode.failed;

@@ -8,7 +8,7 @@ import { NotAFile, readSecretFile } from "../keys/secret-file.js";
 import { ConfigurationError } from "../errors.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
 import type { PublicKeyInfo } from "../native.js";
-import { parse } from "./arguments.js";
+import { noAction, parse } from "./arguments.js";
 import { exitCode, UsageError } from "./exit-code.js";
 import { promptSecret, readSecret } from "./secret.js";
 import type { Streams } from "./streams.js";
@@ -59,7 +59,7 @@ export async function runKeys(args: readonly string[], streams: Streams): Promis
   }
   const [action, file, ...more] = positionals;
   const run = action !== undefined && Object.hasOwn(actions, action) ? actions[action] : undefined;
-  if (run === undefined) throw new UsageError("Say which: keys generate, keys show or keys check.");
+  if (run === undefined) throw noAction("keys", action, Object.keys(actions));
   if (more.length > 0 || (file !== undefined && (action !== "show" || values.dir !== undefined))) {
     throw new UsageError("There is an argument too many.");
   }

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isatty } from "node:tty";
 import type { AddonNotLoadedError } from "../native-loader.js";
+import { didYouMean } from "../nearest.js";
 import { errorText } from "./error-text.js";
 import { exitCode, exitCodeOf, UsageError } from "./exit-code.js";
 import { Output, OutputError } from "./output.js";
@@ -14,6 +15,7 @@ type Command = (args: readonly string[], streams: Streams) => Promise<number>;
 
 /** Commands load when they are used: `--help` needs no native addon. */
 export const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  demo: async () => (await import("./demo.js")).runDemo,
   chat: async () => (await import("./chat.js")).runChat,
   keys: async () => (await import("./keys.js")).runKeys,
   router: async () => (await import("./router.js")).runRouter,
@@ -29,6 +31,7 @@ const HELP = `Usage: nomyo-native COMMAND [options]
 End-to-end encrypted, OpenAI-compatible chat completions, with keys and plaintext in locked memory and the server's TPM
 quote verified.
 
+  demo      see it work, without an account: a router, three requests and two refusals in one process
   chat      send a prompt and print the answer
   keys      make, look at and check RSA keys: keys generate, keys show, keys check
   router    run the server's side on this machine, before Ollama, vLLM, llama.cpp or with an echo model
@@ -38,7 +41,7 @@ quote verified.
   receipt   verify and show the receipts of answers, long after
   bench     measure sealing, opening and keys on this machine
 
-First steps, without an account, in two terminals:
+First steps, without an account: nomyo-native demo. Or, in two terminals:
   nomyo-native router --port 8080
   nomyo-native chat --base-url http://127.0.0.1:8080 --allow-http "Hello"
 
@@ -89,7 +92,8 @@ async function run(args: readonly string[], streams: Streams): Promise<number> {
     const load = known === undefined ? undefined : commands[known];
     if (load === undefined) {
       throw new UsageError(
-        `There is no command ${JSON.stringify(name.slice(0, 40))}: ${Object.keys(commands).join(", ")}.`,
+        `There is no command ${JSON.stringify(name.slice(0, 40))}.${didYouMean(name, Object.keys(commands))} ` +
+          `The commands are: ${Object.keys(commands).join(", ")}.`,
       );
     }
     const mechanism = streams.env["NOMYO_MEMORY_MECHANISM"];

@@ -50,6 +50,15 @@ export class Output {
     this.#enqueue(Buffer.from(styled.join("")));
   }
 
+  /**
+   * Draws one line of ours at a terminal, in the place of the last one; the next {@link write} begins where it ends, so
+   * draw an empty one first.
+   */
+  drawStatus(text: string): void {
+    // Carriage return, and "erase to the end of the line" (ECMA-48, EL).
+    this.#enqueue(Buffer.from(`\r\u001b[K${harmless(text, "\ufffd")}`));
+  }
+
   /** A value as JSON and the end of a line; what a terminal could act on is escaped, so that it stays the same JSON. */
   writeJson(value: unknown, indent?: number): void {
     this.#enqueue(Buffer.from(`${harmless(JSON.stringify(value, null, indent), undefined)}\n`));

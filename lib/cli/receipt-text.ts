@@ -3,7 +3,7 @@ import { attestationState } from "../attestation/attestation-state.js";
 import type { AttestationStateName } from "../attestation/attestation-state.js";
 import type { Audit, AuditMatch, AuditPolicy } from "../receipts/audit.js";
 import type { Receipt } from "../receipts/receipt.js";
-import type { Painter } from "./attest-text.js";
+import type { Painter } from "./painter.js";
 import { harmless } from "./output.js";
 
 /** What was looked for beside the chain. */

@@ -11,8 +11,8 @@ import type { Audit } from "../receipts/audit.js";
 import { readDigestKey } from "../receipts/digest-key-file.js";
 import { linesOf, openRegular, receiptFiles } from "../receipts/receipt-files.js";
 import { readLine, ReceiptFormatError } from "../receipts/receipt.js";
-import { parse } from "./arguments.js";
-import { painterFor } from "./attest-text.js";
+import { noAction, parse } from "./arguments.js";
+import { painterFor } from "./painter.js";
 import { exitCode, UsageError } from "./exit-code.js";
 import { readNamed } from "./named-file.js";
 import { readPrivateFile } from "./private-file.js";
@@ -89,7 +89,7 @@ export async function runReceipt(args: readonly string[], streams: Streams): Pro
   }
   const [name, place, ...more] = positionals;
   const known = name !== undefined && Object.hasOwn(actionOptions, name) ? actionOptions[name] : undefined;
-  if (known === undefined) throw new UsageError("Say which: receipt verify or receipt show (receipt --help).");
+  if (known === undefined) throw noAction("receipt", name, Object.keys(actionOptions));
   const foreign = (Object.keys(values) as (keyof Values)[]).find((key) => !known.includes(key));
   if (foreign !== undefined) throw new UsageError(`receipt ${String(name)} has no --${foreign}.`);
   if (place === undefined || more.length > 0) throw new UsageError("Name one file with receipts, or their folder.");

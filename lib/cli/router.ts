@@ -7,7 +7,7 @@ import { startRouter } from "../router/index.js";
 import type { Router, RouterOptions } from "../router/index.js";
 import { isSecurityTier } from "../chat/security-tier.js";
 import type { SecurityTier } from "../chat/security-tier.js";
-import { defined, parse, wholeNumber } from "./arguments.js";
+import { defined, oneWord, parse, wholeNumber } from "./arguments.js";
 import { exitCode, UsageError } from "./exit-code.js";
 import { readNamed } from "./named-file.js";
 import { readSecret, readSecretText } from "./secret.js";
@@ -221,9 +221,7 @@ async function tpmOptions(values: Values): Promise<RouterOptions["tpm"]> {
     }
     return undefined;
   }
-  if (aik !== undefined && aik !== "ecc-p256" && aik !== "rsa2048-rsassa" && aik !== "rsa2048-rsapss") {
-    throw new UsageError("--aik is ecc-p256, rsa2048-rsassa or rsa2048-rsapss.");
-  }
+  const kind = oneWord("aik", aik, ["ecc-p256", "rsa2048-rsassa", "rsa2048-rsapss"]);
   const handle = values["aik-handle"];
   if (handle !== undefined && !/^0x[0-9a-f]{8}$/i.test(handle)) {
     throw new UsageError("--aik-handle takes a handle such as 0x81010002.");
@@ -232,7 +230,7 @@ async function tpmOptions(values: Values): Promise<RouterOptions["tpm"]> {
   const chain = chainFile === undefined ? undefined : await readNamed("--aik-cert-chain", chainFile);
   return defined<NonNullable<RouterOptions["tpm"]>>({
     tcti,
-    aik,
+    aik: kind,
     pcrs,
     persistentHandle: handle === undefined ? undefined : Number(handle),
     certificateChain: chain?.toString("latin1"),
@@ -261,9 +259,5 @@ function rateLimitOf(text: string | undefined): RouterOptions["rateLimit"] {
 }
 
 function policyOf(values: Values): LockPolicy | undefined {
-  const policy = values["secure-memory"];
-  if (policy !== undefined && policy !== "required" && policy !== "preferred" && policy !== "off") {
-    throw new UsageError("--secure-memory is required, preferred or off.");
-  }
-  return policy;
+  return oneWord("secure-memory", values["secure-memory"], ["required", "preferred", "off"]);
 }

@@ -28,6 +28,11 @@ const MAX_PLAINTEXT_BYTES = 10_485_760;
 /** Opening and verifying take milliseconds; a TPM that verifies may take seconds, or not answer at all. */
 const LOCAL_WORK_MS = 120_000;
 
+/** Not that one was refused: whoever gave none would look for the fault in the wrong place. */
+const WITHOUT_KEY = {
+  401: "No API key was given, and the server wants one: set `apiKey`, or the environment variable NOMYO_API_KEY",
+};
+
 /** An answer that has been opened, found to belong to the request, and, where required, attested. */
 export interface OpenedAnswer {
   /** The plaintext, in locked memory. Whoever gets it disposes of it. */
@@ -203,7 +208,9 @@ export class Attempt {
     );
     this.sent = "yes";
     this.#trace.status = response.status;
-    if (response.status !== 200) throw await httpError(response, { payloadId, sent: "yes" });
+    if (response.status !== 200) {
+      throw await httpError(response, { payloadId, sent: "yes" }, credential === undefined ? WITHOUT_KEY : {});
+    }
     const { bytes, truncated } = await this.#phase("read", () =>
       deadline.race(readBody(response, options.maxResponseBytes)),
     );

@@ -229,15 +229,31 @@ export function resolveRequestOptions(
         'or pass `attestation: "off"` with this very request.',
     );
   }
+  const apiKey = options.apiKey === undefined ? client.apiKey : options.apiKey;
+  const baseUrl = options.baseUrl ?? client.baseUrl;
+  checkKeyGiven(apiKey, baseUrl);
   return {
     signal: options.signal,
     timeout: options.timeout ?? client.timeout,
     maxRetries: options.maxRetries ?? client.maxRetries,
-    apiKey: (options.apiKey === undefined ? client.apiKey : options.apiKey) ?? undefined,
-    baseUrl: options.baseUrl ?? client.baseUrl,
+    apiKey: apiKey ?? undefined,
+    baseUrl,
     attestation,
     securityTier,
   };
+}
+
+/**
+ * The hosted service answers nobody without a key, which is known before anything is sealed and sent. A router may. Not
+ * of `null`, which says that none is wanted.
+ */
+export function checkKeyGiven(apiKey: ApiKey | null | undefined, baseUrl: string): void {
+  const { hostname } = new URL(baseUrl);
+  if (apiKey !== undefined || (hostname !== "nomyo.ai" && !hostname.endsWith(".nomyo.ai"))) return;
+  throw new ConfigurationError(
+    "apiKey",
+    `No API key was given, and ${hostname} wants one: set \`apiKey\`, or the environment variable NOMYO_API_KEY. Nothing was sent.`,
+  );
 }
 
 /** The value of `Authorization`, asked for anew for every attempt. */

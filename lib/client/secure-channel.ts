@@ -24,6 +24,7 @@ import type { Receipt } from "../receipts/receipt.js";
 import { Attempt, sealRequest } from "./attempt.js";
 import type { Held, Means, OpenedAnswer } from "./attempt.js";
 import { complete, further, notSent } from "./attempt-error.js";
+import { BystanderCheck } from "./bystanders.js";
 import { ClientKeys } from "./client-keys.js";
 import { retryChannel, traceRequest } from "./diagnostics.js";
 import type { RequestTrace, RetryTrace } from "./diagnostics.js";
@@ -82,6 +83,7 @@ export class SecureChannel {
   readonly #limiter: RateLimiter | undefined;
   readonly #means: Means;
   readonly #memory: MemoryCheck;
+  readonly #bystanders: BystanderCheck;
   readonly #receipts: ReceiptWriter | undefined;
   readonly #closing = new AbortController();
   readonly #inFlight = new Set<Promise<unknown>>();
@@ -93,6 +95,8 @@ export class SecureChannel {
     // Before anything of the pool is used.
     applyMechanism(options.secureMemory);
     this.#memory = new MemoryCheck(options.secureMemory.locking, options.logger);
+    this.#bystanders = new BystanderCheck(options.logger);
+    this.#bystanders.report();
     this.keys = new ClientKeys({ ...options, locking: options.secureMemory.locking }, options.logger);
     this.#transport =
       options.fetch === undefined && options.dispatcher === undefined
@@ -148,6 +152,7 @@ export class SecureChannel {
     options: ResolvedRequestOptions,
     attempts: (snapshot: Sealable, trace: RequestTrace) => Promise<Answer>,
   ): Promise<Answer> {
+    this.#bystanders.report();
     const trace = newTrace(options, model);
     // What the caller does with the request from now on changes nothing of what any attempt sends.
     let snapshot: Sealable;
@@ -279,7 +284,10 @@ export class SecureChannel {
    */
   async close(abort: boolean): Promise<void> {
     this.#closed = true;
-    if (abort) this.#closing.abort();
+    if (abort) {
+      const why = "The request was ended by `close({ abort: true })`, since it was still under way.";
+      this.#closing.abort(new APIUserAbortError(why, { code: "ABORTED" }));
+    }
     while (this.#inFlight.size > 0) await Promise.allSettled(this.#inFlight);
     await this.#receipts?.close();
     this.keys.close();
@@ -434,15 +442,16 @@ export class SecureChannel {
   }
 
   async #fetchServerKey(baseUrl: string, signal: AbortSignal): Promise<string> {
+    const url = new URL(`${baseUrl}/pki/public_key`);
     const response = await this.#transport.send({
       method: "GET",
-      url: new URL(`${baseUrl}/pki/public_key`),
+      url,
       headers: { Accept: "text/plain, application/x-pem-file", "Accept-Encoding": "identity" },
       body: undefined,
       signal,
       onSending: undefined,
     });
-    if (response.status !== 200) throw await httpError(response, { sent: "no" });
+    if (response.status !== 200) throw await httpError(response, { sent: "no" }, { 400: notUnderstood(url) });
     const { bytes, truncated } = await readBody(response, MAX_KEY_BYTES);
     if (truncated)
       throw new SecurityError("The server's public key is longer than a key can be. Nothing was sent.", "KEY_FORMAT");
@@ -459,6 +468,12 @@ export class SecureChannel {
       },
     );
   }
+}
+
+/** A server of NOMYO finds nothing wrong with this question; one that waits for TLS does, and says 400. */
+function notUnderstood({ protocol, host }: URL): string {
+  const perhaps = protocol === "http:" ? "it speaks HTTPS at this port, or it is" : "it is";
+  return `${host} does not understand the question for a server's public key: perhaps ${perhaps} no NOMYO server. Check \`baseUrl\``;
 }
 
 /** A request of one token, for the sake of its quote. */

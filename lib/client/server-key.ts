@@ -134,7 +134,9 @@ export class ServerKeyCache {
     } catch (error) {
       if ((error as { code?: unknown }).code === "KEY_FORMAT") {
         throw new SecurityError(
-          `What ${this.#base} gave for its public key is none. Nothing was sent. Is this the address of a NOMYO server? See \`baseUrl\`.`,
+          isMarkup(pem)
+            ? `${this.#base} answered with a web page where a NOMYO server has its public key. Nothing was sent. Check \`baseUrl\`.`
+            : `What ${this.#base} gave for its public key is none. Nothing was sent. Is this the address of a NOMYO server? See \`baseUrl\`.`,
           "KEY_FORMAT",
         );
       }
@@ -188,4 +190,9 @@ export class ServerKeyCache {
   #publish(event: string, fingerprint: string, before?: string): void {
     serverKeyChannel.publish({ event, server: this.#base, fingerprint, before });
   }
+}
+
+/** Whether it begins as a web page does. */
+function isMarkup(text: string): boolean {
+  return text.trimStart().startsWith("<");
 }

@@ -39,12 +39,20 @@ export class DigestKey {
   /** Which key it is, without telling it: the first 16 hex digits of the HMAC of a fixed text. */
   readonly id: string;
 
-  /** Takes `bytes` over. They must be as good as random: the id could be used to try guesses on them. */
+  /**
+   * Takes `bytes` over, also when it throws: then they are wiped. They must be as good as random: the id could be used
+   * to try guesses on them.
+   */
   constructor(bytes: SecureBuffer, locking: LockPolicy) {
     this.#bytes = bytes;
     this.#locking = locking;
-    using name = SecureBuffer.from(NAME_OF_KEY, locking);
-    this.id = this.digest(name).slice(0, 16);
+    try {
+      using name = SecureBuffer.from(NAME_OF_KEY, locking);
+      this.id = this.digest(name).slice(0, 16);
+    } catch (error) {
+      bytes.dispose();
+      throw error;
+    }
   }
 
   get handle(): BufferHandle {

@@ -5,7 +5,7 @@ import { APIConnectionTimeoutError, APIUserAbortError } from "../errors.js";
 
 /**
  * One attempt's time: ends when `timeoutMs` have passed, or when one of the given signals is aborted, whichever comes
- * first.
+ * first. A signal whose reason is an `APIUserAbortError` says with its message why.
  *
  * It removes its listeners from the caller's signal when it is disposed of: callers share one signal among thousands of
  * requests, and `AbortSignal.any` would keep something alive for each.
@@ -20,11 +20,13 @@ export class Deadline {
 
   constructor(timeoutMs: number, signals: readonly (AbortSignal | undefined)[]) {
     this.#timeoutMs = timeoutMs;
-    const onAbort = (): void => {
-      this.#controller.abort(new APIUserAbortError("The request was aborted by its signal.", { code: "ABORTED" }));
-    };
     for (const signal of signals) {
       if (signal === undefined) continue;
+      const onAbort = (): void => {
+        const given: unknown = signal.reason;
+        const why = given instanceof APIUserAbortError ? given.message : "The request was ended by its `signal`.";
+        this.#controller.abort(new APIUserAbortError(why, { code: "ABORTED" }));
+      };
       if (signal.aborted) {
         onAbort();
         break;

@@ -49,14 +49,18 @@ const byStatus: Readonly<Record<number, readonly [ErrorClass, string, string]>> 
 /**
  * The error for an answer that is not 200. The body becomes `errorDetails`; it is text of a stranger, may quote the
  * request, and is therefore never part of the message.
+ *
+ * @param sentences - by status, where who asks knows more than the status says.
  */
 export async function httpError(
   response: TransportResponse,
   init: Pick<APIErrorInit, "payloadId" | "sent">,
+  sentences: Readonly<Record<number, string>> = {},
 ): Promise<APIError> {
   const { status, headers } = response;
   const errorDetails = parseErrorBody(await errorBody(response));
-  const [Class, code, sentence] = byStatus[status] ?? [APIError, "API_ERROR", otherSentence(status)];
+  const [Class, code, usual] = byStatus[status] ?? [APIError, "API_ERROR", otherSentence(status)];
+  const sentence = sentences[status] ?? (isWebsite(response) ? A_WEBSITE : usual);
   return new Class(`${status}: ${sentence}. What the server said is in \`errorDetails\`.`, {
     ...init,
     code,
@@ -64,6 +68,17 @@ export async function httpError(
     headers,
     errorDetails,
   });
+}
+
+const A_WEBSITE = "A website answers at this address, and no NOMYO server: check `baseUrl`";
+
+/**
+ * Whether a web page came where neither the server nor a gateway before it has a reason for one: those say 401, 403,
+ * 429 and 5xx with pages too, and a redirect is told as one.
+ */
+function isWebsite({ status, headers }: TransportResponse): boolean {
+  if (status !== 404 && (status < 400 || status >= 500 || byStatus[status] !== undefined)) return false;
+  return (headers.get("content-type") ?? "").trim().toLowerCase().startsWith("text/html");
 }
 
 function otherSentence(status: number): string {

@@ -1,5 +1,6 @@
 /** What a way to speak HTTP is to the rest, and how its failures are told. */
 import type { Sent } from "../errors.js";
+import { isLoopback } from "./loopback.js";
 import type { ResponseHeaders } from "../response-headers.js";
 
 /** One HTTP request. The body is sent as it stands: it is the sealed package, never a string copy of it. */
@@ -44,7 +45,8 @@ export class ConnectionFailure extends Error {
 
   /** @param server - Host and port, for the message: errors are read where several servers are spoken to. */
   constructor(reason: string, sent: Sent, server: URL) {
-    super(`${hostAndPort(server)}: ${explain(reason)} (${reason})`);
+    const advice = adviceFor(reason, sent, server);
+    super(`${hostAndPort(server)}: ${explain(reason)} (${reason})${advice === undefined ? "" : `. ${advice}`}`);
     this.name = "ConnectionFailure";
     this.reason = reason;
     this.sent = sent;
@@ -76,6 +78,41 @@ const explanations: Readonly<Record<string, string>> = {
   ERR_SSL_WRONG_VERSION_NUMBER: PLAIN_HTTP,
   ERR_SSL_PACKET_LENGTH_TOO_LONG: PLAIN_HTTP,
 };
+
+const WRONG_PLACE = "Check that a server runs there, and that `baseUrl` names its host and port";
+const WRONG_NAME = "Check the host in `baseUrl`, and this machine's name server";
+const NOT_TRUSTED = "For a certificate authority of your own set NODE_EXTRA_CA_CERTS=FILE in the environment";
+
+const advices: Readonly<Record<string, string>> = {
+  ECONNREFUSED: WRONG_PLACE,
+  ENOTFOUND: WRONG_NAME,
+  EAI_AGAIN: WRONG_NAME,
+  EHOSTUNREACH: WRONG_PLACE,
+  ENETUNREACH: WRONG_PLACE,
+  ETIMEDOUT: WRONG_PLACE,
+  UND_ERR_CONNECT_TIMEOUT: WRONG_PLACE,
+  ERR_TLS_CERT_ALTNAME_INVALID: "Check the host in `baseUrl`",
+  DEPTH_ZERO_SELF_SIGNED_CERT: NOT_TRUSTED,
+  SELF_SIGNED_CERT_IN_CHAIN: NOT_TRUSTED,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: NOT_TRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: NOT_TRUSTED,
+};
+
+/** What to do about it, where that can be said. */
+function adviceFor(reason: string, sent: Sent, { protocol, hostname }: URL): string | undefined {
+  if (explanations[reason] === PLAIN_HTTP) {
+    // Nobody on the way must be able to talk people out of TLS by breaking it.
+    return isLoopback(hostname)
+      ? "If so: http:// in `baseUrl`, and `allowHttp: true`, since it is on this machine"
+      : "Check the port in `baseUrl`";
+  }
+  // How servers that want TLS answer to what is none: they hang up, or send an alert, which is no HTTP.
+  const hungUp = explanations[reason] === explanations["ECONNRESET"] || reason.startsWith("HPE_");
+  if (protocol === "http:" && sent !== "yes" && hungUp) {
+    return "Perhaps it speaks HTTPS at this port: then https:// in `baseUrl`";
+  }
+  return advices[reason];
+}
 
 function hostAndPort({ protocol, hostname, port }: URL): string {
   return `${hostname}:${port === "" ? (protocol === "https:" ? 443 : 80) : port}`;

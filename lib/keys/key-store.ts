@@ -116,7 +116,7 @@ async function loadOnce(
       try {
         return await PrivateKey.fromPem(pem, secret, locking);
       } catch (error) {
-        throw describe(error, privateKeyPath, foreign, secret !== null);
+        throw describe(error, privateKeyPath, { foreign, hasPassword: secret !== null, encrypted: isEncrypted(pem) });
       }
     });
   } finally {
@@ -267,7 +267,18 @@ function isForeignForm(pem: SecureBuffer): boolean {
   });
 }
 
-function describe(error: unknown, path: string, foreign: boolean, hasPassword: boolean): unknown {
+/** Whether the file says of itself that it is under a password. */
+function isEncrypted(pem: SecureBuffer): boolean {
+  return pem.use((view) => Buffer.from(view.buffer, view.byteOffset, view.length).includes("ENCRYPTED"));
+}
+
+interface KeyFileFacts {
+  readonly foreign: boolean;
+  readonly hasPassword: boolean;
+  readonly encrypted: boolean;
+}
+
+function describe(error: unknown, path: string, { foreign, hasPassword, encrypted }: KeyFileFacts): unknown {
   const { code } = error as { code?: string };
   if (foreign && (code === "KEY_FORMAT" || code === "KEY_PASSWORD")) {
     return new SecurityError(
@@ -280,7 +291,9 @@ function describe(error: unknown, path: string, foreign: boolean, hasPassword: b
     KEY_FORMAT: "is not a private key in PEM form (PKCS#8 or PKCS#1)",
     KEY_WEAK: "holds no RSA key of at least 2048 bits",
     KEY_PASSWORD: hasPassword
-      ? "cannot be opened with this `keyPassword`: it is wrong, or the key has none"
+      ? encrypted
+        ? "cannot be opened with this password (`keyPassword`): it is wrong"
+        : "is not protected by a password, and one was given (`keyPassword`): leave it out, or encrypt the key"
       : "is protected by a password, and no password was given (`keyPassword`)",
   };
   const text = code === undefined ? undefined : sentence[code];

@@ -111,7 +111,7 @@ export class Listener {
         if (this.#context !== undefined) {
           throw new ConfigurationError("tls", "A Unix socket is not spoken to over TLS: leave `tls` out.");
         }
-        if ((statSync(socketPath).mode & 0o002) !== 0) this.#settings.checkOpenSocket(socketPath);
+        if ((modeOf(socketPath) & 0o002) !== 0) this.#settings.checkOpenSocket(socketPath);
         return { socketPath };
       }
       this.#settings.checkExposure(address.address);
@@ -208,6 +208,20 @@ export class Listener {
       return true;
     }
     return false;
+  }
+}
+
+/** The mode of a socket that was handed down. The file may be gone: then nobody can connect, nor be kept out. */
+function modeOf(socketPath: string): number {
+  try {
+    return statSync(socketPath).mode;
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code ?? "unknown error";
+    throw new ConfigurationError(
+      "listenFd",
+      `The socket to listen on was made at ${socketPath}, which cannot be looked at (${why}): nobody could connect. ` +
+        "Whoever hands it down must make it again, and leave its file there.",
+    );
   }
 }
 

@@ -1,6 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { errorText } from "../../../lib/cli/error-text.js";
+import { exitCodeOf } from "../../../lib/cli/exit-code.js";
 import { commands } from "../../../lib/cli/main.js";
+import { APIUserAbortError } from "../../../lib/errors.js";
 import { runCommand } from "../../support/command-line.js";
 
 const read = (path: string): string => readFileSync(join(__dirname, "../../..", path), "utf8");
@@ -46,7 +49,17 @@ test.each<[string, string[], RegExp]>([
   ["no command", [], /A command is needed/],
   ["an unknown one", ["frobnicate"], /no command "(frobnicate|constructor)"/],
   ["the name of a property of objects", ["constructor"], /no command "(frobnicate|constructor)"/],
-  ["an unknown option", ["chat", "--frobnicate"], /Unknown option '--frobnicate'/],
+  ["a mistyped command", ["chta", "hi"], /no command "chta"\. Did you mean "chat"\? The commands are: demo, chat, keys/],
+  ["an unknown option", ["chat", "--frobnicate"], /Unknown option '--frobnicate'\.\nRun: nomyo-native chat --help/],
+  ["a mistyped option", ["chat", "--quite"], /Unknown option '--quite'\. Did you mean --quiet\?/],
+  ["half an option", ["chat", "--api-key", "my-secret-key"], /'--api-key'\. Did you mean --api-key-file\?/],
+  ["half an option with a value", ["chat", "--api-key=my-secret-key"], /'--api-key'\. Did you mean --api-key-file\?/],
+  ["a mistyped mode", ["chat", "--attestation", "required", "hi"], /off, report or require\. Did you mean "require"\?/],
+  ["a mistyped tier", ["chat", "--tier", "maximal", "hi"], /standard, high or maximum\. Did you mean "maximum"\?/],
+  ["a mistyped policy", ["chat", "--secure-memory", "require", "hi"], /--secure-memory .*Did you mean "required"\?/],
+  ["a mistyped action of keys", ["keys", "generat"], /no keys "generat"\. Did you mean keys generate\? Say which/],
+  ["a mistyped action of attest", ["attest", "verfy", "x"], /no attest "verfy"\. Did you mean attest verify\?/],
+  ["a mistyped action of receipt", ["receipt", "shwo", "x"], /no receipt "shwo"\. Did you mean receipt show\?/],
   ["an option without its value", ["router", "--port"], /--port/],
   ["a number that is none", ["router", "--port", "many"], /--port takes a whole number/],
   ["a policy that is none", ["router", "--secure-memory", "maybe"], /--secure-memory/],
@@ -69,7 +82,23 @@ test.each<[string, string[], RegExp]>([
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
 });
 
-test("an argument too many is not repeated: it may be a secret", async () => {
-  const { stderr } = await runCommand(["router", "my-secret-key"]);
-  expect(stderr).not.toContain("my-secret-key");
+test.each([
+  [["router", "my-secret-key-1"]],
+  [["keys", "my-secret-key-1"]],
+  [["attest", "my-secret-key-1"]],
+  [["chat", "--tier", "my-secret-key-1", "hi"]],
+  [["chat", "--api-key=my-secret-key-1"]],
+  [["chat", "--attestation", "my-secret-key-1", "hi"]],
+])("an argument in the wrong place is not repeated: it may be a secret (%j)", async (args) => {
+  const { code, stderr } = await runCommand(args);
+  expect(code).toBe(2);
+  expect(stderr).not.toContain("my-secret-key-1");
+});
+
+test("an interrupted request has its own exit code and says how far it came", async () => {
+  const error = new APIUserAbortError("The request was ended by its `signal`.");
+  expect(exitCodeOf(error)).toBe(130);
+  expect(errorText(error, "chat")).toBe("interrupted; nothing was sent");
+  error.sent = "maybe";
+  expect(errorText(error, "chat")).toBe("interrupted; the server may have processed the request");
 });

@@ -16,6 +16,8 @@ os.umask(0o111 if place.endswith("open.sock") else 0o177)
 made.bind(place.replace("@", "\\0") if family == "AF_UNIX" else (place, 0))
 if kind == "SOCK_STREAM":
     made.listen(16)
+if place.endswith("gone.sock"):
+    os.unlink(place)
 os.dup2(made.fileno(), 3)
 os.set_inheritable(3, True)
 os.environ.update(LISTEN_PID=pid or str(os.getpid()), LISTEN_FDS="1")
@@ -95,4 +97,12 @@ test.each<[string, Parameters<typeof start>, RegExp]>([
   ["a socket for another process", ["AF_INET", "127.0.0.1", { pid: "1" }], /LISTEN_PID is not this process/],
 ])("%s is refused, with exit code 2", async (_what, args, said) => {
   expect(await start(...args).ended).toEqual([2, expect.stringMatching(said)]);
+});
+
+test("a Unix socket whose file is gone: said, and what to do", async () => {
+  const path = join(folder, "gone.sock");
+  const [code, stderr] = await start("AF_UNIX", path).ended;
+  expect(stderr).toContain(`made at ${path}, which cannot be looked at (ENOENT)`);
+  expect(stderr).toContain("must make it again");
+  expect(code).toBe(2);
 });

@@ -1,5 +1,6 @@
 /** What `attest` shows to people: every form of a report, of a block that was taken apart, and of a table of PCRs. */
-import { painterFor, parsedText, pcrTable, profileTables, reportText } from "../../../lib/cli/attest-text.js";
+import { parsedText, pcrTable, profileTables, reportText } from "../../../lib/cli/attest-text.js";
+import { painterFor } from "../../../lib/cli/painter.js";
 import type { AttestationReport } from "../../../lib/attestation/report.js";
 import type { ParsedTpmAttestation } from "../../../lib/attestation/verify.js";
 import { testStreams } from "../../support/command-line.js";
@@ -9,6 +10,7 @@ const bare = painterFor({ stdout: stdout(false), env: {} });
 const tagged = {
   good: (text: string) => `<good ${text}>`,
   bad: (text: string) => `<bad ${text}>`,
+  caution: (text: string) => `<caution ${text}>`,
   faint: (text: string) => `<faint ${text}>`,
   strong: (text: string) => text,
 };

@@ -15,6 +15,10 @@ interface Asked {
 type Ask = (request: Asked, options: { signal: AbortSignal }, secrets: readonly SecureBuffer[]) => Promise<unknown>;
 const made = jest.fn<undefined, [ClientOptions]>();
 const create = jest.fn<ReturnType<Ask>, Parameters<Ask>>();
+const attest = jest.fn<Promise<unknown>, [{ readonly model: string }]>();
+const serverKey = jest.fn<Promise<{ fingerprint: string }>, []>();
+const ready = jest.fn<Promise<void>, []>();
+const close = jest.fn<Promise<void>, [{ abort: boolean }]>();
 jest.mock("../../../lib/client/secure-chat-completion.js", () => ({
   SecureChatCompletion: class {
     constructor(options: ClientOptions) {
@@ -28,6 +32,10 @@ jest.mock("../../../lib/client/secure-chat-completion.js", () => ({
       const secrets = request.messages.map(({ content }) => content).filter((content) => typeof content !== "string");
       return create({ ...request, messages }, options, secrets);
     }
+    attest = attest;
+    serverKey = serverKey;
+    ready = ready;
+    close = close;
     [Symbol.asyncDispose] = () => Promise.resolve();
   },
 }));
@@ -50,6 +58,13 @@ beforeEach(() => {
   made.mockReset();
   create.mockReset();
   create.mockResolvedValue(answerOf({ content: "an answer" }));
+  attest.mockReset();
+  serverKey.mockReset();
+  serverKey.mockResolvedValue({ fingerprint: "ab".repeat(32) });
+  ready.mockReset();
+  ready.mockResolvedValue();
+  close.mockReset();
+  close.mockResolvedValue();
 });
 
 describe("options", () => {
@@ -189,15 +204,19 @@ test("Ctrl-C ends the request, with exit code 130", async () => {
       }),
   );
   const listeners = process.listenerCount("SIGINT");
-  const { code, stdout } = await runCommand(["chat", "hi"]);
+  const { code, stdout, stderr } = await runCommand(["chat", "hi"]);
   expect({ code, stdout }).toEqual({ code: 130, stdout: "" });
+  expect(stderr).toBe("nomyo-native: interrupted; nothing was sent\n");
   expect(process.listenerCount("SIGINT")).toBe(listeners);
 });
+
+const env = { NOMYO_API_KEY: "k" };
 
 describe("a conversation", () => {
   test("goes on after a failure as if the question had not been asked", async () => {
     create.mockRejectedValueOnce(new ServiceUnavailableError("Try again later."));
     const { code, stderr } = await runCommand(["chat"], {
+      env,
       input: (terminal) => {
         terminal.answer("> ", "first\n");
         terminal.answer("Try again later.", "second\n");
@@ -220,7 +239,10 @@ describe("a conversation", () => {
 
   test("ends at a failure that is not the package's", async () => {
     create.mockRejectedValueOnce(new TypeError("a mistake in the program"));
-    const { code, stderr } = await runCommand(["chat"], { input: (terminal) => terminal.answer("> ", "first\n") });
+    const { code, stderr } = await runCommand(["chat"], {
+      env,
+      input: (terminal) => terminal.answer("> ", "first\n"),
+    });
     expect(stderr).toContain("a mistake in the program");
     expect(code).toBe(1);
   });
@@ -234,6 +256,7 @@ describe("a conversation", () => {
         }),
     );
     const { code, stderr } = await runCommand(["chat"], {
+      env,
       input: (terminal) => {
         terminal.answer("> ", "first\n");
         terminal.answer("stopped", "\u0003");

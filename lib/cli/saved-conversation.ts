@@ -1,0 +1,49 @@
+/** A conversation as a file, because its user asks for one: it leaves the pool for good. */
+import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
+import { SecureBuffer } from "../memory/secure-buffer.js";
+import { UsageError } from "./exit-code.js";
+
+export interface SaidTurn {
+  readonly role: string;
+  readonly content: string | SecureBuffer;
+}
+
+/**
+ * Writes the turns to a new file that only its owner may read (mode 0600): Markdown, a heading for each turn. Nothing is
+ * ever replaced. The bytes go from the pool to write(2). What cannot be written whole is removed again.
+ */
+export function saveConversation(path: string, turns: readonly SaidTurn[]): void {
+  let fd: number;
+  try {
+    // O_EXCL follows no link either.
+    fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+  } catch (error) {
+    throw notSaved(path, error);
+  }
+  try {
+    for (const { role, content } of turns) {
+      write(fd, Buffer.from(`## ${role}\n\n`));
+      if (content instanceof SecureBuffer) content.use((bytes) => write(fd, bytes));
+      else write(fd, Buffer.from(content));
+      write(fd, Buffer.from("\n\n"));
+    }
+  } catch (error) {
+    unlinkSync(path);
+    throw notSaved(path, error);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function write(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+}
+
+function notSaved(path: string, error: unknown): UsageError {
+  const { code } = error as NodeJS.ErrnoException;
+  return new UsageError(
+    code === "EEXIST"
+      ? `There is a file ${path} already, and none is replaced: choose another name.`
+      : `${path} cannot be written (${code ?? "unknown error"}).`,
+  );
+}
