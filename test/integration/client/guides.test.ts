@@ -35,7 +35,12 @@ beforeAll(async () => {
     onAsked();
     return "An answer.";
   });
-  router = await startRouter({ keyFile: keyFile.path, tls: certificates.server, upstream: { url: model.url }, apiKeys: [apiKey] });
+  router = await startRouter({
+    keyFile: keyFile.path,
+    tls: certificates.server,
+    upstream: { url: model.url },
+    apiKeys: [apiKey],
+  });
 }, 300_000);
 afterEach(() => {
   for (const child of children) child.kill("SIGKILL");
