@@ -4,7 +4,7 @@
  * compiler too. The shell's blocks of a page run one after the other in one folder. The hosted service is played by a router of this
  * machine that has a software TPM, at the same address and by TLS.
  */
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
@@ -75,7 +75,9 @@ function programs(page: string): { readonly name: string; readonly language: str
 let folder: string;
 let router: Router;
 let model: TestServer;
+/** The service's, and the reader's own. */
 let tpm: SoftwareTpm;
+let ownTpm: SoftwareTpm;
 let certificates: Certificates;
 const keyFile = routerKeyFile();
 /** A reader's own, and the one that everybody may use. */
@@ -87,7 +89,10 @@ beforeAll(async () => {
   // Within the package, which finds itself by its name there, as it finds what its developers have installed.
   folder = mkdtempSync(join(root, "build", "documents-"));
   certificates = makeCertificates();
-  tpm = await SoftwareTpm.start();
+  [tpm, ownTpm] = [await SoftwareTpm.start(), await SoftwareTpm.start()];
+  // As a machine that has booted: a baseline of PCRs that nothing was measured into fits nothing.
+  const measured = [0, 7, 10].map((pcr) => `${pcr}:sha256=${`${pcr % 10}`.repeat(64)}`);
+  execFileSync("tpm2_pcrextend", measured, { env: { ...process.env, TPM2TOOLS_TCTI: tpm.tcti } });
   // With API keys, as the service has: without, a router answers to its own address alone, and not to another's name.
   router = await startRouter({ keyFile: keyFile.path, tls: certificates.server, tpm: { tcti: tpm.tcti }, apiKeys });
   model = await startModel(() => "An answer of the model.");
@@ -96,6 +101,7 @@ afterAll(async () => {
   await router.close();
   await model.stop();
   await tpm.close();
+  await ownTpm.close();
   certificates.remove();
   keyFile.remove();
   rmSync(folder, { recursive: true, force: true });
@@ -115,7 +121,7 @@ async function here(code: string, home: string): Promise<string> {
   return code
     .replaceAll("127.0.0.1:8000", new URL(model.url).host)
     .replaceAll("127.0.0.1:11434", new URL(model.url).host)
-    .replaceAll("device:/dev/tpmrm0", tpm.tcti)
+    .replaceAll("device:/dev/tpmrm0", ownTpm.tcti)
     .replaceAll("0.0.0.0", "127.0.0.1")
     .replaceAll("/etc/nomyo", join(home, "etc"))
     .replace(/\b8443\b/g, `${local}`)
@@ -146,8 +152,6 @@ function sandbox(name: string): string {
   put("prompt.txt", "What does a TPM quote prove?");
   put("cert.pem", certificates.server.cert);
   put("key.pem", certificates.server.key);
-  put("etc-router/api-keys", "a-key-of-at-least-sixteen-characters\n");
-  put("policy.json", JSON.stringify({ version: 1, mode: "require", banks: ["sha256"] }));
   // A server goes on beside what comes after it, as in a terminal of its own; a second one takes the place of the first.
   put(
     "bin/nomyo-native",
@@ -218,6 +222,7 @@ test.each(pagesWith(program).flatMap((page) => programs(page).map((each) => [eac
   "the program runs: %s",
   async (name, { language, code }) => {
     const home = sandbox(name);
+    writeFileSync(join(home, "policy.json"), JSON.stringify({ version: 1, mode: "require", banks: ["sha256"] }));
     const text = await here(code, home);
     const compiled = ts.transpileModule(text, {
       compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },

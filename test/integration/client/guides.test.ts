@@ -35,7 +35,12 @@ beforeAll(async () => {
     onAsked();
     return "An answer.";
   });
-  router = await startRouter({ keyFile: keyFile.path, tls: certificates.server, upstream: { url: model.url }, apiKeys: [apiKey] });
+  router = await startRouter({
+    keyFile: keyFile.path,
+    tls: certificates.server,
+    upstream: { url: model.url },
+    apiKeys: [apiKey],
+  });
 }, 300_000);
 afterEach(() => {
   for (const child of children) child.kill("SIGKILL");
@@ -101,6 +106,7 @@ test.each(["express", "fastify"])(
     expect(await response.json()).toEqual({ answer: "An answer." });
     expect({ ended: await ended, said }).toEqual({ ended: [0, null], said: "" });
   },
+  900_000,
 );
 
 test("the test for jest passes", async () => {
@@ -111,6 +117,6 @@ test("the test for jest passes", async () => {
     execFile(process.execPath, args, { cwd: folder }, (error, _, stderr) => resolve({ error, stderr }));
   });
   expect(outcome).toEqual({ error: null, stderr: expect.stringMatching(/^Tests: +2 passed, 2 total$/m) });
-});
+}, 1_200_000);
 
 test("all of them were run", () => expect(ran).toHaveLength(blocks.length));
