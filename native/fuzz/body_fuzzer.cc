@@ -35,7 +35,7 @@ void Scan(std::vector<std::uint8_t> text) {
   scan.refuse_folded = true;
   scan.max_depth = 64;
   const std::vector<std::uint8_t> before = text;
-  const auto found = nomyo::ScanMembers(text, scan);
+  auto found = nomyo::ScanMembers(text, scan);
   if (!found) {
     Demand(text == before);
     return;
@@ -48,12 +48,12 @@ void Scan(std::vector<std::uint8_t> text) {
   }
   // Blanked members are gone: another scan finds none of them, and as many as were left.
   const std::vector<std::uint8_t> once = text;
-  const auto again = nomyo::ScanMembers(text, scan);
+  auto again = nomyo::ScanMembers(text, scan);
   Demand(again && again->left == found->left && text == once);
 }
 
 void Echo(const std::vector<std::uint8_t>& text) {
-  const auto answer = nomyo::EchoAnswer(text, {.created = 1, .max_bytes = 1 << 16, .max_depth = 64, .room = 8});
+  auto answer = nomyo::EchoAnswer(text, {.created = 1, .max_bytes = 1 << 16, .max_depth = 64, .room = 8});
   if (!answer) return;
   Demand(answer->length <= std::size_t{1} << 16 && answer->length + 8 <= answer->memory.size());
   const auto bytes = answer->memory.bytes().first(answer->length);
@@ -63,7 +63,7 @@ void Echo(const std::vector<std::uint8_t>& text) {
 
 void Events(const std::vector<std::uint8_t>& text) {
   for (const bool usage : {false, true}) {
-    const auto events = nomyo::ComposeChatEvents(
+    auto events = nomyo::ComposeChatEvents(
         text, {.metadata = R"({"a":1})", .include_usage = usage, .max_depth = 64, .limit = 1 << 16});
     if (!events) continue;
     std::string_view left(reinterpret_cast<const char*>(events->data()), events->size());

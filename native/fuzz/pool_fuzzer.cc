@@ -68,11 +68,9 @@ class Input {
   std::size_t left_;
 };
 
-bool IsFilled(const Live& live) {
-  for (std::size_t i = 0; i < live.size; ++i) {
-    if (live.memory[i] != live.fill) return false;
-  }
-  return true;
+// Whether all bytes are `byte`: the first is, and each is as the one before it. (A loop is slow under sanitizers.)
+bool IsFilled(const std::uint8_t* memory, std::size_t size, std::uint8_t byte) {
+  return memory[0] == byte && std::memcmp(memory, memory + 1, size - 1) == 0;
 }
 
 }  // namespace
@@ -90,7 +88,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::uint8_t fill = 0;
   const auto free = [&](std::size_t index) {
     const Live live = lives[index];
-    Demand(IsFilled(live));
+    Demand(IsFilled(live.memory, live.size, live.fill));
     lives.erase(lives.begin() + static_cast<std::ptrdiff_t>(index));
     in_use -= live.size;
     pool.Free(live.memory);
@@ -103,7 +101,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       case 2:
       case 3: {
         // Small ones by the byte, large ones by the page's neighbourhood.
-        const std::size_t asked = operation & 0x80 ? input.Word() * 17 : input.Word() % 4200;
+        const std::size_t asked = operation & 0x80 ? input.Word() * 3 : input.Word() % 4200;
         const auto policy = static_cast<nomyo::LockPolicy>(operation / 8 % 4);
         nomyo::LockedPool::Refusal refusal;
         auto* memory = static_cast<std::uint8_t*>(pool.Allocate(asked, policy, &refusal));
@@ -117,7 +115,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         Demand(reinterpret_cast<std::uintptr_t>(memory) % 16 == 0 && pool.Owns(memory));
         Demand(pool.SizeOf(memory) == live.size);
         if (policy == nomyo::LockPolicy::kRequired) Demand(pool.IsLocked(memory));
-        for (std::size_t i = 0; i < live.size; ++i) Demand(memory[i] == 0);
+        Demand(IsFilled(memory, live.size, 0));
         std::memset(memory, live.fill, live.size);
         lives.push_back(live);
         in_use += live.size;

@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const nomyo::ByteView bytes(data + 1, size - 1);
   switch (data[0]) {
     case 'q':
-      if (const auto quote = nomyo::ReadQuote(Mu(), bytes); quote && quote->is_quote()) {
+      if (auto quote = nomyo::ReadQuote(Mu(), bytes); quote && quote->is_quote()) {
         Demand(quote->bytes.size() + 2 >= bytes.size());
         if (quote->has_magic()) Demand(nomyo::WalksAsQuote(quote->bytes));
       }
@@ -35,7 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (nomyo::ReadSignature(Mu(), bytes)) Demand(nomyo::WalksAsSignature(bytes));
       break;
     case 'p':
-      if (const auto area = nomyo::ReadPublicArea(Mu(), bytes)) {
+      if (auto area = nomyo::ReadPublicArea(Mu(), bytes)) {
         Demand(area->bytes.size() + 2 == bytes.size() && nomyo::WalksAsPublic(area->bytes));
       }
       break;
