@@ -139,8 +139,14 @@ async function measured(options) {
   }
 }
 
+/** As a file has it, five digits: judged is what can be read again. */
+const asWritten = (report) =>
+  JSON.parse(
+    JSON.stringify(report, (_key, value) => (typeof value === "number" ? Number(value.toPrecision(5)) : value)),
+  );
+
 async function write(report, { json, svg, docs }) {
-  const text = `${JSON.stringify(report, (_key, value) => (typeof value === "number" ? Number(value.toPrecision(5)) : value), 1)}\n`;
+  const text = `${JSON.stringify(report, undefined, 1)}\n`;
   const page = (name) => new URL(`docs/benchmarks.${name}`, root);
   if (json !== undefined) writeFileSync(json, text);
   if (svg === undefined && !docs) return;
@@ -165,7 +171,7 @@ async function main(args) {
     return 0;
   }
   if (cases.length === 0) throw new UsageError("No case matches --only; --list names them.");
-  const found = options.from.length > 0 ? joined(options.from.map(readReport)) : await measured(options);
+  const found = options.from.length > 0 ? joined(options.from.map(readReport)) : asWritten(await measured(options));
   // Of an old report too: its verdicts are not believed.
   const { compared, judged } = await import("./bounds.mjs");
   const builds = compared(found.results);
