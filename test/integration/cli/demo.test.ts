@@ -1,9 +1,18 @@
 /** `nomyo-native demo`: three requests and two refusals, with a software TPM and without, as docs/cli.md has it. */
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PrivateKey } from "../../../lib/keys/private-key.js";
+import { SecureBuffer } from "../../../lib/memory/secure-buffer.js";
 import { runCommand } from "../../support/command-line.js";
 
 jest.setTimeout(240_000);
+
+// Two keys of 4096 bits for each run would be most of the test's time.
+const pem = readFileSync(join(__dirname, "../../vectors/keys/client_private.pem"), "utf8");
+jest.spyOn(PrivateKey, "generate").mockImplementation((locking) =>
+  PrivateKey.fromPem(SecureBuffer.from(pem), null, locking),
+);
 
 const folders = (): readonly string[] => readdirSync(tmpdir()).filter((name) => name.startsWith("nomyo-demo-"));
 
