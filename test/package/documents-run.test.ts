@@ -96,7 +96,7 @@ beforeAll(async () => {
   // With API keys, as the service has: without, a router answers to its own address alone, and not to another's name.
   router = await startRouter({ keyFile: keyFile.path, tls: certificates.server, tpm: { tcti: tpm.tcti }, apiKeys });
   model = await startModel(() => "An answer of the model.");
-}, 300_000);
+}, 900_000);
 afterAll(async () => {
   await router.close();
   await model.stop();
@@ -216,7 +216,7 @@ test("all TypeScript compiles, as it stands", () => {
     getNewLine: () => "\n",
   };
   expect(ts.formatDiagnostics(found, host)).toBe("");
-}, 300_000);
+}, 900_000);
 
 test.each(pagesWith(program).flatMap((page) => programs(page).map((each) => [each.name, each] as const)))(
   "the program runs: %s",
@@ -231,7 +231,7 @@ test.each(pagesWith(program).flatMap((page) => programs(page).map((each) => [eac
     writeFileSync(file, language === "ts" ? compiled : text);
     expect(await run(process.execPath, [file], home)).toEqual({ failed: false, output: expect.any(String) });
   },
-  300_000,
+  900_000,
 );
 
 test.each(pagesWith(({ language }) => language === "sh"))(
@@ -251,5 +251,5 @@ test.each(pagesWith(({ language }) => language === "sh"))(
       output: expect.stringContaining(`== ${at(blocks.at(-1)!)}`),
     });
   },
-  300_000,
+  900_000,
 );
