@@ -31,7 +31,7 @@ export function nearest(given: unknown, candidates: readonly string[]): string |
   return best;
 }
 
-/** Without what people forget: case, hyphens, underscores. Character by character, since a regular expression keeps it. */
+/** Without what people forget: case, hyphens, underscores. One by one, since a regular expression keeps it. */
 function plain(text: string): string {
   let out = "";
   for (const character of text.toLowerCase()) if (character !== "-" && character !== "_") out += character;

@@ -107,7 +107,7 @@ try {
       readme: join(work, "README.md"),
       projectDocuments: [...pages, ...alone.slice(1)].map((path) => join(work, path)),
       customCss: join(root, "scripts/site.css"),
-    searchInDocuments: true,
+      searchInDocuments: true,
       categorizeByGroup: false,
       categoryOrder: ["Begin", "Build", "Run", "Judge", "Change", "Decisions", "*"],
       defaultCategory: "API",

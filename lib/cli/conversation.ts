@@ -175,16 +175,16 @@ export class Conversation {
   /** An answer that fails leaves the conversation as it was before the question. */
   async #question(text: SecureBuffer): Promise<void> {
     const asked: Turn[] = [...this.#turns, { role: "user", content: text }];
-    let isKept = false;
+    const said = { isKept: false };
     try {
       await this.#abortable(async (signal) => {
         using answer = await this.#questions.ask(asked, signal);
         await this.#questions.print(answer);
         this.#turns = [...asked, { role: "assistant", content: contentOf(answer) ?? "" }];
-        isKept = true;
+        said.isKept = true;
       }, "stopped; the question is forgotten");
     } finally {
-      if (!isKept) text.dispose();
+      if (!said.isKept) text.dispose();
     }
   }
 

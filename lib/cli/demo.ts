@@ -1,4 +1,4 @@
-/** `nomyo-native demo`: server, client and what is refused, in one process, so that it can be seen without an account. */
+/** `nomyo-native demo`: server, client and what is refused, in one process, to be seen without an account. */
 import { attestationState } from "../attestation/attestation-state.js";
 import { tssInfo } from "../attestation/tpm.js";
 import { verifyTpmAttestation } from "../attestation/verify.js";
@@ -130,7 +130,7 @@ class Demo {
     }
     this.#router = router;
     this.#row("server", `${router.url}, with the echo model, which is no language model`);
-    this.#row("its key", `${router.publicKey.spkiSha256}`);
+    this.#row("its key", router.publicKey.spkiSha256);
     this.#row(
       "its TPM",
       this.#tpm === undefined

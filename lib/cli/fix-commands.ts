@@ -86,7 +86,7 @@ export function fixCommands(facts: Facts, place: Place): string {
   const parts = [
     ...(isLow ? [limitCommands(place)] : []),
     ...(isJailed || memory.weakerBecause?.cause === "jail" ? [filterCommands(place)] : []),
-    ...(memory.weakerBecause?.cause === "unavailable" ? [kernelNote] : []),
+    ...(memory.weakerBecause?.cause === "unavailable" ? [KERNEL_NOTE] : []),
     ...(memory.swapEnabled === true ? [swapCommands(place)] : []),
     // With the limit, where that is told the same manager.
     ...(memory.coreDumpsEnabled === true && !(isLow && place.kind !== "plain") ? [coreCommands(place)] : []),
@@ -167,7 +167,7 @@ function filterCommands(place: Place): string {
   }
 }
 
-const kernelNote = lines(
+const KERNEL_NOTE = lines(
   "# memfd_secret: Linux 5.14 or newer; before 6.5 with secretmem.enable=1 on its command line. What this machine has:",
   "uname -r && cat /proc/cmdline",
 );

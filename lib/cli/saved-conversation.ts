@@ -9,8 +9,8 @@ export interface SaidTurn {
 }
 
 /**
- * Writes the turns to a new file that only its owner may read (mode 0600): Markdown, a heading for each turn. Nothing is
- * ever replaced. The bytes go from the pool to write(2). What cannot be written whole is removed again.
+ * Writes the turns to a new file that only its owner may read (mode 0600): Markdown, a heading for each turn. Nothing
+ * is ever replaced. The bytes go from the pool to write(2). What cannot be written whole is removed again.
  */
 export function saveConversation(path: string, turns: readonly SaidTurn[]): void {
   let fd: number;

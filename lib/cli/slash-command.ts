@@ -1,4 +1,4 @@
-/** What a line of a conversation asks of the program instead of the model. It is looked at where it lies, in the pool. */
+/** What a line of a conversation asks of the program instead of the model. Looked at where it lies, in the pool. */
 import type { SecureBuffer } from "../memory/secure-buffer.js";
 
 /** The commands of a conversation, and what each does, for `/help`. */

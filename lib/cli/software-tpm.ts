@@ -19,12 +19,14 @@ export async function startSoftwareTpm(
 ): Promise<SoftwareTpm | undefined> {
   const folder = mkdtempSync(join(tmpdir(), "nomyo-demo-"));
   const socket = join(folder, "sock");
-  const control = `${socket}.ctrl`;
+  // Written when both channels are open: a socket's file is there before it listens.
+  const ready = join(folder, "pid");
   const child = spawn(
     "swtpm",
     [
       ...["socket", "--tpm2", "--tpmstate", `dir=${folder}`, "--flags", "not-need-init,startup-clear"],
-      ...["--server", `type=unixio,path=${socket}`, "--ctrl", `type=unixio,path=${control}`],
+      ...["--server", `type=unixio,path=${socket}`, "--ctrl", `type=unixio,path=${socket}.ctrl`],
+      ...["--pid", `file=${ready}`],
     ],
     // As a group of its own, Ctrl-C does not reach it before the router has let go of it.
     { stdio: "ignore", env, detached: true },
@@ -32,10 +34,10 @@ export async function startSoftwareTpm(
   // Also where nobody gets to close it.
   const kill = (): void => void child.kill("SIGKILL");
   process.once("exit", kill);
-  let hasEnded = false;
+  const state = { hasEnded: false };
   const ended = new Promise<void>((resolve) => {
     const end = (): void => {
-      hasEnded = true;
+      state.hasEnded = true;
       resolve();
     };
     child.once("error", end);
@@ -43,13 +45,12 @@ export async function startSoftwareTpm(
   });
   const close = async (): Promise<void> => {
     process.off("exit", kill);
-    if (!hasEnded) child.kill("SIGTERM");
+    if (!state.hasEnded) child.kill("SIGTERM");
     await ended;
     rmSync(folder, { recursive: true, force: true });
   };
-  while (!hasEnded && !(existsSync(socket) && existsSync(control))) await sleep(POLL_MS);
-  // It may change meanwhile, which the compiler cannot see.
-  if (hasEnded as boolean) {
+  while (!state.hasEnded && !existsSync(ready)) await sleep(POLL_MS);
+  if (state.hasEnded) {
     await close();
     return undefined;
   }

@@ -83,7 +83,8 @@ const known: readonly Known[] = [
   },
   {
     name: "datadog-llmobs",
-    sentence: "DD_LLMOBS_ENABLED: Datadog's tracer, where this process uses it, captures prompts and answers. Unset it.",
+    sentence:
+      "DD_LLMOBS_ENABLED: Datadog's tracer, where this process uses it, captures prompts and answers. Unset it.",
     isOn: ({ env }) => isYes(env["DD_LLMOBS_ENABLED"]?.toLowerCase()),
   },
   {

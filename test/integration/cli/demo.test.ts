@@ -10,9 +10,9 @@ jest.setTimeout(240_000);
 
 // Two keys of 4096 bits for each run would be most of the test's time.
 const pem = readFileSync(join(__dirname, "../../vectors/keys/client_private.pem"), "utf8");
-jest.spyOn(PrivateKey, "generate").mockImplementation((locking) =>
-  PrivateKey.fromPem(SecureBuffer.from(pem), null, locking),
-);
+jest
+  .spyOn(PrivateKey, "generate")
+  .mockImplementation((locking) => PrivateKey.fromPem(SecureBuffer.from(pem), null, locking));
 
 const folders = (): readonly string[] => readdirSync(tmpdir()).filter((name) => name.startsWith("nomyo-demo-"));
 

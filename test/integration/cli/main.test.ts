@@ -49,7 +49,11 @@ test.each<[string, string[], RegExp]>([
   ["no command", [], /A command is needed/],
   ["an unknown one", ["frobnicate"], /no command "(frobnicate|constructor)"/],
   ["the name of a property of objects", ["constructor"], /no command "(frobnicate|constructor)"/],
-  ["a mistyped command", ["chta", "hi"], /no command "chta"\. Did you mean "chat"\? The commands are: demo, chat, keys/],
+  [
+    "a mistyped command",
+    ["chta", "hi"],
+    /no command "chta"\. Did you mean "chat"\? The commands are: demo, chat, keys/,
+  ],
   ["an unknown option", ["chat", "--frobnicate"], /Unknown option '--frobnicate'\.\nRun: nomyo-native chat --help/],
   ["a mistyped option", ["chat", "--quite"], /Unknown option '--quite'\. Did you mean --quiet\?/],
   ["half an option", ["chat", "--api-key", "my-secret-key"], /'--api-key'\. Did you mean --api-key-file\?/],

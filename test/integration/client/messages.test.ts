@@ -1,7 +1,7 @@
 /** What a person reads when something is wrong: what was expected, what was found, and what to change. */
 import { createServer, type RequestListener, type Server as HttpServer } from "node:http";
 import https from "node:https";
-import type { AddressInfo, Server } from "node:net";
+import type { AddressInfo } from "node:net";
 import { createSecureFetch } from "../../../lib/openai/secure-fetch.js";
 import type { ClientOptions } from "../../../lib/client/options.js";
 import { startRouter } from "../../../lib/router/index.js";
@@ -28,10 +28,10 @@ afterAll(() => {
 });
 
 /** The port of a server that is closed after the test. */
-async function portOf(server: Server): Promise<number> {
+async function portOf(server: HttpServer | https.Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   ends.push(() => {
-    (server as HttpServer).closeAllConnections();
+    server.closeAllConnections();
     return new Promise((resolve) => server.close(resolve));
   });
   return (server.address() as AddressInfo).port;

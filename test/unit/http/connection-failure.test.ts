@@ -4,7 +4,9 @@ import { ConnectionFailure } from "../../../lib/http/transport.js";
 const said = (reason: string, url: string): string => new ConnectionFailure(reason, "no", new URL(url)).message;
 
 test("plain HTTP is advised on this machine only: whoever breaks TLS on the way must not talk people out of it", () => {
-  expect(said("EPROTO", "https://localhost:8443")).toMatch(/^localhost:8443: .*\(EPROTO\)\. If so: http:\/\/ .*allowHttp/);
+  expect(said("EPROTO", "https://localhost:8443")).toMatch(
+    /^localhost:8443: .*\(EPROTO\)\. If so: http:\/\/ .*allowHttp/,
+  );
   const elsewhere = said("EPROTO", "https://ward.example");
   expect(elsewhere).toMatch(/^ward\.example:443: .*\(EPROTO\)\. Check the port in `baseUrl`$/);
   expect(elsewhere).not.toMatch(/allowHttp|http:\/\//);
