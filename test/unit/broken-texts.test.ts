@@ -21,12 +21,12 @@ import { madeUpReceipt } from "../support/receipts.js";
 const runs = Number(process.env["NOMYO_BROKEN_TEXTS"] ?? 200);
 const check = (property: fc.IProperty<unknown>): void => fc.assert(property, { numRuns: runs, endOnFailure: true });
 
-type Change = {
+interface Change {
   readonly kind: "set" | "cut" | "double" | "put";
   readonly at: number;
   readonly length: number;
   readonly bytes: Uint8Array;
-};
+}
 const change: fc.Arbitrary<Change> = fc.record({
   kind: fc.constantFrom("set" as const, "cut" as const, "double" as const, "put" as const),
   at: fc.nat(4_000),
@@ -51,7 +51,7 @@ const change: fc.Arbitrary<Change> = fc.record({
         "1e999",
         "Content-Length: 3\r\n",
       )
-      .map(Buffer.from),
+      .map((text) => Buffer.from(text)),
   ),
 });
 
