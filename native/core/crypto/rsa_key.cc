@@ -22,8 +22,8 @@ namespace {
 // OWASP's figure for PBKDF2-HMAC-SHA-256 (2023); a fraction of a second, once for each start.
 constexpr int kPbkdf2Iterations = 600'000;
 constexpr int kPbkdf2SaltBytes = 16;
-// Of a file that is read: some seconds of work, which nothing can cancel.
-constexpr std::int64_t kMostIterations = 10'000'000;
+// Of a file that is read: less than a minute of work, which nothing can cancel.
+constexpr std::int64_t kMostIterations = 100'000'000;
 
 // What OpenSSL does not accept is refused for its form, unless it only lacked memory.
 Error Refuse(Code code, std::string message) {
@@ -156,7 +156,7 @@ Result<Pkcs8Info> DecryptPkcs8(std::span<const std::uint8_t> der, std::span<cons
   const X509_ALGOR* scheme = nullptr;
   X509_SIG_get0(encrypted.get(), &scheme, nullptr);
   if (!IsBoundedWork(scheme)) {
-    return Refuse(Code::kKeyFormat, "The private key's encryption asks for more than 10 000 000 iterations.");
+    return Refuse(Code::kKeyFormat, "The private key's encryption asks for more than 100 000 000 iterations.");
   }
   Pkcs8Info info(PKCS8_decrypt_ex(encrypted.get(), reinterpret_cast<const char*>(password.data()),
                                   static_cast<int>(password.size()), nullptr, nullptr));

@@ -62,7 +62,7 @@ class RsaPrivateKey {
 
   // Import reads one PEM block: PKCS#8, encrypted PKCS#8 (with a `password`) or PKCS#1. The numbers are checked to
   // belong together (n = pq, the exponents, the CRT coefficient), so that a broken key cannot leak its factors.
-  // Errors: kKeyFormat (also an encryption that asks for more than 10 000 000 iterations: minutes that nothing could
+  // Errors: kKeyFormat (also an encryption that asks for more than 100 000 000 iterations: work that nothing could
   // cancel), kKeyWeak (not RSA, too short), kKeyPassword (missing, wrong, or given for a key that has none),
   // kMemoryLock, kOutOfMemory. PBKDF2 takes its time: worker threads only.
   static Result<RsaPrivateKey> Import(std::span<const std::uint8_t> pem,
