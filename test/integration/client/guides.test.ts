@@ -1,5 +1,5 @@
-/** The programs of docs/guides.md that serve, as they stand there. */
-import { spawn, type ChildProcess } from "node:child_process";
+/** The programs of docs/guides.md that serve, or are tests themselves, as they stand there. */
+import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -108,5 +108,15 @@ test.each(["express", "fastify"])(
   },
   900_000,
 );
+
+test("the test for jest passes", async () => {
+  writeFileSync(join(folder, "own.test.js"), code("jest.resetModules()"));
+  writeFileSync(join(folder, "jest.config.json"), JSON.stringify({ testMatch: ["**/own.test.js"], transform: {} }));
+  const args = [join(root, "node_modules/jest/bin/jest.js"), "--config", join(folder, "jest.config.json")];
+  const outcome = await new Promise<{ error: unknown; stderr: string }>((resolve) => {
+    execFile(process.execPath, args, { cwd: folder }, (error, _, stderr) => resolve({ error, stderr }));
+  });
+  expect(outcome).toEqual({ error: null, stderr: expect.stringMatching(/^Tests: +2 passed, 2 total$/m) });
+}, 1_200_000);
 
 test("all of them were run", () => expect(ran).toHaveLength(blocks.length));
