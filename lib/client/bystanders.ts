@@ -20,6 +20,8 @@ export interface Bystander {
 const PAGE = "docs/what-else-sees-your-prompt.md";
 
 interface Known extends Bystander {
+  /** It may come while a client is there: it registers in the global object when it is loaded. */
+  readonly mayCome?: true;
   readonly isOn: (surroundings: Surroundings) => boolean;
 }
 
@@ -39,10 +41,11 @@ const known: readonly Known[] = [
     sentence:
       "@openai/agents is loaded, and sends traces with prompts and answers to OpenAI unless it is told not to. Set OPENAI_AGENTS_DISABLE_TRACING=1 " +
       "before it is loaded (that you called setTracingDisabled(true) cannot be seen from here).",
+    mayCome: true,
     isOn: ({ env, globals }) =>
+      Boolean(memberOf(globals, Symbol.for("openai.agents.core.traceProvider"))) &&
       env["NODE_ENV"] !== "test" &&
-      !isYes(env["OPENAI_AGENTS_DISABLE_TRACING"]) &&
-      Boolean(memberOf(globals, Symbol.for("openai.agents.core.traceProvider"))),
+      !isYes(env["OPENAI_AGENTS_DISABLE_TRACING"]),
   },
   {
     name: "openai-agents-debug",
@@ -67,6 +70,7 @@ const known: readonly Known[] = [
     sentence:
       "The AI SDK has a telemetry integration registered, which gets prompts and answers of every call that does not say " +
       "recordInputs: false and recordOutputs: false.",
+    mayCome: true,
     isOn: ({ globals }) => {
       const integrations = memberOf(globals, "AI_SDK_TELEMETRY_INTEGRATIONS");
       return Array.isArray(integrations) && integrations.length > 0;
@@ -97,24 +101,32 @@ const known: readonly Known[] = [
 ];
 
 /** Those that are on now. */
-export function bystanders(surroundings: Surroundings): readonly Bystander[] {
-  return known.filter(({ isOn }) => isOn(surroundings)).map(({ name, sentence }) => ({ name, sentence }));
+export function bystanders(surroundings: Surroundings, among = known): readonly Bystander[] {
+  return among.filter(({ isOn }) => isOn(surroundings)).map(({ name, sentence }) => ({ name, sentence }));
 }
+
+const latecomers = known.filter(({ mayCome }) => mayCome);
 
 /** Tells a client's logger of each, once: also of one that was loaded after the client was made. */
 export class BystanderCheck {
   readonly #logger: Logger;
   readonly #surroundings: Surroundings;
   readonly #told = new Set<string>();
+  #among = known;
 
   constructor(logger: Logger, surroundings: Surroundings = { env: process.env, globals: globalThis }) {
     this.#logger = logger;
     this.#surroundings = surroundings;
   }
 
-  /** To be called whenever a request begins: an SDK may have come since. */
+  /**
+   * To be called when a client is made, and whenever a request begins: an SDK may have come since. Variables are looked
+   * at the first time only: reading them is not free.
+   */
   report(): void {
-    for (const { name, sentence } of bystanders(this.#surroundings)) {
+    const found = bystanders(this.#surroundings, this.#among);
+    this.#among = latecomers;
+    for (const { name, sentence } of found) {
       if (this.#told.has(name)) continue;
       this.#told.add(name);
       this.#logger.warn(`Prompts may be seen beside this client. ${sentence} More: ${PAGE}.`, { bystander: name });

@@ -248,8 +248,9 @@ export function resolveRequestOptions(
  * of `null`, which says that none is wanted.
  */
 export function checkKeyGiven(apiKey: ApiKey | null | undefined, baseUrl: string): void {
+  if (apiKey !== undefined) return;
   const { hostname } = new URL(baseUrl);
-  if (apiKey !== undefined || (hostname !== "nomyo.ai" && !hostname.endsWith(".nomyo.ai"))) return;
+  if (hostname !== "nomyo.ai" && !hostname.endsWith(".nomyo.ai")) return;
   throw new ConfigurationError(
     "apiKey",
     `No API key was given, and ${hostname} wants one: set \`apiKey\`, or the environment variable NOMYO_API_KEY. Nothing was sent.`,
