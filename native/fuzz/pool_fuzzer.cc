@@ -75,6 +75,7 @@ bool IsFilled(const std::uint8_t* memory, std::size_t size, std::uint8_t byte) {
 
 }  // namespace
 
+// Long: a model of the pool, operation by operation.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Input input(data, size);
   nomyo::FakePageAllocator::Control control;

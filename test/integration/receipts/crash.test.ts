@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { checkPolicy, policyId } from "../../../lib/attestation/policy.js";
 import { runCommand } from "../../support/command-line.js";
 import { madeUpReceipt, receiptFolder, receiptNames, receiptsIn } from "../../support/receipts.js";
 import { seededRandom } from "../../support/seeded-random.js";
@@ -20,7 +21,7 @@ onUnix(
     const receipt = JSON.stringify(
       madeUpReceipt({
         request: { bytes: 1, sha256: "1".repeat(64), plaintext_hmac: null },
-        attestation: { mode: "off", policy: "0".repeat(64), block: null, report: null },
+        attestation: { mode: "off", policy: policyId(checkPolicy("off")), block: null, report: null },
       }),
     );
     let vouchedFor = 0;
