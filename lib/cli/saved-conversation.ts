@@ -28,7 +28,11 @@ export function saveConversation(path: string, turns: readonly SaidTurn[]): void
       write(fd, Buffer.from("\n\n"));
     }
   } catch (error) {
-    unlinkSync(path);
+    try {
+      unlinkSync(path);
+    } catch {
+      throw new UsageError(`${path} was written in part and cannot be removed: what is in it is plaintext; delete it.`);
+    }
     throw notSaved(path, error);
   } finally {
     closeSync(fd);
