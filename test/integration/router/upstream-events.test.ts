@@ -11,6 +11,7 @@ import { join } from "node:path";
 import tls from "node:tls";
 import { native } from "../../../lib/native.js";
 import { startRouter, type Router, type RouterOptions } from "../../../lib/router/index.js";
+import { whyNotLockable } from "../../support/lockable.js";
 import { chat, detailOf, postPackage, type RawAnswer } from "../../support/node-client.js";
 import { nodeKeyPair, nodeSeal } from "../../support/node-package.js";
 import { routerKeyFile } from "../../support/router-key.js";
@@ -93,10 +94,14 @@ afterEach(async () => {
 });
 
 describe("with a short deadline", () => {
-  const big = { ...request, filler: "x".repeat(9_000_000) };
+  async function expectTimeout(onConnection: Connection, body: unknown, message: RegExp): Promise<void> {
+    pair = await Pair.start({ timeoutMs: 700 });
+    pair.onConnection = onConnection;
+    const answer = await pair.post(body);
+    expect([answer.status, detailOf(answer)]).toEqual([504, expect.stringMatching(message)]);
+  }
   test.each<[string, Connection, unknown, RegExp]>([
     ["headers never come", (socket) => socket.resume(), request, /did not answer in time/],
-    ["the request is never read", (socket) => socket.pause(), big, /did not answer in time/],
     ["half a head comes", say("HTTP/1.1 200 OK\r\nContent-Le"), request, /did not answer in time/],
     ["the body never comes", say("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"), request, /did not answer in time/],
     ["half a body comes", say("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"), request, /did not answer in time/],
@@ -108,10 +113,14 @@ describe("with a short deadline", () => {
     ],
     ["only interim responses come", say("HTTP/1.1 103 Early Hints\r\n\r\n"), request, /did not answer in time/],
   ])("%s: 504", async (_what, onConnection, body, message) => {
-    pair = await Pair.start({ timeoutMs: 700 });
-    pair.onConnection = onConnection;
-    const answer = await pair.post(body);
-    expect([answer.status, detailOf(answer)]).toEqual([504, expect.stringMatching(message)]);
+    await expectTimeout(onConnection, body, message);
+  });
+
+  // Larger than what the kernel takes for a server that reads nothing.
+  const tooLarge = whyNotLockable(64 << 20);
+  (tooLarge === "" ? test : test.skip)(`the request is never read: 504${tooLarge}`, async () => {
+    const big = { ...request, filler: "x".repeat(9_000_000) };
+    await expectTimeout((socket) => socket.pause(), big, /did not answer in time/);
   });
 });
 
