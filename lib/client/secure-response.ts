@@ -2,7 +2,7 @@
 import { inspect } from "node:util";
 import { ConfigurationError } from "../errors.js";
 import type { OpenedPackage } from "../envelope/open.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 import type { AnswerMetadata, ChatCompletion } from "../chat/chat-types.js";
 import { asCompletion } from "../chat/completion.js";
 import type { Receipt } from "../receipts/receipt.js";
@@ -23,7 +23,7 @@ const REDACTED = "[SecureResponse: redacted]";
  */
 export class SecureResponse {
   readonly #opened: OpenedPackage;
-  readonly #locking: LockPolicy;
+  readonly #locking: Locking;
 
   /** About the answer: ids, and what the server says of itself. No part of the answer. */
   readonly _metadata: AnswerMetadata;
@@ -35,7 +35,7 @@ export class SecureResponse {
    * Takes `opened` over.
    * @internal
    */
-  constructor(opened: OpenedPackage, metadata: AnswerMetadata, receipt: Receipt, locking: LockPolicy = "required") {
+  constructor(opened: OpenedPackage, metadata: AnswerMetadata, receipt: Receipt, locking: Locking = "required") {
     this.#opened = opened;
     this.receipt = receipt;
     this.#locking = locking;

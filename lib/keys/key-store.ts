@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 
 import { ConfigurationError, SecurityError } from "../errors.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 import { removeLeftovers, writeFileAtomically } from "./atomic-file.js";
 import { withFileLock } from "./file-lock.js";
 import { MIN_PASSWORD_BYTES, withPassword } from "./key-password.js";
@@ -60,7 +60,7 @@ async function withFolderLock<T>(folder: string, work: () => T | Promise<T>): Pr
 export async function loadKeyPair(
   folder: string,
   password: KeyPassword | undefined,
-  locking: LockPolicy,
+  locking: Locking,
 ): Promise<StoredKey> {
   const { privateKey, publicKey } = keyFiles(folder);
   if (existsSync(publicKey)) return loadPrivateKey(privateKey, publicKey, password, locking);
@@ -90,7 +90,7 @@ export async function loadPrivateKey(
   privateKeyPath: string,
   publicKeyPath: string | undefined,
   password: KeyPassword | undefined,
-  locking: LockPolicy,
+  locking: Locking,
 ): Promise<StoredKey> {
   try {
     return await loadOnce(privateKeyPath, publicKeyPath, password, locking);
@@ -106,7 +106,7 @@ async function loadOnce(
   privateKeyPath: string,
   publicKeyPath: string | undefined,
   password: KeyPassword | undefined,
-  locking: LockPolicy,
+  locking: Locking,
 ): Promise<StoredKey> {
   const { pem, writtenAt, version } = readIntoPool(privateKeyPath, locking);
   let key: PrivateKey;
@@ -144,7 +144,7 @@ export async function savePrivateKey(
   folder: string,
   key: PrivateKey,
   password: KeyPassword | undefined,
-  locking: LockPolicy,
+  locking: Locking,
   replaces?: string,
 ): Promise<string | undefined> {
   const pem = await withPassword(password, locking, async (secret) => {
@@ -212,7 +212,7 @@ export function writePublicKey(path: string, key: PrivateKey): void {
   writeFileAtomically(path, Buffer.from(key.publicInfo().pem), 0o644, true);
 }
 
-function readIntoPool(path: string, locking: LockPolicy): { pem: SecureBuffer; writtenAt: number; version: string } {
+function readIntoPool(path: string, locking: Locking): { pem: SecureBuffer; writtenAt: number; version: string } {
   try {
     checkFolder(dirname(path));
     const { bytes, stat } = readSecretFile(path, locking, ({ mode, size, uid, gid }) => {

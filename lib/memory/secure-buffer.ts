@@ -2,7 +2,7 @@
 import { inspect } from "node:util";
 import { ConfigurationError, NomyoError } from "../errors.js";
 import { native } from "../native.js";
-import type { BufferHandle, LockPolicy } from "../native.js";
+import type { BufferHandle, Locking } from "../native.js";
 import { withNativeErrors } from "../native-error.js";
 
 const REDACTED = "[SecureBuffer: redacted]";
@@ -61,7 +61,7 @@ export class SecureBuffer {
    * @param locking - what to do when memory cannot be locked: throw a `MemoryProtectionError` (`"required"`), go on in
    *   memory that is not locked but is wiped all the same (`"preferred"`), or not to lock at all (`"off"`).
    */
-  static alloc(size: number, locking: LockPolicy = "required"): SecureBuffer {
+  static alloc(size: number, locking: Locking = "required"): SecureBuffer {
     return new SecureBuffer(withNativeErrors("opening", () => native.bufferAlloc(size, locking)));
   }
 
@@ -69,7 +69,7 @@ export class SecureBuffer {
    * A copy of bytes, or of a string as UTF-8. The source stays what it is: wipe it (`bytes.fill(0)`) if it is yours. A
    * string cannot be wiped. Throws a `NomyoError` with the code `INVALID_UTF8` for a string with half a surrogate pair.
    */
-  static from(source: Uint8Array | string, locking: LockPolicy = "required"): SecureBuffer {
+  static from(source: Uint8Array | string, locking: Locking = "required"): SecureBuffer {
     return new SecureBuffer(withNativeErrors("opening", () => native.bufferFrom(source, locking)));
   }
 

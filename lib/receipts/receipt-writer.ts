@@ -10,7 +10,7 @@ import { ConfigurationError, NomyoError, SecurityError } from "../errors.js";
 import { syncFolder, writeFileAtomically } from "../keys/atomic-file.js";
 import { tryHoldFileLock } from "../keys/file-lock.js";
 import type { HeldLock } from "../keys/file-lock.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 import { readDigestKey } from "./digest-key-file.js";
 import { endOf, fileName, receiptFiles } from "./receipt-files.js";
 import type { FileEnd, ReceiptFile } from "./receipt-files.js";
@@ -59,7 +59,7 @@ export interface ReceiptLog {
  */
 export class ReceiptWriter {
   readonly #settings: ReceiptSettings;
-  readonly #locking: LockPolicy;
+  readonly #locking: Locking;
   readonly #log: ReceiptLog;
   /** Policies whose text is in the folder. */
   readonly #policies = new Set<string>();
@@ -76,7 +76,7 @@ export class ReceiptWriter {
   #failed = false;
   #closed = false;
 
-  constructor(settings: ReceiptSettings, locking: LockPolicy, log: ReceiptLog) {
+  constructor(settings: ReceiptSettings, locking: Locking, log: ReceiptLog) {
     this.#settings = settings;
     this.#locking = locking;
     this.#log = log;

@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { openPackage } from "../envelope/open.js";
 import { sealBytes } from "../envelope/seal.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
-import type { LockPolicy, TpmAttestationBlock } from "../native.js";
+import type { Locking, TpmAttestationBlock } from "../native.js";
 import { notAvailable } from "./attestor.js";
 import type { Attestor } from "./attestor.js";
 import { readBody } from "../http/request-body.js";
@@ -37,7 +37,7 @@ export interface CompletionSettings {
   readonly model: Model;
   readonly attestor: Attestor | undefined;
   readonly tierModels: TierModels;
-  readonly locking: LockPolicy;
+  readonly locking: Locking;
   readonly body: BodyLimits;
   readonly maxPlaintextBytes: number;
   readonly maxAnswerBytes: number;

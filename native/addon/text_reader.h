@@ -17,7 +17,7 @@ namespace nomyo::addon {
 // The longest piece of text that is read from V8 at once, in UTF-16 code units (lib/envelope/seal.ts cuts to this).
 inline constexpr std::size_t kPieceUnits = std::size_t{16} * 1024;
 
-// TextReader is used by one call, on the JavaScript thread, under that thread's LockPolicy. What it read is wiped with
+// TextReader is used by one call, on the JavaScript thread, under that thread's Locking. What it read is wiped with
 // it.
 class TextReader {
  public:

@@ -46,7 +46,7 @@ const upwards: [from: string, text: string][] = [
   ["router/made-up.ts", 'import { native as addon } from "../native.js";'],
   ["cli/made-up.ts", 'export const addon = () => import("../native.js");'],
   ["http/made-up.ts", 'export { native } from "../native.js";'],
-  ["router/made-up.ts", 'import { type LockPolicy } from "../native.js";'],
+  ["router/made-up.ts", 'import { type Locking } from "../native.js";'],
   ["native-error.ts", 'import * as addon from "./native.js";'],
 ];
 const downwards: [from: string, text: string][] = [
@@ -54,7 +54,7 @@ const downwards: [from: string, text: string][] = [
   ["cli/bench.ts", 'import "../bench/payload.js";'],
   ["bench/made-up.ts", 'import "./payload.js"; import "../errors.js";'],
   ["memory/made-up.ts", 'import { native } from "../native.js";'],
-  ["client/made-up.ts", 'import type { LockPolicy } from "../native.js";'],
+  ["client/made-up.ts", 'import type { Locking } from "../native.js";'],
   ["router/made-up.ts", 'import "../client/options.js"; import "../keys/key-store.js"; import "./options.js";'],
   ["chat/made-up.ts", 'import type { AttestationReport } from "../attestation/report.js";'],
   ["http/made-up.ts", 'import "../memory/pool-bytes.js"; import "../errors.js"; import "node:http";'],

@@ -75,7 +75,7 @@ const reason = whyNot();
       });
       afterAll(() => subject.kill());
 
-      test("locks under the default policy, 'required', and knows its limit", async () => {
+      test("locks by default, as 'required' has it, and knows its limit", async () => {
         const info = await memory();
         expect(["memfd_secret", "mlock"]).toContain(info.mechanism);
         expect(info).toMatchObject({ degraded: false, lockLimitSoft: 8 * MiB });

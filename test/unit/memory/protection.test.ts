@@ -39,7 +39,7 @@ describe("getMemoryProtectionInfo", () => {
     const info = getMemoryProtectionInfo();
     expect(info.opensslVersion).toMatch(/^OpenSSL 3\./);
     expect(info.opensslInPool).toBe(true);
-    expect(info.policyMet).toBe("required");
+    expect(info.lockingMet).toBe("required");
   });
 
   onLinux("agrees with what the kernel says of locked memory, swap and ptrace", () => {
@@ -115,13 +115,13 @@ const asOrdinaryAccount = (limit: number): string[] =>
 
 describe("what is made of an answer when no more can be locked", () => {
   // Strings with escapes are decoded in memory of the pool.
-  const code = (policy: string) => `
+  const code = (locking: string) => `
     (async () => {
       const key = await native.generatePrivateKey(2048, "required");
       const text = JSON.stringify({ a: "\\n".repeat(40000), b: "\\u00e9\\t\\u20ac".repeat(9000), c: "x" });
       const package_ = native.sealBytes(native.privateKeyPublic(key), Buffer.from(text),
         { maxPlaintextBytes: 1 << 20, locking: "required" });
-      const opened = await native.open(key, package_, { maxPlaintextBytes: 1 << 20, maxDepth: 10 }, "${policy}");
+      const opened = await native.open(key, package_, { maxPlaintextBytes: 1 << 20, maxDepth: 10 }, "${locking}");
       const all = [];
       for (let size = 1 << 20; size >= 1024; ) {
         try { all.push(native.bufferAlloc(size, "required")); } catch { size >>= 1; }

@@ -93,7 +93,7 @@ describe("SecureBuffer", () => {
     }
   });
 
-  it("is locked, unless the policy is off", () => {
+  it("is locked, unless that is off", () => {
     using required = SecureBuffer.from("secret");
     using off = SecureBuffer.from("secret", "off");
     expect(required.locked).toBe(true);
@@ -113,7 +113,7 @@ describe("SecureBuffer", () => {
     ["a string as size", () => SecureBuffer.alloc("5" as unknown as number)],
     ["a number as source", () => SecureBuffer.from(5 as unknown as string)],
     ["an array of another kind", () => SecureBuffer.from(new Uint16Array(2) as unknown as Uint8Array)],
-    ["an unknown policy", () => SecureBuffer.alloc(5, "always" as "off")],
+    ["an unknown locking", () => SecureBuffer.alloc(5, "always" as "off")],
   ])("throws a TypeError for %s", (_name, work) => {
     expect(work).toThrow(aTypeError);
   });
