@@ -87,7 +87,8 @@ export function checkPolicy(given: unknown, option = "attestation"): CheckedPoli
   if (typeof given !== "object" || given === null) {
     throw new ConfigurationError(
       option,
-      `\`${option}\` must be an object, which is a policy, or one of "off", "report" and "require".${didYouMean(given, attestationModes)}`,
+      `\`${option}\` must be an object, which is a policy, or one of "off", "report" and ` +
+        `"require".${didYouMean(given, attestationModes)}`,
     );
   }
   const policy = new Reader(option).policy(given);

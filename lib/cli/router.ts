@@ -150,7 +150,8 @@ export async function runRouter(args: readonly string[], streams: Streams): Prom
   );
   await announced(router, streams);
   log(
-    `the server's key has the fingerprint ${router.publicKey.spkiSha256} (SHA-256 of its SubjectPublicKeyInfo): clients can pin it`,
+    `the server's key has the fingerprint ${router.publicKey.spkiSha256} (SHA-256 of its SubjectPublicKeyInfo): ` +
+      "clients can pin it",
   );
   if (values.upstream === undefined) log("the echo model answers: give --upstream for a language model");
   if (values["api-keys-file"] === undefined && !streams.env["NOMYO_ROUTER_API_KEYS"]) {

@@ -53,7 +53,8 @@ export class MemoryCheck {
     this.#reported = true;
     const { lockLimitSoft, lockRefused } = memoryInfo();
     this.#logger.warn(
-      `Not all secrets are in locked memory, and \`secureMemory\` is "preferred": ${explainUnlocked(lockRefused)}. They are wiped after use ` +
+      `Not all secrets are in locked memory, and \`secureMemory\` is "preferred": ${explainUnlocked(lockRefused)}. ` +
+        "They are wiped after use " +
         "all the same, but may be swapped out. `nomyo-native doctor` tells more.",
       { lockLimit: lockLimitSoft ?? undefined, call: lockRefused?.call, error: lockRefused?.error },
     );

@@ -97,7 +97,8 @@ export class SecureResponse {
   toJSON(): never {
     throw new ConfigurationError(
       "SecureResponse",
-      "A SecureResponse does not turn into JSON. Put what content() gives into a request, or json() if it may be an ordinary object.",
+      "A SecureResponse does not turn into JSON. Put what content() gives into a request, or json() if it may be an " +
+        "ordinary object.",
     );
   }
 

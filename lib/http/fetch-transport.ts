@@ -82,7 +82,8 @@ export class FetchTransport implements Transport {
     if (response.redirected) {
       discard(response);
       const error = new SecurityError(
-        'The given `fetch` followed a redirect, with the credential in its headers. Use one that honours `redirect: "manual"`.',
+        "The given `fetch` followed a redirect, with the credential in its headers. Use one that honours `redirect: " +
+          '"manual"`.',
         "REDIRECTED",
       );
       // A redirect is an answer, and what it led to is another.

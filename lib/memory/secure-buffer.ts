@@ -31,7 +31,8 @@ export function handleOf(item: object): BufferHandle | undefined {
   if (handle === undefined || native.isBuffer(handle)) return handle;
   throw new ConfigurationError(
     "SecureBuffer",
-    "A SecureBuffer in the request was made by another copy of nomyo-native, with another addon. Nothing was sent. Make it with the " +
+    "A SecureBuffer in the request was made by another copy of nomyo-native, with another addon. Nothing was sent. " +
+      "Make it with the " +
       "SecureBuffer of the package that seals the request (`npm ls nomyo-native` shows the copies).",
   );
 }
@@ -201,8 +202,10 @@ export class SecureBuffer {
   toJSON(): never {
     throw new ConfigurationError(
       "SecureBuffer",
-      "A SecureBuffer does not turn into JSON. Nothing was sent. Give the request to SecureChatCompletion's create() or createSecure(), " +
-        "which seal its bytes; an SDK above createSecureFetch() makes JSON of the request first and can only send strings (toString()).",
+      "A SecureBuffer does not turn into JSON. Nothing was sent. Give the request to SecureChatCompletion's create() " +
+        "or createSecure(), " +
+        "which seal its bytes; an SDK above createSecureFetch() makes JSON of the request first and can only send " +
+        "strings (toString()).",
     );
   }
 

@@ -54,7 +54,8 @@ export function resolveSecureMemory(value: SecureMemory): ResolvedSecureMemory {
   if (mechanism === "memfd_secret" && locking !== "required") {
     throw new ConfigurationError(
       "secureMemory.mechanism",
-      `A demand for memfd_secret cannot be met by memory that is not locked: it goes with "required", not "${locking}".`,
+      `A demand for memfd_secret cannot be met by memory that is not locked: it goes with "required", not ` +
+        `"${locking}".`,
     );
   }
   return { locking, mechanism };

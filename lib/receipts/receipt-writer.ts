@@ -141,7 +141,8 @@ export class ReceiptWriter {
       if (lock === undefined) {
         throw new ConfigurationError(
           OPTION,
-          `Another client or process writes receipts to ${folder}, and a chain has one writer. Give each its own folder (\`${OPTION}\`).`,
+          `Another client or process writes receipts to ${folder}, and a chain has one writer. Give each its own ` +
+            `folder (\`${OPTION}\`).`,
         );
       }
       if (this.#failed) probe(folder);
@@ -198,7 +199,8 @@ export class ReceiptWriter {
       await file.truncate(end.whole);
       await file.datasync();
       this.#log.warn(
-        "The last line of the receipts was cut off in the middle, and was removed: its answer was not handed on, unless somebody has cut it.",
+        "The last line of the receipts was cut off in the middle, and was removed: its answer was not handed on, " +
+          "unless somebody has cut it.",
         {
           file: path,
           bytes: end.torn,
@@ -435,7 +437,8 @@ function notWritten(folder: string, error: unknown, consequence: string): Securi
       ? error.message
       : ((error as NodeJS.ErrnoException).code ?? "unknown error");
   return new SecurityError(
-    `The receipt could not be written to ${folder} (${why}). ${consequence} Make room there, or see what is wrong with the folder.`,
+    `The receipt could not be written to ${folder} (${why}). ${consequence} Make room there, or see what is wrong ` +
+      "with the folder.",
     "RECEIPT_NOT_WRITTEN",
   );
 }

@@ -219,7 +219,8 @@ function asRefusal(error: unknown): unknown {
     case "DECRYPT":
       return new Refusal(
         400,
-        "The package could not be decrypted: it was sealed to another key, or changed on its way. Fetch /pki/public_key again.",
+        "The package could not be decrypted: it was sealed to another key, or changed on its way. Fetch " +
+          "/pki/public_key again.",
       );
     case "PLAINTEXT":
     case "INVALID_UTF8":

@@ -53,7 +53,8 @@ function asRefusal(error: unknown): unknown {
     case "TOO_LARGE":
       return new Refusal(
         400,
-        "The echo model's answer would be too large, or a JSON schema in the request costs too much to follow: ask for less.",
+        "The echo model's answer would be too large, or a JSON schema in the request costs too much to follow: ask " +
+          "for less.",
       );
     default:
       return error;

@@ -66,7 +66,8 @@ export async function startRouter(options: RouterOptions = {}): Promise<Router> 
       : loadServerKey(settings.keyFile, settings.keyPassword, locking));
     if (settings.upstream?.url.protocol === "https:") {
       settings.log(
-        "the upstream speaks TLS: Node decrypts its answers in memory that is neither locked nor wiped (docs/router.md, The upstream)",
+        "the upstream speaks TLS: Node decrypts its answers in memory that is neither locked nor wiped " +
+          "(docs/router.md, The upstream)",
       );
     }
     const server = makeServer(settings, key);

@@ -1,4 +1,7 @@
-/** Packages cross in both directions between this package and three others: Node's crypto, OpenSSL's command, Python's `cryptography`. */
+/**
+ * Packages cross in both directions between this package and three others: Node's crypto, OpenSSL's command, Python's
+ * `cryptography`.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,7 @@
-/** ESLint keeps the order of the folders of lib/, and the raw addon with its owners: made-up files, linted as if they stood there, under the project's own configuration. */
+/**
+ * ESLint keeps the order of the folders of lib/, and the raw addon with its owners: made-up files, linted as if they
+ * stood there, under the project's own configuration.
+ */
 import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +12,10 @@ interface Result {
   readonly messages: readonly { readonly ruleId: string | null; readonly message: string }[];
 }
 
-/** What the rule says of each text. One process for all: starting ESLint is most of the work. Other rules need types, and stay out. */
+/**
+ * What the rule says of each text. One process for all: starting ESLint is most of the work. Other rules need types,
+ * and stay out.
+ */
 function lint(files: readonly (readonly [path: string, text: string])[]): (readonly string[])[] {
   const program = `
     import { ESLint } from "eslint";
@@ -18,7 +24,9 @@ function lint(files: readonly (readonly [path: string, text: string])[]): (reado
       ruleFilter: ({ ruleId }) => ruleId.startsWith("arrows/"),
     });
     const results = [];
-    for (const [filePath, text] of ${JSON.stringify(files)}) results.push((await eslint.lintText(text, { filePath }))[0]);
+    for (const [filePath, text] of ${JSON.stringify(files)}) {
+      results.push((await eslint.lintText(text, { filePath }))[0]);
+    }
     console.log(JSON.stringify(results));`;
   const output = execFileSync(process.execPath, ["--input-type=module", "-e", program], {
     cwd: root,

@@ -15,7 +15,8 @@ const onLinux = process.platform === "linux" ? it : it.skip;
 /** Runs `code` with `native` in a process of its own, and returns what it prints as JSON. */
 function inProcess(code: string, before: readonly string[] = []): unknown {
   const addon = JSON.stringify(copy.path("build/Release/nomyo_native.node"));
-  const script = `const native = require(${addon}); const print = (v) => process.stdout.write(JSON.stringify(v)); ${code}`;
+  const script =
+    `const native = require(${addon}); const print = (v) => process.stdout.write(JSON.stringify(v)); ` + `${code}`;
   const command = [...before, copy.node, "-e", script];
   return JSON.parse(execFileSync(command[0]!, command.slice(1), { encoding: "utf8" }));
 }
@@ -73,8 +74,10 @@ describe("hardenProcess", () => {
   onLinux("turns core dumps off and makes the process not dumpable", () => {
     const result = inProcess(
       `native.hardenProcess();
-       print({ enabled: native.memoryInfo().coreDumpsEnabled, owner: require("node:fs").statSync("/proc/self/mem").uid,
-               limits: require("node:fs").readFileSync("/proc/self/limits", "utf8").match(/Max core file size *(\\S+) *(\\S+)/).slice(1) });`,
+       const { readFileSync, statSync } = require("node:fs");
+       const core = /Max core file size *(\\S+) *(\\S+)/.exec(readFileSync("/proc/self/limits", "utf8"));
+       print({ enabled: native.memoryInfo().coreDumpsEnabled, owner: statSync("/proc/self/mem").uid,
+               limits: core.slice(1) });`,
       ["prlimit", "--core=unlimited"],
     );
     // The files in /proc of a process that is not dumpable are root's.
@@ -149,7 +152,9 @@ describe("what is made of an answer when no more can be locked", () => {
 
 describe("an account with a lock limit", () => {
   const tryBoth = `
-    const attempt = (work) => { try { return work() ?? "works"; } catch (error) { return { code: error.code, message: error.message }; } };
+    const attempt = (work) => {
+      try { return work() ?? "works"; } catch ({ code, message }) { return { code, message }; }
+    };
     print({ required: attempt(() => native.memoryProbe(1 << 20, "required")),
             preferred: attempt(() => native.bufferLocked(native.bufferAlloc(1 << 20, "preferred"))),
             off: attempt(() => native.bufferLocked(native.bufferAlloc(1 << 20, "off"))),

@@ -249,8 +249,8 @@ describe("SecureBuffer", () => {
         collect();
         await setImmediate();
       }
-      // Not even when the array buffer has been collected: the finalizer runs at the end of a thread, too, when it may live on.
-      // (Small things of tests before this one may go meanwhile.)
+      // Not even when the array buffer has been collected: the finalizer runs at the end of a thread, too, when it may
+      // live on. (Small things of tests before this one may go meanwhile.)
       expect(stats().bytesInUse - before.bytesInUse).toBeGreaterThan(size / 2);
     });
 
@@ -272,7 +272,9 @@ describe("SecureBuffer", () => {
          const native = require(${JSON.stringify(addon)});
          const buffer = native.bufferFrom("s".repeat(50000), "required");
          let moved;
-         try { native.bufferUse(buffer, (view) => { moved = view.buffer.transfer(); }); } catch (error) { if (error.code !== "VIEW_TAKEN") throw error; }
+         try { native.bufferUse(buffer, (view) => { moved = view.buffer.transfer(); }); } catch (error) {
+           if (error.code !== "VIEW_TAKEN") throw error;
+         }
          parentPort.postMessage(moved, [moved]);`,
         { eval: true },
       );
