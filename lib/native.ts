@@ -64,6 +64,7 @@ export interface TpmHandle {
   readonly [kind]: "tpm";
 }
 
+/** What the addon was made of, for `doctor` and for reports of faults. */
 export interface BuildInfo {
   /** The package's version. */
   readonly version: string;

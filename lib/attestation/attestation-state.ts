@@ -10,6 +10,7 @@ import type { AttestationReport } from "./report.js";
  */
 export type AttestationStateName = "verified" | "self-asserted" | "refused" | "missing" | "not-checked";
 
+/** What a report comes to, for a user interface: one word, one sentence, one piece of advice. */
 export interface AttestationState {
   readonly state: AttestationStateName;
   /** One sentence for a person. */

@@ -86,6 +86,7 @@ export class SecureResponse {
     this.#opened.dispose();
   }
 
+  /** `dispose()`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
@@ -102,6 +103,7 @@ export class SecureResponse {
     );
   }
 
+  /** What `console.log` and the like show: that it is redacted. */
   [inspect.custom](): string {
     return REDACTED;
   }

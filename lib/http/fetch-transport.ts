@@ -24,6 +24,7 @@ export interface FetchInit {
  * use.
  */
 export interface DispatcherLike {
+  /** Never called here: `fetch` gets the dispatcher as it is. */
   dispatch(options: object, handler: object): boolean;
 }
 

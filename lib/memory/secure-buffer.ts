@@ -190,6 +190,7 @@ export class SecureBuffer {
     });
   }
 
+  /** `dispose()`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
@@ -214,6 +215,7 @@ export class SecureBuffer {
     throw new TypeError("A SecureBuffer does not turn into a string by itself. Call toString() if you mean it.");
   }
 
+  /** What `console.log` and the like show: that it is redacted. */
   [inspect.custom](): string {
     return REDACTED;
   }

@@ -17,6 +17,7 @@ import type { AccessSettings } from "./request-access.js";
 import type { Place } from "./listener.js";
 import type { AccessEntry } from "./routes.js";
 
+/** Options of `startProxy`. All are optional; every wrong or unknown one is refused with a `ConfigurationError`. */
 export interface ProxyOptions {
   /**
    * The address to listen on; `127.0.0.1` by default. Any other than loopback needs `apiKeys` and `tls`, or the

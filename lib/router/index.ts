@@ -19,6 +19,7 @@ export type { RateLimit } from "./rate-limit.js";
 export type { SecurityTier as Tier } from "../chat/security-tier.js";
 export type { TierModels } from "./tier-models.js";
 
+/** A router that listens. */
 export interface Router extends AsyncDisposable {
   /** e.g. `http://127.0.0.1:41234`, what a client takes as `baseUrl`. */
   readonly url: string;

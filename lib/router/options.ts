@@ -20,6 +20,7 @@ import type { RateLimit } from "./rate-limit.js";
 import type { TierModels } from "./tier-models.js";
 import { completionsUrl } from "./upstream.js";
 
+/** Options of `startRouter`. All are optional; every wrong or unknown one is refused with a `ConfigurationError`. */
 export interface RouterOptions {
   /**
    * The address to listen on; `127.0.0.1` by default. Any other than loopback needs `apiKeys` and `tls`, or the
