@@ -26,7 +26,8 @@ export default tseslint.config(
     rules: { "no-console": "error", "arrows/downwards": "error", "arrows/owners": "error" },
   },
   {
-    // One dialect in lib/: types are imported for themselves, numbers and words at the top of a file are in capitals, lines end.
+    // One dialect in lib/: types are imported for themselves, and numbers and words at the top of a file are in
+    // capitals. (Where lines end: test/package/lines.test.ts.)
     files: ["lib/**/*.{ts,mts}"],
     rules: {
       "arrows/types-apart": "error",
@@ -40,15 +41,11 @@ export default tseslint.config(
           format: ["UPPER_CASE"],
         },
       ],
-      "max-len": [
-        "error",
-        { code: 120, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true, ignoreUrls: true },
-      ],
     },
   },
   {
-    // Prompts, answers and API keys pass through lib/, and what a regular expression matched last stays in RegExp.$_ for whoever asks. So
-    // none runs there but in these files, none of which sees any of the three:
+    // Prompts, answers and API keys pass through lib/, and what a regular expression matched last stays in RegExp.$_
+    // for whoever asks. So none runs there but in these files, none of which sees any of the three:
     files: ["lib/**/*.{ts,mts}"],
     ignores: [
       "lib/attestation/**", // quotes, policies and certificates, which are public
@@ -98,7 +95,8 @@ export default tseslint.config(
     },
   },
   {
-    // A function that cannot be split has a reason beside it (test/package/functions.test.ts). A test file is one long `describe`.
+    // A function that cannot be split has a reason beside it (test/package/functions.test.ts). A test file is one long
+    // `describe`.
     files: ["**/*.{ts,mts,js,cjs,mjs}"],
     ignores: ["test/**/*.test.ts"],
     rules: { "max-lines-per-function": ["error", { max: 60, skipComments: true, skipBlankLines: true }] },

@@ -1,5 +1,6 @@
 // node examples/attestation.mjs [BASE_URL]
-// It wants a server with a TPM. `scripts/demo` starts a router with a software TPM by itself; to have one to try this with:
+// It wants a server with a TPM. `scripts/demo` starts a router with a software TPM by itself; to have one to try this
+// with:
 //   mkdir -p tpm && swtpm socket --tpm2 --tpmstate dir=tpm --flags not-need-init,startup-clear \
 //     --server type=unixio,path=tpm/sock --ctrl type=unixio,path=tpm/sock.ctrl &
 //   npx nomyo-native router --port 8443 --tcti swtpm:path=tpm/sock

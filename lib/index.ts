@@ -49,4 +49,4 @@ export type { MemoryProtectionInfo } from "./memory/protection.js";
 export { setMemoryMechanism } from "./memory/secure-memory.js";
 export type { MemoryMechanism, SecureMemory, SecureMemoryOptions } from "./memory/secure-memory.js";
 export { getBuildInfo } from "./build-info.js";
-export type { BuildInfo, LockFailure, LockMechanism, LockPolicy, PoolStats } from "./native.js";
+export type { BuildInfo, LockFailure, LockMechanism, Locking, PoolStats } from "./native.js";

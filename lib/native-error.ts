@@ -12,7 +12,8 @@ type Make = (message: string, code: NativeErrorCode) => NomyoError;
 
 // One sentence for everything that an attacker on the way could have caused: which check failed would help only them.
 const NOT_OPENED =
-  "The package could not be opened: it was changed on its way, was sealed for another key, or does not follow the protocol. " +
+  "The package could not be opened: it was changed on its way, was sealed for another key, or does not follow the " +
+  "protocol. " +
   "Nothing of it was used.";
 
 const plain: Make = (message, code) => new NomyoError(message, code);

@@ -144,8 +144,10 @@ function bundled(): Explanation {
   return {
     found: `a bundler has put the code of ${PACKAGE} into another file, away from the addon`,
     next:
-      `Mark ${PACKAGE} external and install it beside the bundle: \`--external:${PACKAGE}\` for esbuild, \`externals\` for webpack, ` +
-      "`external` for Rollup, `ssr.external` for Vite, `serverExternalPackages` for Next.js (docs/bundlers.md has the recipes).",
+      `Mark ${PACKAGE} external and install it beside the bundle: \`--external:${PACKAGE}\` for esbuild, ` +
+      `\`externals\` for webpack, ` +
+      "`external` for Rollup, `ssr.external` for Vite, `serverExternalPackages` for Next.js (docs/bundlers.md has " +
+      "the recipes).",
   };
 }
 
@@ -243,7 +245,9 @@ function foreign(file: string): Explanation | undefined {
   if (machine === process.arch) return undefined;
   return {
     found: `${file} is for ${machine}, and this Node for ${process.arch}`,
-    next: `Install the package again on the machine and with the Node that it runs with; do not copy node_modules from another.`,
+    next:
+      "Install the package again on the machine and with the Node that it runs with; do not copy node_modules " +
+      "from another.",
   };
 }
 
@@ -273,7 +277,9 @@ function unmappable(file: string, said: string): Explanation | undefined {
   }
   return {
     found: `the system does not let this process run code from ${file} (${said})`,
-    next: "Look at what its security module says (SELinux, AppArmor, fapolicyd), and at the limit of its address space.",
+    next:
+      "Look at what its security module says (SELinux, AppArmor, fapolicyd), and at the limit of its address " +
+      "space.",
   };
 }
 

@@ -8,7 +8,7 @@
  *   and run on the calling thread.
  * - Handles are opaque; they belong to the environment (thread) that made them. Disposing of one twice is harmless,
  *   using it afterwards throws `DISPOSED`.
- * - `LockPolicy` decides what happens when memory cannot be locked.
+ * - `Locking` decides what happens when memory cannot be locked.
  */
 import { loadAddon } from "./native-loader.js";
 
@@ -35,7 +35,8 @@ export type NativeErrorCode =
   | "TSS_MISSING"
   | "TPM_ERROR";
 
-export type LockPolicy = "required" | "preferred" | "off";
+/** What happens when memory cannot be locked: it fails, goes on, or was not tried. */
+export type Locking = "required" | "preferred" | "off";
 
 declare const kind: unique symbol;
 /** A secret in the pool: bytes that only {@link NativeAddon.bufferView} shows. */
@@ -63,6 +64,7 @@ export interface TpmHandle {
   readonly [kind]: "tpm";
 }
 
+/** What the addon was made of, for `doctor` and for reports of faults. */
 export interface BuildInfo {
   /** The package's version. */
   readonly version: string;
@@ -177,7 +179,7 @@ export interface NativeSealOptions {
   readonly padding?: "none" | "bucket";
   /** Unix seconds, in answers only. */
   readonly processedAt?: number;
-  readonly locking: LockPolicy;
+  readonly locking: Locking;
 }
 
 /**
@@ -282,10 +284,10 @@ export interface NativeAddon {
    */
   setMemoryMechanism(mechanism: LockMechanism): void;
   /** Checks that the pool can give `bytes` under `locking`; throws `MEMORY_LOCK` with limit and remedy. */
-  memoryProbe(bytes: number, locking: LockPolicy): void;
-  bufferAlloc(size: number, locking: LockPolicy): BufferHandle;
+  memoryProbe(bytes: number, locking: Locking): void;
+  bufferAlloc(size: number, locking: Locking): BufferHandle;
   /** Copies; the source is the caller's to wipe. A string is written as UTF-8 (lone surrogates: `INVALID_UTF8`). */
-  bufferFrom(source: Uint8Array | string, locking: LockPolicy): BufferHandle;
+  bufferFrom(source: Uint8Array | string, locking: Locking): BufferHandle;
   bufferLength(buffer: BufferHandle): number;
   bufferLocked(buffer: BufferHandle): boolean;
   bufferDisposed(buffer: BufferHandle): boolean;
@@ -325,7 +327,7 @@ export interface NativeAddon {
    */
   generatePrivateKey(
     bits: number,
-    locking: LockPolicy,
+    locking: Locking,
     token?: CancelToken,
     background?: boolean,
   ): Promise<PrivateKeyHandle>;
@@ -335,11 +337,11 @@ export interface NativeAddon {
   importPrivateKey(
     pem: BufferHandle,
     password: BufferHandle | null,
-    locking: LockPolicy,
+    locking: Locking,
     token?: CancelToken,
   ): Promise<PrivateKeyHandle>;
   /** PKCS#8 PEM; with a password PBES2 with AES-256-CBC and PBKDF2. */
-  exportPrivateKey(key: PrivateKeyHandle, password: BufferHandle | null, locking: LockPolicy): Promise<BufferHandle>;
+  exportPrivateKey(key: PrivateKeyHandle, password: BufferHandle | null, locking: Locking): Promise<BufferHandle>;
   privateKeyPublic(key: PrivateKeyHandle): PublicKeyHandle;
   privateKeyDispose(key: PrivateKeyHandle): void;
   /**
@@ -392,7 +394,7 @@ export interface NativeAddon {
     key: PrivateKeyHandle,
     body: Uint8Array,
     limits: OpenLimits,
-    locking: LockPolicy,
+    locking: Locking,
     token?: CancelToken,
   ): Promise<OpenedHandle>;
   /** The plaintext as a value, exactly as `JSON.parse` would make it. */
@@ -403,7 +405,7 @@ export interface NativeAddon {
    */
   openedGet(opened: OpenedHandle, pointer: string, mostBytes?: number): unknown;
   /** The string at a pointer as UTF-8 in the pool, never as a JavaScript string; `NOT_FOUND` when there is none. */
-  openedGetBuffer(opened: OpenedHandle, pointer: string, locking: LockPolicy): BufferHandle;
+  openedGetBuffer(opened: OpenedHandle, pointer: string, locking: Locking): BufferHandle;
   /** The plaintext as one string. */
   openedText(opened: OpenedHandle): string;
   /** The `processed_at` of the package, if it had one. */
@@ -421,7 +423,7 @@ export interface NativeAddon {
   /** The same of a copy, which is made before this returns, on the package's threads. `QUEUE_FULL`, `OUT_OF_MEMORY`. */
   sha256Async(bytes: Uint8Array): Promise<string>;
   /** HMAC-SHA-256 of what lies in the pool. An empty key is refused (`CRYPTO_FAILURE`). */
-  hmacSha256(key: BufferHandle, data: BufferHandle, locking: LockPolicy): string;
+  hmacSha256(key: BufferHandle, data: BufferHandle, locking: Locking): string;
 
   // -- descriptors (native/addon/descriptor.cc): secrets that come from pipes, terminals and files
   /**
@@ -462,7 +464,7 @@ export interface NativeAddon {
     buffer: BufferHandle,
     byteLength: number,
     options: ScanOptions,
-    locking: LockPolicy,
+    locking: Locking,
     token?: CancelToken,
   ): Promise<ScannedObject>;
 
@@ -479,7 +481,7 @@ export interface NativeAddon {
     request: BufferHandle,
     byteLength: number,
     options: EchoOptions,
-    locking: LockPolicy,
+    locking: Locking,
     token?: CancelToken,
   ): Promise<{ readonly buffer: BufferHandle; readonly length: number }>;
 
@@ -501,7 +503,7 @@ export interface NativeAddon {
       readonly maxDepth: number;
       readonly maxBytes: number;
     },
-    locking: LockPolicy,
+    locking: Locking,
     token?: CancelToken,
   ): Promise<BufferHandle>;
 

@@ -78,7 +78,8 @@ function checkNames(own: object, table: object, prefix: string): void {
     if (!Object.hasOwn(known, name)) {
       throw new ConfigurationError(
         prefix + name,
-        `There is no option \`${prefix}${name}\`.${didYouMean(name, Object.keys(known), "`")} Known: ${Object.keys(known).join(", ")}.`,
+        `There is no option \`${prefix}${name}\`.${didYouMean(name, Object.keys(known), "`")} Known: ` +
+          `${Object.keys(known).join(", ")}.`,
       );
     }
     if (value === null && !Object.hasOwn(known[name] ?? {}, "nullable")) {

@@ -1,10 +1,10 @@
-// npm run build:ts: lib/ into dist/. tsc checks the types and writes declarations and ES modules, one of each for each source file;
-// Rollup makes CommonJS of the modules.
+// npm run build:ts: lib/ into dist/. tsc checks the types and writes declarations and ES modules, one of each for each
+// source file; Rollup makes CommonJS of the modules.
 //
-// Why Rollup: as some fifty files, finding and compiling them was two thirds of the time that `import "nomyo-native"` took. So what
-// the package's entry needs is one file, dist/library.js, and what the router and the proxy add to it is dist/router/library.js and
-// dist/proxy/library.js. Every source still has a file of its own name, which in these cases only re-exports: there is one copy of
-// every class, however it is reached.
+// Why Rollup: as some fifty files, finding and compiling them was two thirds of the time that `import "nomyo-native"`
+// took. So what the package's entry needs is one file, dist/library.js, and what the router and the proxy add to it is
+// dist/router/library.js and dist/proxy/library.js. Every source still has a file of its own name, which in these cases
+// only re-exports: there is one copy of every class, however it is reached.
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -20,7 +20,9 @@ const result = join(work, "dist");
 
 const entry = (name) => join(modules, `${name}.js`);
 
-/** Comments stay in lib/ and in the declarations: reading them was a twentieth of what `import "nomyo-native"` takes. */
+/**
+ * Comments stay in lib/ and in the declarations: reading them was a twentieth of what `import "nomyo-native"` takes.
+ */
 function withoutComments(code) {
   const { ScriptTarget, ModuleKind } = ts;
   const compilerOptions = { removeComments: true, target: ScriptTarget.ESNext, module: ModuleKind.ESNext };
@@ -65,7 +67,8 @@ rmSync(work, { recursive: true, force: true });
 const tsc = join(root, "node_modules/typescript/bin/tsc");
 execFileSync(process.execPath, [tsc, "-p", join(root, "tsconfig.build.json")], { stdio: "inherit" });
 
-// Since TypeScript 5.7 typed arrays are generic, and tsc writes it so. This says the same, also to compilers that do not know of it.
+// Since TypeScript 5.7 typed arrays are generic, and tsc writes it so. This says the same, also to compilers that do
+// not know of it.
 for (const file of readdirSync(result, { recursive: true }).filter((name) => /\.d\.m?ts$/.test(name))) {
   const text = readFileSync(join(result, file), "utf8");
   const plain = text.replaceAll("Uint8Array<ArrayBuffer>", 'ReturnType<Uint8Array["slice"]>');
@@ -106,8 +109,8 @@ const { output } = await bundle.write({
   chunkFileNames: "[name].js",
 });
 await bundle.close();
-// The entry for `import`. With `export * from "./index.js"` Node would read the text of that file, with a parser that takes Node 20
-// and 22 2 ms to load, to find the names in it.
+// The entry for `import`. With `export * from "./index.js"` Node would read the text of that file, with a parser that
+// takes Node 20 and 22 2 ms to load, to find the names in it.
 const { exports } = output.find(({ name }) => name === "index");
 writeFileSync(
   join(result, "index.mjs"),
@@ -119,8 +122,9 @@ ${exports.map((name) => `  ${name},\n`).join("")}} = library;
 `,
 );
 
-// What bundlers take (the condition `module` in package.json): ES modules, so that what they make of them runs, names what is wrong, and
-// says how to keep this package out of the bundle. Node never loads them: there is one copy of every class.
+// What bundlers take (the condition `module` in package.json): ES modules, so that what they make of them runs, names
+// what is wrong, and says how to keep this package out of the bundle. Node never loads them: there is one copy of every
+// class.
 const entries = publicEntries();
 const forBundlers = await rollup({ ...options, input: Object.fromEntries(entries.map((name) => [name, entry(name)])) });
 await forBundlers.write({

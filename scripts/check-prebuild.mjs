@@ -1,5 +1,6 @@
-// node scripts/check-prebuild.mjs FILE SYSROOT: fails unless a prebuilt addon for Linux with glibc is fit to be published: loads on every
-// system that docs/support.md names, needs nothing but the C library, holds the newest OpenSSL, and no path or key of the machine that made it.
+// node scripts/check-prebuild.mjs FILE SYSROOT: fails unless a prebuilt addon for Linux with glibc is fit to be
+// published: loads on every system that docs/support.md names, needs nothing but the C library, holds the newest
+// OpenSSL, and no path or key of the machine that made it.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";

@@ -1,5 +1,6 @@
-// The demo itself, on the built package: a software TPM, the router as a process of its own, three prompts, and two attacks.
-// Ends with 0 only if everything, the two refusals included, went as it must. scripts/demo installs and builds, then calls this.
+// The demo itself, on the built package: a software TPM, the router as a process of its own, three prompts, and two
+// attacks. Ends with 0 only if everything, the two refusals included, went as it must. scripts/demo installs and
+// builds, then calls this.
 import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import diagnosticsChannel from "node:diagnostics_channel";
@@ -20,7 +21,8 @@ const { SecureChatCompletion, SecurityError, getMemoryProtectionInfo, getBuildIn
 const command = join(root, "dist", "cli", "main.js");
 const addon = join(root, "build", "Release", "nomyo_native.node");
 
-// ---- how it looks ----------------------------------------------------------------------------------------------------
+// ---- how it looks
+// ----------------------------------------------------------------------------------------------------
 
 const colour = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
 const paint = (code) => (text) => (colour ? `\x1b[${code}m${text}\x1b[0m` : String(text));
@@ -53,7 +55,8 @@ function expect(what, holds) {
   row(holds ? "as expected" : "UNEXPECTED", `${holds ? green("✔") : red("✘")} ${what}`);
 }
 
-// ---- what it starts, and stops in the end whatever happens -----------------------------------------------------------------
+// ---- what it starts, and stops in the end whatever happens
+// -----------------------------------------------------------------
 
 const cleanups = [];
 async function stopEverything() {
@@ -174,7 +177,8 @@ async function startWire(target) {
   return wire;
 }
 
-// ---- the prompts -------------------------------------------------------------------------------------------------------
+// ---- the prompts
+// -------------------------------------------------------------------------------------------------------
 
 const prompts = [
   {
@@ -237,7 +241,8 @@ function showMemory(answer) {
   const used = ours.stats ?? ours;
   row(
     "memory, here",
-    `${ours.mechanism}, ${bytes(used.bytesLocked)} locked, ${bytes(used.bytesInUse)} in use, peak ${bytes(used.bytesPeak)}`,
+    `${ours.mechanism}, ${bytes(used.bytesLocked)} locked, ${bytes(used.bytesInUse)} in use, peak ` +
+      `${bytes(used.bytesPeak)}`,
   );
   const theirs = answer._metadata.memory_protection ?? {};
   row(
@@ -250,8 +255,10 @@ function showAttestation(report) {
   const passed = report.checks.filter(({ ok }) => ok === true).length;
   row(
     "attestation",
-    `${report.verified ? green("verified") : red(`refused: ${report.code}`)}, ${passed} checks passed, ${report.trust}, ` +
-      `AIK ${report.aik?.scheme ?? "?"} ${report.aik?.curve ?? report.aik?.bits ?? ""} (${report.aik?.hierarchy ?? "?"})`,
+    `${report.verified ? green("verified") : red(`refused: ${report.code}`)}, ${passed} checks passed, ` +
+      `${report.trust}, ` +
+      `AIK ${report.aik?.scheme ?? "?"} ${report.aik?.curve ?? report.aik?.bits ?? ""} ` +
+      `(${report.aik?.hierarchy ?? "?"})`,
   );
   row("nonce", report.quote?.qualifyingDataHex ?? "none");
   for (const [bank, values] of Object.entries(report.pcrs ?? {})) {
@@ -274,7 +281,8 @@ async function ask(client, wire, { title, request, check, what }) {
   showAnswer(answer);
   row(
     "on the wire",
-    `${bytes(wire.up)} sent, ${bytes(wire.down)} received, for ${bytes(Buffer.byteLength(JSON.stringify(request)))} of request`,
+    `${bytes(wire.up)} sent, ${bytes(wire.down)} received, for ${bytes(Buffer.byteLength(JSON.stringify(request)))} ` +
+      "of request",
   );
   row("time", `${bold(ms(took))} in all${phases.length === 0 ? "" : `: ${phases.join(", ")}`}`);
   showMemory(answer);

@@ -1,7 +1,7 @@
-"""A language model of random weights, for scripts/try-engine: an engine takes it for one, and what it says is noise. It
-knows two things: that a tool is called after a tab, with which its template ends where there are tools, and that all is
-said after a ">", with which a call ends. (An engine lets a model say something before it calls, or call again, and noise
-would never come to a call, or to an end.)
+"""A language model of random weights, for scripts/try-engine: an engine takes it for one, and what it says is noise.
+It knows two things: that a tool is called after a tab, with which its template ends where there are tools, and that all
+is said after a ">", with which a call ends. (An engine lets a model say something before it calls, or call again, and
+noise would never come to a call, or to an end.)
 
   engine-model.py FILE      writes a GGUF file; needs python3-gguf
 """
@@ -55,8 +55,8 @@ writer.add_chat_template(
     "{% if add_generation_prompt %}assistant:{% if tools %}\t{% endif %}{% endif %}"
 )
 
-# No layer changes the first three numbers of a token's place in space. The first is large: what the output makes of it is a
-# bias. The second is a tab's own, and is for calling; the third that of ">", for ending.
+# No layer changes the first three numbers of a token's place in space. The first is large: what the output makes of it
+# is a bias. The second is a tab's own, and is for calling; the third that of ">", for ending.
 embedding = weights(len(TOKENS), WIDTH)
 embedding[:, :3] = 1, 0, 0
 embedding[TOKENS.index("<0x09>"), 1] = 10

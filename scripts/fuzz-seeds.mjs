@@ -1,4 +1,5 @@
-// scripts/fuzz-seeds.mjs FOLDER: seeds for the fuzzers, out of test/vectors, so that none is kept twice. The first byte says which reader it is for.
+// scripts/fuzz-seeds.mjs FOLDER: seeds for the fuzzers, out of test/vectors, so that none is kept twice. The first byte
+// says which reader it is for.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 

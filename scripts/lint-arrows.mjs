@@ -78,7 +78,9 @@ const owners = {
     type: "problem",
     schema: [],
     messages: {
-      raw: "Only memory/, keys/, envelope/ and attestation/ call the addon: use what they make of it (SecureBuffer, PrivateKey …).",
+      raw:
+        "Only memory/, keys/, envelope/ and attestation/ call the addon: use what they make of it (SecureBuffer, " +
+        "PrivateKey …).",
     },
   },
   create(context) {

@@ -1,10 +1,12 @@
-// node scripts/pack.mjs [FOLDER]: the tarball that is published, from what is built in dist/ and prebuilds/, into FOLDER (the current one).
-// Prints its name. `files` in package.json says what is in it; here the manifest and the README become what users need:
+// node scripts/pack.mjs [FOLDER]: the tarball that is published, from what is built in dist/ and prebuilds/, into
+// FOLDER (the current one). Prints its name. `files` in package.json says what is in it; here the manifest and the
+// README become what users need:
 //
 // - `os`, `cpu` and `libc` follow from the prebuilt files that are there, so that npm installs nowhere where none is;
-// - scripts, development dependencies and what builds the addon are left out: nothing runs at an installation, nothing looks as if;
-// - links of the README to files of the repository become addresses there, or the files' names while package.json has no `repository`:
-//   npm's page shows the README alone.
+// - scripts, development dependencies and what builds the addon are left out: nothing runs at an installation, nothing
+//   looks as if;
+// - links of the README to files of the repository become addresses there, or the files' names while package.json has
+//   no `repository`: npm's page shows the README alone.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -45,7 +47,9 @@ function published(manifest, folder) {
   return { ...Object.fromEntries(rest), ...systems(join(folder, "prebuilds")) };
 }
 
-/** `[text](FILE#heading)`: an address, or `text` and the file's name. Addresses and headings of the page itself stay. */
+/**
+ * `[text](FILE#heading)`: an address, or `text` and the file's name. Addresses and headings of the page itself stay.
+ */
 function readme(text, manifest) {
   const repository = /(https:\/\/.+?)(?:\.git)?$/.exec(manifest.repository?.url ?? "")?.[1];
   return text.replace(/\[([^\]]*)\]\((?![a-z]+:|#)([^)\s]+)\)/g, (_, shown, path) => {

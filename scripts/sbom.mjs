@@ -1,6 +1,7 @@
-// node scripts/sbom.mjs SYSROOTS PREBUILDS: prints the bill of materials (CycloneDX 1.6) of a release: the files in PREBUILDS with their
-// SHA-256, and whose code is inside them, in the versions of which SYSROOTS/amd64/packages and SYSROOTS/arm64/packages tell. Nothing of the time
-// or the machine is in it, so that two builds of one commit print the same.
+// node scripts/sbom.mjs SYSROOTS PREBUILDS: prints the bill of materials (CycloneDX 1.6) of a release: the files in
+// PREBUILDS with their SHA-256, and whose code is inside them, in the versions of which SYSROOTS/amd64/packages and
+// SYSROOTS/arm64/packages tell. Nothing of the time or the machine is in it, so that two builds of one commit print the
+// same.
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -9,7 +10,10 @@ import { fileURLToPath } from "node:url";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const expected = ["linux-x64/nomyo-native.glibc.node", "linux-arm64/nomyo-native.glibc.node"];
 
-/** `name` is the project's; `from` the Debian package whose version counts. What is in each of them: THIRD-PARTY-NOTICES.md. */
+/**
+ * `name` is the project's; `from` the Debian package whose version counts. What is in each of them:
+ * THIRD-PARTY-NOTICES.md.
+ */
 const parts = [
   {
     name: "openssl",

@@ -1,7 +1,8 @@
-// node scripts/site.mjs FOLDER: README.md, docs/ and the API as a site with search, by typedoc; then every link in it is followed.
+// node scripts/site.mjs FOLDER: README.md, docs/ and the API as a site with search, by typedoc; then every link in it
+// is followed.
 //
-// Documents are given to typedoc as copies: their heading is the page's title too, and a link to what the site does not have
-// (a folder, a source, docs/api, in whose place it has the API itself) becomes its name.
+// Documents are given to typedoc as copies: their heading is the page's title too, and a link to what the site does not
+// have (a folder, a source, docs/api, in whose place it has the API itself) becomes its name.
 import {
   existsSync,
   mkdirSync,

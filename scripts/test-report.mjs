@@ -1,5 +1,5 @@
-// test-report.mjs core|jest FILE OUT: prints one line per test file and every failure, and writes "passed failed skipped" to OUT.
-// A report that is missing or cut short (the runner died) counts as one failure, never as none.
+// test-report.mjs core|jest FILE OUT: prints one line per test file and every failure, and writes "passed failed
+// skipped" to OUT. A report that is missing or cut short (the runner died) counts as one failure, never as none.
 import { readFileSync, writeFileSync } from "node:fs";
 import { relative } from "node:path";
 
@@ -15,7 +15,8 @@ function read() {
 
 const line = (ok, name, count, seconds) =>
   console.log(
-    `${ok ? "ok  " : "FAIL"}  ${name.padEnd(58)} ${String(count).padStart(4)} tests ${seconds.toFixed(1).padStart(6)} s`,
+    `${ok ? "ok  " : "FAIL"}  ${name.padEnd(58)} ${String(count).padStart(4)} tests ` +
+      `${seconds.toFixed(1).padStart(6)} s`,
   );
 const indent = (text, by) => text.replace(/^/gm, " ".repeat(by)).slice(0, 6000);
 

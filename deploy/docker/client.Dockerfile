@@ -1,4 +1,5 @@
-# An application that uses nomyo-native, on Debian slim. Run it with --ulimit memlock=67108864:67108864 --ulimit core=0 --read-only.
+# An application that uses nomyo-native, on Debian slim. Run it with --ulimit memlock=67108864:67108864 --ulimit core=0
+# --read-only.
 ARG NODE=22-bookworm-slim
 FROM node:${NODE} AS install
 WORKDIR /srv/app

@@ -1,5 +1,6 @@
 # The router, on Debian slim: docker build -f router.Dockerfile --build-arg VERSION=0.1.0 .
-# Run it with --ulimit memlock=268435456:268435456 --ulimit core=0 --read-only, and its keys as files that uid 1000 alone can read.
+# Run it with --ulimit memlock=268435456:268435456 --ulimit core=0 --read-only, and its keys as files that uid 1000
+# alone can read.
 ARG NODE=22-bookworm-slim
 FROM node:${NODE} AS install
 ARG VERSION

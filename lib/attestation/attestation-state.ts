@@ -10,6 +10,7 @@ import type { AttestationReport } from "./report.js";
  */
 export type AttestationStateName = "verified" | "self-asserted" | "refused" | "missing" | "not-checked";
 
+/** What a report comes to, for a user interface: one word, one sentence, one piece of advice. */
 export interface AttestationState {
   readonly state: AttestationStateName;
   /** One sentence for a person. */
@@ -55,7 +56,8 @@ export function attestationState(report: AttestationReport | undefined): Attesta
     return {
       state: "self-asserted",
       sentence:
-        "The quote is genuine in itself, but nothing proves that a real TPM made it: its key came without a certificate.",
+        "The quote is genuine in itself, but nothing proves that a real TPM made it: its key came without a " +
+        "certificate.",
       advice: "Name the key's certificate authorities, or its pinned name, in the attestation policy.",
     };
   }
@@ -64,7 +66,8 @@ export function attestationState(report: AttestationReport | undefined): Attesta
     sentence:
       report.profile === undefined
         ? "A TPM whose key is certified has signed the server's boot state; no profile says which state is right."
-        : `A TPM whose key is certified has signed the server's boot state, and it is that of the profile "${report.profile}".`,
+        : "A TPM whose key is certified has signed the server's boot state, and it is that of the profile " +
+          `"${report.profile}".`,
     advice: report.profile === undefined ? "Put the values that are right into the policy as a profile." : null,
   };
 }

@@ -12,6 +12,7 @@ import type { AttestationReport } from "./report.js";
 import { parseTpmAttestation, verifyTpmAttestation } from "./verify.js";
 import type { VerifyOptions } from "./verify.js";
 
+/** A profile that was taken from a quote or from values, and what should be looked at before it is trusted. */
 export interface Baseline {
   readonly profile: AttestationProfile;
   /** A complete policy with this one profile, mode `require`. */
@@ -22,6 +23,7 @@ export interface Baseline {
   readonly report?: AttestationReport;
 }
 
+/** How a profile is to be called, and what it says of itself. */
 export interface BaselineOptions {
   /** The profile's name; `baseline` and the day by default. */
   readonly name?: string;

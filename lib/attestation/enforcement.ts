@@ -91,7 +91,8 @@ export async function enforce(
   }
   if (enforcement.binding === "required" && !(isBoundPayloadId(payloadId) && payloadBinding === "verified")) {
     throw new AttestationError(
-      "The policy requires the relay binding, and the server did not confirm that the payload id commits to both keys " +
+      "The policy requires the relay binding, and the server did not confirm that the payload id commits to both " +
+        "keys " +
         "(BINDING_MISSING). Use a server that takes part, or a policy without it.",
       "BINDING_MISSING",
       report,

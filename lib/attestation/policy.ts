@@ -8,7 +8,12 @@ import { didYouMean, nearest } from "../nearest.js";
 import { ownMembers } from "../own-members.js";
 import { JsonFault, parseStrictJson } from "./strict-json.js";
 
+/**
+ * What becomes of an answer by its quote: nothing is looked at, it is reported, or the answer is refused without a good
+ * one.
+ */
 export type AttestationMode = "off" | "report" | "require";
+/** The hash algorithm of a bank of PCRs (TPM 2.0 Part 1, 17.2). A policy takes `sha1` only where it names it. */
 export type PcrBank = "sha1" | "sha256" | "sha384" | "sha512";
 
 /**
@@ -87,7 +92,8 @@ export function checkPolicy(given: unknown, option = "attestation"): CheckedPoli
   if (typeof given !== "object" || given === null) {
     throw new ConfigurationError(
       option,
-      `\`${option}\` must be an object, which is a policy, or one of "off", "report" and "require".${didYouMean(given, attestationModes)}`,
+      `\`${option}\` must be an object, which is a policy, or one of "off", "report" and ` +
+        `"require".${didYouMean(given, attestationModes)}`,
     );
   }
   const policy = new Reader(option).policy(given);

@@ -24,8 +24,10 @@ export const attestationCodes = [
   "AIK_CERTIFICATE",
 ] as const;
 
+/** The name of a check; docs/attestation.md has what each looks at. */
 export type AttestationCode = (typeof attestationCodes)[number];
 
+/** One check of the verifier, and how it ended. */
 export interface AttestationCheck {
   readonly code: AttestationCode;
   /** `null`: the check could not run, because one before it failed, or does not apply. */
@@ -37,6 +39,7 @@ export interface AttestationCheck {
 /** Why the verifier could not do its work: tpm2-tss is not installed, or the TPM that was to verify does not answer. */
 export type AttestationFault = "TSS_MISSING" | "TPM_ERROR";
 
+/** What verifying one block found. Look at `verified`; all else says why, and what the quote itself claims. */
 export interface AttestationReport {
   readonly verified: boolean;
   /** The first failure, in the verifier's order. */

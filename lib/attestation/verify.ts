@@ -27,6 +27,7 @@ export type QuoteNonce =
       readonly payloadId?: undefined;
     };
 
+/** What the quote must have been made for, what is demanded of it, and who checks its signature. */
 export type VerifyOptions = QuoteNonce & {
   /** `"require"` by default: every structural check, no profile. The mode itself changes nothing here. */
   readonly policy?: AttestationPolicy | AttestationMode;

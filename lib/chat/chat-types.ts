@@ -55,31 +55,37 @@ export interface ChatCompletionRequest {
   readonly security_tier?: SecurityTier | undefined;
 }
 
+/** OpenAI's `stream_options`. */
 export interface StreamOptions {
   /** A last chunk with the token counts, and without choices. */
   readonly include_usage?: boolean | undefined;
 }
 
+/** A request whose answer comes whole. */
 export interface ChatCompletionRequestNonStreaming extends ChatCompletionRequest {
   readonly stream?: false | null | undefined;
 }
 
+/** A request whose answer comes as chunks, made here of the whole: a package is opened whole or not at all. */
 export interface ChatCompletionRequestStreaming extends ChatCompletionRequest {
   readonly stream: true;
 }
 
+/** A function that the model wants called. `arguments` is JSON as the model wrote it: check it. */
 export interface FunctionToolCall {
   id: string;
   type: "function";
   function: { name: string; arguments: string };
 }
 
+/** A tool without a schema that the model wants called; `input` is its text. */
 export interface CustomToolCall {
   id: string;
   type: "custom";
   custom: { name: string; input: string };
 }
 
+/** A token, its UTF-8 bytes, the natural logarithm of its probability, and the likeliest others in its place. */
 export interface TokenLogprob {
   token: string;
   bytes: number[] | null;
@@ -87,11 +93,13 @@ export interface TokenLogprob {
   top_logprobs: { token: string; bytes: number[] | null; logprob: number }[];
 }
 
+/** Log probabilities of the tokens of an answer, where the request asked for them. */
 export interface Logprobs {
   content: TokenLogprob[] | null;
   refusal: TokenLogprob[] | null;
 }
 
+/** What the model says: text, a refusal, or tools to call. */
 export interface CompletionMessage {
   role: "assistant";
   content: string | null;
@@ -102,8 +110,10 @@ export interface CompletionMessage {
   reasoning_content?: string | null;
 }
 
+/** Why the model stopped. After `length` the text is cut off. */
 export type FinishReason = "stop" | "length" | "tool_calls" | "content_filter" | "function_call";
 
+/** One of the answers that `n` asked for. */
 export interface CompletionChoice {
   index: number;
   finish_reason: FinishReason;
@@ -111,6 +121,7 @@ export interface CompletionChoice {
   message: CompletionMessage;
 }
 
+/** Numbers of tokens, as the server counts them. */
 export interface CompletionUsage {
   prompt_tokens: number;
   completion_tokens: number;
@@ -150,6 +161,7 @@ export interface ChatCompletion {
   _metadata: AnswerMetadata;
 }
 
+/** A piece of a tool call; pieces of one call share their `index`. */
 export interface ToolCallDelta {
   index: number;
   id?: string;
@@ -157,6 +169,7 @@ export interface ToolCallDelta {
   function?: { name?: string; arguments?: string };
 }
 
+/** What a chunk adds to its message. */
 export interface ChunkDelta {
   role?: "assistant";
   content?: string | null;
@@ -165,6 +178,7 @@ export interface ChunkDelta {
   reasoning_content?: string | null;
 }
 
+/** A chunk's part of one answer. */
 export interface ChunkChoice {
   index: number;
   delta: ChunkDelta;

@@ -74,10 +74,12 @@ export class ChatCompletionStream implements AsyncIterable<ChatCompletionChunk> 
     this.#chunks = toChunks(completion, options);
   }
 
+  /** That of {@link completion}. */
   get _metadata(): ChatCompletion["_metadata"] {
     return this.completion._metadata;
   }
 
+  /** The chunks, in their order; each iteration starts at the first. */
   async *[Symbol.asyncIterator](): AsyncGenerator<ChatCompletionChunk> {
     for (const chunk of this.#chunks) {
       if (this.controller.signal.aborted) return;

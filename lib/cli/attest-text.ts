@@ -153,10 +153,8 @@ export function pcrTable(name: string, rows: readonly PcrComparison[], paint: Pa
     const was = expectationText(row.expected).map(
       (value, i) => `${i === 0 ? "" : indent}${i === 0 ? paint.bad("CHANGED") : " ".repeat(7)}  expected ${value}\n`,
     );
-    return (
-      `${label}${was.join("")}${indent}         found    ${actual}  ${paint.faint(row.actual === undefined ? "" : remark(actual))}`.trimEnd() +
-      "\n"
-    );
+    const note = paint.faint(row.actual === undefined ? "" : remark(actual));
+    return `${`${label}${was.join("")}${indent}         found    ${actual}  ${note}`.trimEnd()}\n`;
   });
   return `${paint.strong(plain(name))}: ${title}\n${lines.join("")}`;
 }

@@ -176,7 +176,8 @@ async function verify({ files, values, streams, paint }: Call): Promise<Outcome>
   });
   const note =
     nonceOf(values) === undefined
-      ? "The payload id is the saved answer's own: this shows that the two belong together, not that the quote is new.\n"
+      ? "The payload id is the saved answer's own: this shows that the two belong together, not that the quote is " +
+        "new.\n"
       : "";
   const changed = report.code === "PCR_BASELINE" && report.pcrs !== undefined ? report.pcrs : undefined;
   const tables = changed === undefined ? "" : `\n${profileTables(changed, policy?.profiles ?? [], paint)}`;

@@ -15,7 +15,7 @@ import { openPackage } from "../envelope/open.js";
 import { sealJson } from "../envelope/seal.js";
 import { getBuildInfo } from "../build-info.js";
 import { PrivateKey } from "../keys/private-key.js";
-import type { LockPolicy, PrivateKeyHandle, PublicKeyHandle } from "../native.js";
+import type { Locking, PrivateKeyHandle, PublicKeyHandle } from "../native.js";
 import { parse, wholeNumber } from "./arguments.js";
 import { exitCode, UsageError } from "./exit-code.js";
 import type { Output } from "./output.js";
@@ -35,7 +35,7 @@ each line: how many times as fast as Node this package is.
   --help
 `;
 
-const LOCKING: LockPolicy = "required";
+const LOCKING: Locking = "required";
 const sealing = { locking: LOCKING, maxPlaintextBytes: 10 * 1024 * 1024 };
 const jobs = ["seal", "open", "rsa", "keygen"] as const;
 type Job = (typeof jobs)[number];

@@ -38,7 +38,7 @@ request and, twice, the conversation; so do /exit, an empty line and Ctrl-D.
   --key-password-file FILE  its password; or NOMYO_KEY_PASSWORD
   --timeout SECONDS         600
   --retries NUMBER          2
-  --secure-memory POLICY    required, preferred or off: what to do when memory cannot be locked
+  --secure-memory LOCKING   required, preferred or off: what to do when memory cannot be locked
   --quiet                   nothing on stderr about attestation and time, no greeting, nothing that moves
   -h, --help
 

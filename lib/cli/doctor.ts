@@ -159,7 +159,9 @@ function node({ nodeVersion, platform, arch }: Facts): Finding {
 
 function openssl({ build, memory }: Facts): Finding {
   const name = "OpenSSL";
-  const found = `${build.opensslVersion}, the addon's own, allocating ${memory.opensslInPool ? "from the locked pool" : "outside the locked pool"}`;
+  const found =
+    `${build.opensslVersion}, the addon's own, allocating ` +
+    `${memory.opensslInPool ? "from the locked pool" : "outside the locked pool"}`;
   if (!memory.opensslInPool) {
     return {
       name,
@@ -197,8 +199,10 @@ function lockLimit(facts: Facts): Finding {
   }
   if (limit !== null && limit < COMFORTABLE_LIMIT) {
     const next =
-      "Enough to start, but longer answers and concurrent requests will be refused with a MemoryProtectionError. Raise it to " +
-      `${bytes(COMFORTABLE_LIMIT)} or more: \`ulimit -l\`, systemd \`LimitMEMLOCK=\`, Docker \`--ulimit memlock=\`; see docs/deployment.md.`;
+      "Enough to start, but longer answers and concurrent requests will be refused with a MemoryProtectionError. " +
+      "Raise it to " +
+      `${bytes(COMFORTABLE_LIMIT)} or more: \`ulimit -l\`, systemd \`LimitMEMLOCK=\`, Docker \`--ulimit memlock=\`; ` +
+      "see docs/deployment.md.";
     return { name, state: "advice", found, next };
   }
   return { name, state: "ok", found };
@@ -234,7 +238,9 @@ function mechanism(facts: Facts): Finding {
       if (weakerBecause === null)
         return { name, state: "advice", found, next: "memfd_secret would hide it from them too." };
       const who = weakerBecause.cause === "jail" ? ` Here it is forbidden by ${forbidder(seccomp)}.` : "";
-      const next = `memfd_secret would hide it from them too (${failureText(weakerBecause)}): ${weakerRemedy(weakerBecause)}.${who}`;
+      const next =
+        `memfd_secret would hide it from them too (${failureText(weakerBecause)}): ` +
+        `${weakerRemedy(weakerBecause)}.${who}`;
       return { name, state: "advice", found, next };
     }
     case "none":
@@ -247,7 +253,8 @@ function swap({ memory }: Facts): Finding {
   if (memory.swapEnabled === null) return { name, state: "ok", found: "cannot be told on this system" };
   if (!memory.swapEnabled) return { name, state: "ok", found: "off" };
   const next =
-    "Locked memory is never swapped out, but strings that your code holds can be. Turn swap off (`swapoff -a`), or encrypt it; in a " +
+    "Locked memory is never swapped out, but strings that your code holds can be. Turn swap off (`swapoff -a`), or " +
+    "encrypt it; in a " +
     "container set its swap limit to its memory limit.";
   return { name, state: "advice", found: "on", next };
 }
@@ -257,7 +264,8 @@ function coreDumps({ memory }: Facts): Finding {
   if (memory.coreDumpsEnabled === null) return { name, state: "ok", found: "cannot be told on this system" };
   if (!memory.coreDumpsEnabled) return { name, state: "ok", found: "off" };
   const next =
-    "The pool is left out of them, but strings that your code holds are not. Call `hardenProcess()` when your service starts, or set " +
+    "The pool is left out of them, but strings that your code holds are not. Call `hardenProcess()` when your " +
+    "service starts, or set " +
     "`LimitCORE=0` and a core_pattern that stores nothing.";
   return { name, state: "advice", found: "on", next };
 }
@@ -271,7 +279,8 @@ function ptrace({ memory, platform }: Facts): Finding {
   const found =
     scope === null ? "not restricted (this kernel has no Yama)" : "not restricted (kernel.yama.ptrace_scope=0)";
   const next =
-    "Any process of the same account can read this one's memory, except what memfd_secret hides. Call `hardenProcess()`" +
+    "Any process of the same account can read this one's memory, except what memfd_secret hides. Call " +
+    "`hardenProcess()`" +
     (scope === null ? "." : ", or set kernel.yama.ptrace_scope to 1 or more.");
   return { name, state: "advice", found, next };
 }
@@ -289,8 +298,10 @@ function tss({ tss: info }: Facts): Finding {
   const name = "tpm2-tss";
   if (info.available) return { name, state: "ok", found: info.detail };
   const next =
-    "Needed for attestation only, and found at run time. Debian and Ubuntu: `apt-get install tpm2-tools` brings what verifying needs, " +
-    "`libtss2-dev` also what talks to a TPM (the libraries' own names differ by release); Fedora: `dnf install tpm2-tss`; Alpine: " +
+    "Needed for attestation only, and found at run time. Debian and Ubuntu: `apt-get install tpm2-tools` brings what " +
+    "verifying needs, " +
+    "`libtss2-dev` also what talks to a TPM (the libraries' own names differ by release); Fedora: `dnf install " +
+    "tpm2-tss`; Alpine: " +
     "`apk add tpm2-tss-mu tpm2-tss-esys`.";
   return { name, state: "advice", found: info.detail, next };
 }

@@ -115,7 +115,8 @@ function limitCommands(place: Place): string {
       return lines(
         "# Locked memory: a pod cannot ask for it; it gets its node's containerd's. On each node:",
         "sudo mkdir -p /etc/systemd/system/containerd.service.d",
-        "printf '[Service]\\nLimitMEMLOCK=64M\\n' | sudo tee /etc/systemd/system/containerd.service.d/nomyo-native.conf",
+        "printf '[Service]\\nLimitMEMLOCK=64M\\n' | sudo tee " +
+          "/etc/systemd/system/containerd.service.d/nomyo-native.conf",
         "sudo systemctl daemon-reload && sudo systemctl restart containerd",
         "# Then start the pod again:",
         "kubectl rollout restart deployment/NAME",
@@ -151,7 +152,8 @@ function filterCommands(place: Place): string {
       ]);
     case "docker":
       return lines(
-        "# Let memfd_secret through: Docker's own profile does from 20.10.8 on, with a libseccomp that knows it. See which you have:",
+        "# Let memfd_secret through: Docker's own profile does from 20.10.8 on, with a libseccomp that knows it. See " +
+          "which you have:",
         "docker version && docker info --format '{{.SecurityOptions}}'",
       );
     case "kubernetes":

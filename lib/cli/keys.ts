@@ -98,7 +98,9 @@ async function generate({ folder, password }: Request): Promise<Result> {
       );
     }
     const files = keyFiles(folder);
-    const text = `made ${files.privateKey} (${password === undefined ? "without a password" : "under the password"})\nmade ${files.publicKey}\n`;
+    const text =
+      `made ${files.privateKey} ` +
+      `(${password === undefined ? "without a password" : "under the password"})\nmade ${files.publicKey}\n`;
     return {
       json: { ...facts(info), private_key: files.privateKey, public_key: files.publicKey },
       text: text + table(info),

@@ -2,7 +2,7 @@
 import { NotAFile, openToOthers, readSecretFile } from "../keys/secret-file.js";
 import { ConfigurationError } from "../errors.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 
 /** A file with a thousand API keys is smaller. */
 const MAX_BYTES = 128 * 1024;
@@ -14,7 +14,7 @@ const MAX_BYTES = 128 * 1024;
 export function readPrivateFile(
   option: string,
   file: string,
-  locking: LockPolicy,
+  locking: Locking,
   mostBytes: number = MAX_BYTES,
 ): SecureBuffer {
   const wrong = (what: string) => new ConfigurationError(option, `The file ${file} ${what}.`);

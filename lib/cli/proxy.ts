@@ -66,7 +66,7 @@ Limits and memory
   --max-requests-per-key NUMBER
                               of these, for one local key: half of them where there are several keys
   --max-connections NUMBER    512
-  --secure-memory POLICY      required (the default), preferred or off: what to do when memory cannot be locked
+  --secure-memory LOCKING     required (the default), preferred or off: what to do when memory cannot be locked
   --stop-timeout SECONDS      30 for requests under way after SIGTERM or SIGINT; a second signal ends at once
 
 Output

@@ -95,12 +95,14 @@ function notes(
       : []),
     ...(torn
       ? [
-          "  The last line is cut off. A process that is killed while it writes leaves such a line, and has not handed its",
+          "  The last line is cut off. A process that is killed while it writes leaves such a line, and has not " +
+            "handed its",
           "  answer on; a whole line that somebody cut looks the same (--head).",
         ]
       : []),
     ...(unsupported ? ["  No quote could be verified: tpm2-tss is not installed (nomyo-native doctor)."] : []),
-    `  quotes looked at again: ${quotes.looked}; verified: ${quotes.byPolicy} by their policy, ${quotes.byStructure} by the structural checks alone`,
+    `  quotes looked at again: ${quotes.looked}; verified: ${quotes.byPolicy} by their policy, ${quotes.byStructure} ` +
+      "by the structural checks alone",
     ...upToMost(policies.map(({ id, from }) => `  policy used: ${id}, ${fromInWords[from]}`)),
     ...upToMost(unusable.map((file) => `  ${plain(file)} is not the policy that its name says, and was not used.`)),
     ...upToMost(
@@ -121,7 +123,8 @@ function meaning({ states, policies, first }: Audit, anchored: boolean): string[
   const proven = anchored
     ? [`What this proves: since the hash that you gave was noted, ${which} was changed, removed, added or moved.`]
     : [
-        "What this proves: the lines belong together, and nobody changed, removed or moved one of them without writing all",
+        "What this proves: the lines belong together, and nobody changed, removed or moved one of them without " +
+          "writing all",
         "that follow anew.",
       ];
   const quoted =
@@ -132,10 +135,12 @@ function meaning({ states, policies, first }: Audit, anchored: boolean): string[
   const certified =
     states.verified > 0
       ? [
-          "A key is certified by the roots of the policy that was used, and those are right as far as you know the policy.",
+          "A key is certified by the roots of the policy that was used, and those are right as far as you know the " +
+            "policy.",
           ...(beside
             ? [
-                "What was found beside the receipts was put there by whoever wrote the folder: give your own with --policy, and",
+                "What was found beside the receipts was put there by whoever wrote the folder: give your own with " +
+                  "--policy, and",
                 "see that it is the one that was used.",
               ]
             : []),
@@ -149,7 +154,8 @@ function meaning({ states, policies, first }: Audit, anchored: boolean): string[
     ...(anchored
       ? ["before their hash is noted, and leave some out."]
       : ["anew, or cut off the last ones: note the last line's hash elsewhere, and give it with --head."]),
-    "Times are those of its clock. A quote by a key without a certificate does not show that a TPM made it, nor that the",
+    "Times are those of its clock. A quote by a key without a certificate does not show that a TPM made it, nor that " +
+      "the",
     "machine that was quoted is the one that answered (docs/attestation.md).",
   ];
 }

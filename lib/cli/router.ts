@@ -1,7 +1,7 @@
 /** `nomyo-native router`: the local router as a process. */
 import type { parseArgs } from "node:util";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 import { parseApiKeys } from "../http/api-keys.js";
 import { startRouter } from "../router/index.js";
 import type { Router, RouterOptions } from "../router/index.js";
@@ -60,7 +60,7 @@ Limits and memory
   --max-requests NUMBER       256 at one time
   --max-requests-per-key NUMBER
                               of these, for one API key: half of them where there are several keys
-  --secure-memory POLICY      required, preferred or off: what to do when memory cannot be locked
+  --secure-memory LOCKING     required, preferred or off: what to do when memory cannot be locked
   --no-secure-inference       answer 404, secure inference not enabled
   --stop-timeout SECONDS      30 for requests under way after SIGTERM or SIGINT; a second signal ends at once
 
@@ -125,7 +125,7 @@ export async function runRouter(args: readonly string[], streams: Streams): Prom
   const password = readSecret(
     { option: "--key-password-file", file: values["key-password-file"], variable: "NOMYO_ROUTER_KEY_PASSWORD" },
     streams.env,
-    policyOf(values) ?? "required",
+    lockingOf(values) ?? "required",
   );
   let router: Router;
   try {
@@ -150,7 +150,8 @@ export async function runRouter(args: readonly string[], streams: Streams): Prom
   );
   await announced(router, streams);
   log(
-    `the server's key has the fingerprint ${router.publicKey.spkiSha256} (SHA-256 of its SubjectPublicKeyInfo): clients can pin it`,
+    `the server's key has the fingerprint ${router.publicKey.spkiSha256} (SHA-256 of its SubjectPublicKeyInfo): ` +
+      "clients can pin it",
   );
   if (values.upstream === undefined) log("the echo model answers: give --upstream for a language model");
   if (values["api-keys-file"] === undefined && !streams.env["NOMYO_ROUTER_API_KEYS"]) {
@@ -178,7 +179,7 @@ async function routerOptions(
   if (apiKeys !== undefined && parsedKeys.length === 0)
     throw new UsageError("There is no API key where API keys were to be.");
   const tls = await tlsOf(values);
-  const locking = policyOf(values);
+  const locking = lockingOf(values);
   const rateLimit = rateLimitOf(values["rate-limit"]);
   const upstreamTimeout = wholeNumber("upstream-timeout", values["upstream-timeout"]);
   const stopTimeout = wholeNumber("stop-timeout", values["stop-timeout"]);
@@ -258,6 +259,6 @@ function rateLimitOf(text: string | undefined): RouterOptions["rateLimit"] {
   return { perSecond, burst: match[2] === undefined ? Math.max(1, 2 * perSecond) : Number(match[2]) };
 }
 
-function policyOf(values: Values): LockPolicy | undefined {
+function lockingOf(values: Values): Locking | undefined {
   return oneWord("secure-memory", values["secure-memory"], ["required", "preferred", "off"]);
 }

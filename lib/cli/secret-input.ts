@@ -7,7 +7,7 @@ import { isatty } from "node:tty";
 import { PoolBytes } from "../memory/pool-bytes.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
 import { echoTyping } from "../memory/terminal.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 import { UsageError } from "./exit-code.js";
 
 export interface LineOptions {
@@ -19,13 +19,13 @@ export interface LineOptions {
 export interface SecretInput {
   readonly isTTY: boolean;
   /** All of it; a {@link UsageError} over `maxBytes`. */
-  all(maxBytes: number, locking: LockPolicy): Promise<SecureBuffer>;
+  all(maxBytes: number, locking: Locking): Promise<SecureBuffer>;
   /**
    * The next line without its end, as it was typed at a terminal; `undefined` at the end of the input. Without `echo`
    * the terminal does not show what is typed. `signal` ends the waiting: then it is `undefined` too. `ask` shows the
    * question when the echo is off already: what is typed at once must be neither shown nor lost.
    */
-  line(locking: LockPolicy, options: LineOptions): Promise<SecureBuffer | undefined>;
+  line(locking: Locking, options: LineOptions): Promise<SecureBuffer | undefined>;
 }
 
 const FIRST_BYTES = 64 * 1024;
@@ -41,11 +41,11 @@ export class DescriptorInput implements SecretInput {
     this.isTTY = isatty(fd);
   }
 
-  async all(maxBytes: number, locking: LockPolicy): Promise<SecureBuffer> {
+  async all(maxBytes: number, locking: Locking): Promise<SecureBuffer> {
     return await this.#read(locking, maxBytes, () => false, undefined);
   }
 
-  async line(locking: LockPolicy, { echo, signal, ask }: LineOptions): Promise<SecureBuffer | undefined> {
+  async line(locking: Locking, { echo, signal, ask }: LineOptions): Promise<SecureBuffer | undefined> {
     // The kernel's line discipline does the editing, and gives one line for each read: it has at most 4 095 bytes.
     if (!echo) echoTyping(this.#fd, false);
     let line: SecureBuffer;
@@ -62,7 +62,7 @@ export class DescriptorInput implements SecretInput {
   }
 
   async #read(
-    locking: LockPolicy,
+    locking: Locking,
     maxBytes: number,
     isWhole: (bytes: Uint8Array) => boolean,
     signal: AbortSignal | undefined,

@@ -3,7 +3,7 @@
  * the machine can read in the list of processes.
  */
 import { SecureBuffer } from "../memory/secure-buffer.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 import { UsageError } from "./exit-code.js";
 import { readPrivateFile } from "./private-file.js";
 import { withoutLineEnd } from "./secret-input.js";
@@ -21,7 +21,7 @@ export interface SecretSource {
 }
 
 /** The secret in the pool, without the line's end; `undefined` when there is none. The caller disposes of it. */
-export function readSecret(source: SecretSource, env: Streams["env"], locking: LockPolicy): SecureBuffer | undefined {
+export function readSecret(source: SecretSource, env: Streams["env"], locking: Locking): SecureBuffer | undefined {
   const { option, file, variable } = source;
   if (file !== undefined) return withoutLineEnd(readPrivateFile(option, file, locking));
   const value = env[variable];
@@ -35,7 +35,7 @@ export function readSecretText(source: SecretSource, env: Streams["env"]): strin
 }
 
 /** Asks at the terminal without showing what is typed. */
-export async function promptSecret(question: string, streams: Streams, locking: LockPolicy): Promise<SecureBuffer> {
+export async function promptSecret(question: string, streams: Streams, locking: Locking): Promise<SecureBuffer> {
   const { input, stderr } = streams;
   if (!input.isTTY) throw new UsageError("There is no terminal to ask for the password: give a file or a variable.");
   const ask = async (): Promise<void> => {

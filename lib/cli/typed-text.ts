@@ -1,7 +1,7 @@
 /** What is typed for the model: one line, or several that belong together. All of it goes straight into the pool. */
 import { PoolBytes } from "../memory/pool-bytes.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 import { UsageError } from "./exit-code.js";
 import { isAt, SLASH } from "./slash-command.js";
 
@@ -18,7 +18,7 @@ export type NextLine = (prompt: string) => Promise<SecureBuffer | undefined>;
  */
 export async function typedText(
   next: NextLine,
-  locking: LockPolicy,
+  locking: Locking,
   maxBytes: number,
 ): Promise<{ readonly text: SecureBuffer; readonly isSeveral: boolean } | undefined> {
   const first = await next("> ");

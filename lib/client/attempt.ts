@@ -216,7 +216,8 @@ export class Attempt {
     );
     if (truncated) {
       throw new SecurityError(
-        `The server's answer has more than ${options.maxResponseBytes} bytes (\`maxResponseBytes\`). Nothing of it was used.`,
+        `The server's answer has more than ${options.maxResponseBytes} bytes (\`maxResponseBytes\`). Nothing of it ` +
+          "was used.",
         "TOO_LARGE",
       );
     }

@@ -39,7 +39,8 @@ const known: readonly Known[] = [
   {
     name: "openai-agents-tracing",
     sentence:
-      "@openai/agents is loaded, and sends traces with prompts and answers to OpenAI unless it is told not to. Set OPENAI_AGENTS_DISABLE_TRACING=1 " +
+      "@openai/agents is loaded, and sends traces with prompts and answers to OpenAI unless it is told not to. Set " +
+      "OPENAI_AGENTS_DISABLE_TRACING=1 " +
       "before it is loaded (that you called setTracingDisabled(true) cannot be seen from here).",
     mayCome: true,
     isOn: ({ env, globals }) =>
@@ -50,7 +51,8 @@ const known: readonly Known[] = [
   {
     name: "openai-agents-debug",
     sentence:
-      "DEBUG names openai-agents, which prints prompts and answers. Unset it, or set OPENAI_AGENTS_DONT_LOG_MODEL_DATA=1 and " +
+      "DEBUG names openai-agents, which prints prompts and answers. Unset it, or set " +
+      "OPENAI_AGENTS_DONT_LOG_MODEL_DATA=1 and " +
       "OPENAI_AGENTS_DONT_LOG_TOOL_DATA=1.",
     isOn: ({ env }) =>
       wordsOf(env["DEBUG"]).some((word) => word === "*" || word.startsWith("openai-agents")) &&
@@ -59,7 +61,8 @@ const known: readonly Known[] = [
   {
     name: "langsmith-tracing",
     sentence:
-      `LangChain and LangSmith, where this process uses them, send prompts and answers to LangSmith: one of ${langSmithSwitches.join(", ")} ` +
+      "LangChain and LangSmith, where this process uses them, send prompts and answers to LangSmith: one of " +
+      `${langSmithSwitches.join(", ")} ` +
       "is true. Unset them, or hide contents with LANGSMITH_HIDE_INPUTS=true and LANGSMITH_HIDE_OUTPUTS=true.",
     isOn: ({ env }) =>
       langSmithSwitches.some((name) => env[name] === "true") &&
@@ -68,7 +71,8 @@ const known: readonly Known[] = [
   {
     name: "ai-sdk-telemetry",
     sentence:
-      "The AI SDK has a telemetry integration registered, which gets prompts and answers of every call that does not say " +
+      "The AI SDK has a telemetry integration registered, which gets prompts and answers of every call that does not " +
+      "say " +
       "recordInputs: false and recordOutputs: false.",
     mayCome: true,
     isOn: ({ globals }) => {
@@ -79,7 +83,8 @@ const known: readonly Known[] = [
   {
     name: "otel-genai-content",
     sentence:
-      "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT: OpenTelemetry's instrumentation of SDKs records prompts and answers. Unset it.",
+      "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT: OpenTelemetry's instrumentation of SDKs records prompts " +
+      "and answers. Unset it.",
     isOn: ({ env }) => {
       const value = (env["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] ?? "").toLowerCase();
       return value !== "" && value !== "false" && value !== "no_content";
@@ -94,7 +99,8 @@ const known: readonly Known[] = [
   {
     name: "node-debug",
     sentence:
-      "NODE_DEBUG names http, https, net, tls or stream: Node prints what it sends on stderr, headers with the API key too. Unset it.",
+      "NODE_DEBUG names http, https, net, tls or stream: Node prints what it sends on stderr, headers with the API " +
+      "key too. Unset it.",
     isOn: ({ env }) =>
       wordsOf(env["NODE_DEBUG"]).some((word) => word.includes("*") || nodeDebugSections.includes(word.toLowerCase())),
   },

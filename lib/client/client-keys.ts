@@ -1,6 +1,6 @@
 /** The client's own keys: made or loaded in the background, leased to attempts, replaced in time. */
 import { ConfigurationError } from "../errors.js";
-import type { LockPolicy, PrivateKeyHandle } from "../native.js";
+import type { Locking, PrivateKeyHandle } from "../native.js";
 import type { KeyPassword } from "../keys/key-password.js";
 import { hasKey, loadKeyPair, savePrivateKey } from "../keys/key-store.js";
 import type { StoredKey } from "../keys/key-store.js";
@@ -24,7 +24,7 @@ export interface ClientKeysOptions {
   readonly keyPassword: KeyPassword | undefined;
   /** Milliseconds; 0 for never. */
   readonly keyRotationInterval: number;
-  readonly locking: LockPolicy;
+  readonly locking: Locking;
 }
 
 /** A client key in use by one attempt: it stays alive until it is released, whatever happens to the ring meanwhile. */
@@ -291,7 +291,7 @@ async function awake<T>(waiting: Promise<T>): Promise<T> {
 }
 
 /** Makes a new key on the package's own threads. */
-export async function generate(locking: LockPolicy, options?: GenerateOptions): Promise<StoredKey> {
+export async function generate(locking: Locking, options?: GenerateOptions): Promise<StoredKey> {
   return { key: await PrivateKey.generate(locking, options), writtenAt: Date.now() };
 }
 

@@ -66,7 +66,7 @@ export interface ServerKeyTrace {
 
 /** The message of the channel `nomyo:memory`, once for each client: memory is less protected than was hoped for. */
 export interface MemoryTrace {
-  /** `weaker-mechanism`: locked, but by `mlock`; `not-locked`: not locked, under the policy `"preferred"`. */
+  /** `weaker-mechanism`: locked, but by `mlock`; `not-locked`: not locked, under `"preferred"`. */
   readonly event: "weaker-mechanism" | "not-locked";
   /** How memory is locked at this moment. */
   readonly mechanism: MemoryInfo["mechanism"];

@@ -3,9 +3,13 @@ export type LogFields = Readonly<Record<string, string | number | boolean | unde
 
 /** Where a client tells what it does. Any of `console`, pino, winston fits. Without one the client is silent. */
 export interface Logger {
+  /** What went as it should. */
   debug(message: string, fields?: LogFields): void;
+  /** What an operator may want to know of. */
   info(message: string, fields?: LogFields): void;
+  /** What is less safe than was asked for, or likely a mistake. */
   warn(message: string, fields?: LogFields): void;
+  /** What failed with nobody to throw it at. */
   error(message: string, fields?: LogFields): void;
 }
 

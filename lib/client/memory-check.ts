@@ -1,6 +1,6 @@
 /** Tells a client's user, once, that memory is less protected than was asked for. */
 import { memoryInfo, memorySetbacks, probeMemory } from "../memory/protection.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 import { explainUnlocked, explainWeaker } from "../memory/lock-failure.js";
 import { memoryChannel } from "./diagnostics.js";
 import type { MemoryTrace } from "./diagnostics.js";
@@ -18,16 +18,16 @@ const LEAST_BYTES = 800 * 1024;
  * `nomyo:memory` is told the same as the logger.
  */
 export class MemoryCheck {
-  readonly #locking: LockPolicy;
+  readonly #locking: Locking;
   readonly #logger: Logger;
   #reported = false;
   #reportedWeaker = false;
 
   /**
-   * Throws a `MemoryProtectionError` that names the limit and how to raise it, if the policy is `"required"` and cannot
-   * be met.
+   * Throws a `MemoryProtectionError` that names the limit and how to raise it, under `"required"`, if memory
+   * cannot be locked.
    */
-  constructor(locking: LockPolicy, logger: Logger) {
+  constructor(locking: Locking, logger: Logger) {
     this.#locking = locking;
     this.#logger = logger;
     if (locking === "off") return;
@@ -53,7 +53,8 @@ export class MemoryCheck {
     this.#reported = true;
     const { lockLimitSoft, lockRefused } = memoryInfo();
     this.#logger.warn(
-      `Not all secrets are in locked memory, and \`secureMemory\` is "preferred": ${explainUnlocked(lockRefused)}. They are wiped after use ` +
+      `Not all secrets are in locked memory, and \`secureMemory\` is "preferred": ${explainUnlocked(lockRefused)}. ` +
+        "They are wiped after use " +
         "all the same, but may be swapped out. `nomyo-native doctor` tells more.",
       { lockLimit: lockLimitSoft ?? undefined, call: lockRefused?.call, error: lockRefused?.error },
     );

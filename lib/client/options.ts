@@ -166,7 +166,8 @@ export const serverKeyOptions = {
       if (fingerprints === undefined) return new KnownServersFile(text(value, name));
       throw new ConfigurationError(
         name,
-        "`serverKey.fingerprints` and `serverKey.knownServersFile` contradict each other: a pinned key is not learned from a file.",
+        "`serverKey.fingerprints` and `serverKey.knownServersFile` contradict each other: a pinned key is not " +
+          "learned from a file.",
       );
     },
   },
@@ -225,7 +226,8 @@ export function resolveRequestOptions(
   if (securityTier === "maximum" && options.attestation === undefined && attestation.mode === "off") {
     throw new ConfigurationError(
       "attestation",
-      'Tier "maximum" promises attestation, and the client has `attestation: "off"`. Choose "report", "require" or a policy, ' +
+      'Tier "maximum" promises attestation, and the client has `attestation: "off"`. Choose "report", "require" or a ' +
+        "policy, " +
         'or pass `attestation: "off"` with this very request.',
     );
   }
@@ -253,7 +255,8 @@ export function checkKeyGiven(apiKey: ApiKey | null | undefined, baseUrl: string
   if (hostname !== "nomyo.ai" && !hostname.endsWith(".nomyo.ai")) return;
   throw new ConfigurationError(
     "apiKey",
-    `No API key was given, and ${hostname} wants one: set \`apiKey\`, or the environment variable NOMYO_API_KEY. Nothing was sent.`,
+    `No API key was given, and ${hostname} wants one: set \`apiKey\`, or the environment variable NOMYO_API_KEY. ` +
+      "Nothing was sent.",
   );
 }
 
@@ -285,7 +288,8 @@ function checkApiKeyText(value: unknown): string {
   if (typeof value === "string" && isPrintableWord(value)) return value;
   throw new ConfigurationError(
     "apiKey",
-    "`apiKey` must be a string of visible ASCII characters, or a function that gives one: no spaces, no line breaks, not empty.",
+    "`apiKey` must be a string of visible ASCII characters, or a function that gives one: no spaces, no line breaks, " +
+      "not empty.",
   );
 }
 
@@ -314,7 +318,8 @@ export function checkBaseUrl(value: string, allowHttp: boolean): string {
   }
   if (url.protocol === "http:" && !allowHttp) {
     throw new SecurityError(
-      "`baseUrl` is plain http:, so everybody on the way could read the API key and replace the server's key. Nothing was sent. " +
+      "`baseUrl` is plain http:, so everybody on the way could read the API key and replace the server's key. " +
+        "Nothing was sent. " +
         "Use https:, or set `allowHttp: true` for a server on the same machine.",
       "PLAIN_HTTP",
     );
@@ -329,7 +334,8 @@ export function normaliseFingerprint(value: unknown): string {
   if (isHex(hex, 64)) return hex;
   throw new ConfigurationError(
     "serverKey.fingerprints",
-    "Each of `serverKey.fingerprints` must be a SHA-256 in hex: 64 digits, with or without colons and the prefix sha256:",
+    "Each of `serverKey.fingerprints` must be a SHA-256 in hex: 64 digits, with or without colons and the prefix " +
+      "sha256:",
   );
 }
 

@@ -462,7 +462,8 @@ export class SecureChannel {
     if (this.#warnedOfHttp || !baseUrl.startsWith("http:")) return;
     this.#warnedOfHttp = true;
     this.options.logger.warn(
-      "`allowHttp`: the connection is not encrypted. The API key and the server's public key can be read and changed on the way.",
+      "`allowHttp`: the connection is not encrypted. The API key and the server's public key can be read and changed " +
+        "on the way.",
       {
         server: baseUrl,
       },
@@ -473,7 +474,10 @@ export class SecureChannel {
 /** A server of NOMYO finds nothing wrong with this question; one that waits for TLS does, and says 400. */
 function notUnderstood({ protocol, host }: URL): string {
   const perhaps = protocol === "http:" ? "it speaks HTTPS at this port, or it is" : "it is";
-  return `${host} does not understand the question for a server's public key: perhaps ${perhaps} no NOMYO server. Check \`baseUrl\``;
+  return (
+    `${host} does not understand the question for a server's public key: perhaps ${perhaps} no NOMYO server. ` +
+    `Check \`baseUrl\``
+  );
 }
 
 /** A request of one token, for the sake of its quote. */
@@ -498,7 +502,8 @@ function reportOf({ opened, metadata }: OpenedAnswer): AttestationReport {
 
 function tooOld(report: AttestationReport): AttestationError {
   return new AttestationError(
-    "The server attested, and by the time its quote had come it was older than the policy's `maxAgeMs`, twice. Nothing was sent. " +
+    "The server attested, and by the time its quote had come it was older than the policy's `maxAgeMs`, twice. " +
+      "Nothing was sent. " +
       "Raise `maxAgeMs`, or the `rateLimit` that the request waits for.",
     "PREFLIGHT_AGE",
     report,

@@ -48,7 +48,12 @@ export interface CloseOptions {
  */
 export class SecureChatCompletion implements AsyncDisposable {
   /** The same calls under the names that OpenAI's client has. */
-  readonly chat: { readonly completions: { readonly create: SecureChatCompletion["create"] } };
+  readonly chat: {
+    readonly completions: {
+      /** {@link SecureChatCompletion.create}, bound to this client. */
+      readonly create: SecureChatCompletion["create"];
+    };
+  };
   readonly #channel: SecureChannel;
 
   constructor(options: ClientOptions = {}) {
@@ -159,6 +164,7 @@ export class SecureChatCompletion implements AsyncDisposable {
     return this.#channel.close(Object.hasOwn(options, "abort") && options.abort === true);
   }
 
+  /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -155,6 +155,7 @@ export class SecureCompletionClient implements AsyncDisposable {
     return this.#channel.close(false);
   }
 
+  /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

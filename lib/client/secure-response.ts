@@ -2,7 +2,7 @@
 import { inspect } from "node:util";
 import { ConfigurationError } from "../errors.js";
 import type { OpenedPackage } from "../envelope/open.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 import type { AnswerMetadata, ChatCompletion } from "../chat/chat-types.js";
 import { asCompletion } from "../chat/completion.js";
 import type { Receipt } from "../receipts/receipt.js";
@@ -23,7 +23,7 @@ const REDACTED = "[SecureResponse: redacted]";
  */
 export class SecureResponse {
   readonly #opened: OpenedPackage;
-  readonly #locking: LockPolicy;
+  readonly #locking: Locking;
 
   /** About the answer: ids, and what the server says of itself. No part of the answer. */
   readonly _metadata: AnswerMetadata;
@@ -35,7 +35,7 @@ export class SecureResponse {
    * Takes `opened` over.
    * @internal
    */
-  constructor(opened: OpenedPackage, metadata: AnswerMetadata, receipt: Receipt, locking: LockPolicy = "required") {
+  constructor(opened: OpenedPackage, metadata: AnswerMetadata, receipt: Receipt, locking: Locking = "required") {
     this.#opened = opened;
     this.receipt = receipt;
     this.#locking = locking;
@@ -86,6 +86,7 @@ export class SecureResponse {
     this.#opened.dispose();
   }
 
+  /** `dispose()`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
@@ -97,10 +98,12 @@ export class SecureResponse {
   toJSON(): never {
     throw new ConfigurationError(
       "SecureResponse",
-      "A SecureResponse does not turn into JSON. Put what content() gives into a request, or json() if it may be an ordinary object.",
+      "A SecureResponse does not turn into JSON. Put what content() gives into a request, or json() if it may be an " +
+        "ordinary object.",
     );
   }
 
+  /** What `console.log` and the like show: that it is redacted. */
   [inspect.custom](): string {
     return REDACTED;
   }

@@ -135,8 +135,10 @@ export class ServerKeyCache {
       if ((error as { code?: unknown }).code === "KEY_FORMAT") {
         throw new SecurityError(
           isMarkup(pem)
-            ? `${this.#base} answered with a web page where a NOMYO server has its public key. Nothing was sent. Check \`baseUrl\`.`
-            : `What ${this.#base} gave for its public key is none. Nothing was sent. Is this the address of a NOMYO server? See \`baseUrl\`.`,
+            ? `${this.#base} answered with a web page where a NOMYO server has its public key. Nothing was sent. ` +
+                `Check \`baseUrl\`.`
+            : `What ${this.#base} gave for its public key is none. Nothing was sent. Is this the address of a NOMYO ` +
+                `server? See \`baseUrl\`.`,
           "KEY_FORMAT",
         );
       }

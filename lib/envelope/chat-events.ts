@@ -3,7 +3,7 @@ import { cancellable } from "../memory/cancellable.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import { SecurityError } from "../errors.js";
 import { native } from "../native.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 import { fromNative, nativeCode } from "../native-error.js";
 
 export interface ChatEventsOptions {
@@ -12,7 +12,7 @@ export interface ChatEventsOptions {
   readonly includeUsage: boolean;
   readonly maxDepth: number;
   readonly maxBytes: number;
-  readonly locking: LockPolicy;
+  readonly locking: Locking;
   readonly signal: AbortSignal | undefined;
 }
 

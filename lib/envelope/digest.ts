@@ -2,7 +2,7 @@
 
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import { native } from "../native.js";
-import type { BufferHandle, LockPolicy } from "../native.js";
+import type { BufferHandle, Locking } from "../native.js";
 import { fromNative, nativeCode, withNativeErrors } from "../native-error.js";
 
 /** Up to here a digest on the calling thread takes less than a job: 80 µs where SHA-256 is slowest. */
@@ -35,7 +35,7 @@ async function digestOf(bytes: Uint8Array): Promise<string> {
 /** A key in the pool, without which nobody can try guesses on a plaintext's digest. */
 export class DigestKey {
   readonly #bytes: SecureBuffer;
-  readonly #locking: LockPolicy;
+  readonly #locking: Locking;
   /** Which key it is, without telling it: the first 16 hex digits of the HMAC of a fixed text. */
   readonly id: string;
 
@@ -43,7 +43,7 @@ export class DigestKey {
    * Takes `bytes` over, also when it throws: then they are wiped. They must be as good as random: the id could be used
    * to try guesses on them.
    */
-  constructor(bytes: SecureBuffer, locking: LockPolicy) {
+  constructor(bytes: SecureBuffer, locking: Locking) {
     this.#bytes = bytes;
     this.#locking = locking;
     try {

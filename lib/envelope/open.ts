@@ -3,11 +3,11 @@ import { cancellable } from "../memory/cancellable.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import type { DigestKey } from "./digest.js";
 import { native } from "../native.js";
-import type { BufferHandle, LockPolicy, OpenedHandle, PrivateKeyHandle } from "../native.js";
+import type { BufferHandle, Locking, OpenedHandle, PrivateKeyHandle } from "../native.js";
 import { fromNative, nativeCode, withNativeErrors } from "../native-error.js";
 
 export interface OpenOptions {
-  readonly locking: LockPolicy;
+  readonly locking: Locking;
   /** Cancels the work, whether it waits or runs. The promise rejects with the signal's reason in any case. */
   readonly signal?: AbortSignal | undefined;
   /** Largest plaintext in bytes; 64 MiB by default. */
@@ -80,7 +80,7 @@ export class OpenedPackage {
   }
 
   /** The string at a JSON pointer as UTF-8 in locked memory; throws with code `NOT_FOUND` when there is no string. */
-  buffer(pointer: string, locking: LockPolicy): BufferHandle {
+  buffer(pointer: string, locking: Locking): BufferHandle {
     return withNativeErrors("opening", () => native.openedGetBuffer(this.#handle, pointer, locking));
   }
 

@@ -6,7 +6,7 @@ import { native } from "../native.js";
 import type {
   BufferHandle,
   DigestedPackage,
-  LockPolicy,
+  Locking,
   NativeSealOptions,
   PublicKeyHandle,
   SealText,
@@ -23,7 +23,7 @@ export interface SealOptions {
   readonly padding?: "none" | "bucket";
   /** Unix seconds, in answers only. */
   readonly processedAt?: number;
-  readonly locking: LockPolicy;
+  readonly locking: Locking;
   /** Whoever wants a digest of the plaintext: where it lies in the pool, before it is encrypted, without padding. */
   readonly digest?: PlaintextDigest | undefined;
 }

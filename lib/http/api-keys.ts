@@ -20,7 +20,8 @@ export class ApiKeys {
       if (!isPrintableWord(entry) || entry.length < MIN_KEY_LENGTH) {
         throw new ConfigurationError(
           "apiKeys",
-          `API key number ${index + 1} is not usable: a key is ${MIN_KEY_LENGTH} or more visible ASCII characters, or "sha256:" and 64 hex digits. ` +
+          `API key number ${index + 1} is not usable: a key is ${MIN_KEY_LENGTH} or more visible ASCII characters, ` +
+            `or "sha256:" and 64 hex digits. ` +
             "Make one with: openssl rand -hex 32",
         );
       }

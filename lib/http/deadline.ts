@@ -68,7 +68,8 @@ export class Deadline {
   timeoutError(detail?: string): APIConnectionTimeoutError {
     const why = detail === undefined ? "" : `: ${detail}`;
     return new APIConnectionTimeoutError(
-      `The request timed out after ${Math.round(this.#timeoutMs)} ms${why}. Raise \`timeout\`, or ask for a shorter answer.`,
+      `The request timed out after ${Math.round(this.#timeoutMs)} ms${why}. Raise \`timeout\`, or ask for a shorter ` +
+        "answer.",
       { code: "TIMEOUT" },
     );
   }

@@ -24,6 +24,7 @@ export interface FetchInit {
  * use.
  */
 export interface DispatcherLike {
+  /** Never called here: `fetch` gets the dispatcher as it is. */
   dispatch(options: object, handler: object): boolean;
 }
 
@@ -82,7 +83,8 @@ export class FetchTransport implements Transport {
     if (response.redirected) {
       discard(response);
       const error = new SecurityError(
-        'The given `fetch` followed a redirect, with the credential in its headers. Use one that honours `redirect: "manual"`.',
+        "The given `fetch` followed a redirect, with the credential in its headers. Use one that honours `redirect: " +
+          '"manual"`.',
         "REDIRECTED",
       );
       // A redirect is an answer, and what it led to is another.

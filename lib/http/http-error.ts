@@ -83,7 +83,10 @@ function isWebsite({ status, headers }: TransportResponse): boolean {
 
 function otherSentence(status: number): string {
   if (status >= 300 && status < 400) {
-    return "The server answered with a redirect, which is never followed because the request carries a credential; correct `baseUrl`";
+    return (
+      "The server answered with a redirect, which is never followed because the request carries a credential; " +
+      "correct `baseUrl`"
+    );
   }
   return "The server answered with a status that it has no reason for";
 }

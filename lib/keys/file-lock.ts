@@ -81,7 +81,8 @@ async function lock(path: string, option: string, patienceMs: number): Promise<n
     if (waited >= patienceMs) {
       throw new ConfigurationError(
         option,
-        `Another process has held ${path} for ${Math.round(patienceMs / 1000)} seconds. See which one it is (lsof), and end it.`,
+        `Another process has held ${path} for ${Math.round(patienceMs / 1000)} seconds. See which one it is (lsof), ` +
+          "and end it.",
       );
     }
     await sleep(POLL_MS);
@@ -96,7 +97,8 @@ function open(path: string, option: string): number {
   } catch (error) {
     throw new ConfigurationError(
       option,
-      `${path} cannot be made (${(error as NodeJS.ErrnoException).code ?? "unknown"}). Files that several processes share are changed under this lock.`,
+      `${path} cannot be made (${(error as NodeJS.ErrnoException).code ?? "unknown"}). Files that several processes ` +
+        "share are changed under this lock.",
     );
   }
 }

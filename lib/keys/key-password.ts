@@ -1,7 +1,7 @@
 /** The password of a key file, in locked memory while it is used. */
 import { ConfigurationError, NomyoError } from "../errors.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 
 /** Shortest password, in bytes of UTF-8, under which a private key is written (PROTOCOL section 6). */
 export const MIN_PASSWORD_BYTES = 8;
@@ -26,7 +26,7 @@ export function checkKeyPassword(value: KeyPassword, option: string): KeyPasswor
  */
 export async function withPassword<T>(
   password: KeyPassword | undefined,
-  locking: LockPolicy,
+  locking: Locking,
   use: (password: SecureBuffer | null) => Promise<T>,
 ): Promise<T> {
   if (password === undefined) return use(null);

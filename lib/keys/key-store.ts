@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 
 import { ConfigurationError, SecurityError } from "../errors.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 import { removeLeftovers, writeFileAtomically } from "./atomic-file.js";
 import { withFileLock } from "./file-lock.js";
 import { MIN_PASSWORD_BYTES, withPassword } from "./key-password.js";
@@ -38,7 +38,8 @@ export function hasKey(folder: string): boolean {
   if (existsSync(privateKey)) return true;
   if (existsSync(publicKey)) {
     throw new SecurityError(
-      `${publicKey} is there, but ${privateKey} is not. Put the private key back, or remove the public one to let a new pair be made.`,
+      `${publicKey} is there, but ${privateKey} is not. Put the private key back, or remove the public one to let a ` +
+        "new pair be made.",
       "KEY_FILES",
     );
   }
@@ -60,7 +61,7 @@ async function withFolderLock<T>(folder: string, work: () => T | Promise<T>): Pr
 export async function loadKeyPair(
   folder: string,
   password: KeyPassword | undefined,
-  locking: LockPolicy,
+  locking: Locking,
 ): Promise<StoredKey> {
   const { privateKey, publicKey } = keyFiles(folder);
   if (existsSync(publicKey)) return loadPrivateKey(privateKey, publicKey, password, locking);
@@ -90,7 +91,7 @@ export async function loadPrivateKey(
   privateKeyPath: string,
   publicKeyPath: string | undefined,
   password: KeyPassword | undefined,
-  locking: LockPolicy,
+  locking: Locking,
 ): Promise<StoredKey> {
   try {
     return await loadOnce(privateKeyPath, publicKeyPath, password, locking);
@@ -106,7 +107,7 @@ async function loadOnce(
   privateKeyPath: string,
   publicKeyPath: string | undefined,
   password: KeyPassword | undefined,
-  locking: LockPolicy,
+  locking: Locking,
 ): Promise<StoredKey> {
   const { pem, writtenAt, version } = readIntoPool(privateKeyPath, locking);
   let key: PrivateKey;
@@ -144,14 +145,15 @@ export async function savePrivateKey(
   folder: string,
   key: PrivateKey,
   password: KeyPassword | undefined,
-  locking: LockPolicy,
+  locking: Locking,
   replaces?: string,
 ): Promise<string | undefined> {
   const pem = await withPassword(password, locking, async (secret) => {
     if (secret !== null && secret.length < MIN_PASSWORD_BYTES) {
       throw new ConfigurationError(
         "keyPassword",
-        `A private key is not written under a password of fewer than ${MIN_PASSWORD_BYTES} characters: choose a longer one.`,
+        `A private key is not written under a password of fewer than ${MIN_PASSWORD_BYTES} characters: choose a ` +
+          "longer one.",
       );
     }
     return key.toPem(secret, locking);
@@ -202,7 +204,8 @@ function checkFolder(folder: string): void {
 function checkOwner(path: string, uid: number): void {
   if (uid === 0 || uid === process.geteuid?.()) return;
   throw new SecurityError(
-    `${path} belongs to another account (uid ${uid}), which can change it. Run as that account, or: chown ${process.geteuid?.()} ${path}`,
+    `${path} belongs to another account (uid ${uid}), which can change it. Run as that account, or: chown ` +
+      `${process.geteuid?.()} ${path}`,
     "KEY_PERMISSIONS",
   );
 }
@@ -212,7 +215,7 @@ export function writePublicKey(path: string, key: PrivateKey): void {
   writeFileAtomically(path, Buffer.from(key.publicInfo().pem), 0o644, true);
 }
 
-function readIntoPool(path: string, locking: LockPolicy): { pem: SecureBuffer; writtenAt: number; version: string } {
+function readIntoPool(path: string, locking: Locking): { pem: SecureBuffer; writtenAt: number; version: string } {
   try {
     checkFolder(dirname(path));
     const { bytes, stat } = readSecretFile(path, locking, ({ mode, size, uid, gid }) => {
@@ -283,7 +286,8 @@ function describe(error: unknown, path: string, { foreign, hasPassword, encrypte
   if (foreign && (code === "KEY_FORMAT" || code === "KEY_PASSWORD")) {
     return new SecurityError(
       `${path} is not PKCS#8. nomyo-js writes password-protected keys in a form of its own that nothing else reads: ` +
-        "export the key from nomyo-js without a password, then run `openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out private_key.pem`.",
+        "export the key from nomyo-js without a password, then run `openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY " +
+        "-out private_key.pem`.",
       "KEY_FORMAT",
     );
   }
@@ -315,7 +319,8 @@ function checkPublicKey(key: PrivateKey, privateKeyPath: string, publicKeyPath: 
   }
   if (stated !== key.publicInfo().spkiSha256) {
     throw new SecurityError(
-      `${publicKeyPath} does not belong to ${privateKeyPath}. Put the right one back, or remove it: it is made again from the private key.`,
+      `${publicKeyPath} does not belong to ${privateKeyPath}. Put the right one back, or remove it: it is made again ` +
+        "from the private key.",
       "KEY_MISMATCH",
     );
   }

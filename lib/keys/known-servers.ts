@@ -59,7 +59,8 @@ export class KnownServersFile {
       if (syscall === undefined) throw error;
       throw new ConfigurationError(
         OPTION,
-        `${this.path} cannot be written (${code ?? "unknown"}). Without it the server's key would be trusted anew each time.`,
+        `${this.path} cannot be written (${code ?? "unknown"}). Without it the server's key would be trusted anew ` +
+          "each time.",
       );
     }
   }
@@ -88,7 +89,8 @@ export class KnownServersFile {
       if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
       throw new ConfigurationError(
         OPTION,
-        `${this.path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"}). Without it a changed server key would go unnoticed.`,
+        `${this.path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"}). Without it a changed ` +
+          "server key would go unnoticed.",
       );
     }
   }
@@ -101,13 +103,15 @@ function checkAccess(file: number, path: string): void {
   if ((mode & 0o022) !== 0) {
     throw new ConfigurationError(
       OPTION,
-      `Others than its owner may change ${path}, and so which server keys are trusted. Look at what is in it, then run: chmod go-w ${path}`,
+      `Others than its owner may change ${path}, and so which server keys are trusted. Look at what is in it, then ` +
+        `run: chmod go-w ${path}`,
     );
   }
   if (uid !== 0 && uid !== process.geteuid?.()) {
     throw new ConfigurationError(
       OPTION,
-      `${path} belongs to another account (uid ${uid}), which can change which server keys are trusted. Run as that account, or: chown ${process.geteuid?.()} ${path}`,
+      `${path} belongs to another account (uid ${uid}), which can change which server keys are trusted. Run as that ` +
+        `account, or: chown ${process.geteuid?.()} ${path}`,
     );
   }
 }

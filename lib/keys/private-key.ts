@@ -2,7 +2,7 @@
 import { cancellable } from "../memory/cancellable.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import { native } from "../native.js";
-import type { LockPolicy, PrivateKeyHandle, PublicKeyHandle, PublicKeyInfo } from "../native.js";
+import type { Locking, PrivateKeyHandle, PublicKeyHandle, PublicKeyInfo } from "../native.js";
 import { fromNative } from "../native-error.js";
 
 export interface GenerateOptions {
@@ -21,7 +21,7 @@ export class PrivateKey {
   }
 
   /** Makes a key of 4096 bits on the package's own threads. */
-  static async generate(locking: LockPolicy, { signal, background }: GenerateOptions = {}): Promise<PrivateKey> {
+  static async generate(locking: Locking, { signal, background }: GenerateOptions = {}): Promise<PrivateKey> {
     try {
       return await cancellable(
         signal,
@@ -36,7 +36,7 @@ export class PrivateKey {
    * Reads PKCS#8 (encrypted or not) or PKCS#1 PEM. Rejects with a `SecurityError`: `KEY_FORMAT`, `KEY_WEAK`,
    * `KEY_PASSWORD`.
    */
-  static async fromPem(pem: SecureBuffer, password: SecureBuffer | null, locking: LockPolicy): Promise<PrivateKey> {
+  static async fromPem(pem: SecureBuffer, password: SecureBuffer | null, locking: Locking): Promise<PrivateKey> {
     try {
       return new PrivateKey(await native.importPrivateKey(pem.handle, password?.handle ?? null, locking));
     } catch (error) {
@@ -45,7 +45,7 @@ export class PrivateKey {
   }
 
   /** PKCS#8 PEM; with a password PBES2 with AES-256-CBC and PBKDF2. The caller disposes of it. */
-  async toPem(password: SecureBuffer | null, locking: LockPolicy): Promise<SecureBuffer> {
+  async toPem(password: SecureBuffer | null, locking: Locking): Promise<SecureBuffer> {
     try {
       return SecureBuffer.fromHandle(await native.exportPrivateKey(this.handle, password?.handle ?? null, locking));
     } catch (error) {

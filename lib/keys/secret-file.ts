@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
 
 import { SecureBuffer } from "../memory/secure-buffer.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 
 /** A file with a secret in it, read into locked memory, and what the system says of it. */
 export interface SecretFile {
@@ -19,7 +19,7 @@ export interface SecretFile {
  * @throws the system's error (`code`, `syscall`); {@link NotAFile} for a folder, a pipe or a device, without waiting
  *   for anything; the addon's `MEMORY_LOCK`.
  */
-export function readSecretFile(path: string, locking: LockPolicy, check: (stat: BigIntStats) => void): SecretFile {
+export function readSecretFile(path: string, locking: Locking, check: (stat: BigIntStats) => void): SecretFile {
   // Without O_NONBLOCK opening a FIFO would wait for ever.
   const file = openSync(path, constants.O_RDONLY | (process.platform === "win32" ? 0 : constants.O_NONBLOCK));
   try {
@@ -50,7 +50,7 @@ export function openToOthers({ mode, uid, gid }: Pick<BigIntStats, "mode" | "uid
 /** Something else has this name, or it changed while it was read. */
 export class NotAFile extends Error {}
 
-function readAll(file: number, size: number, path: string, locking: LockPolicy): SecureBuffer {
+function readAll(file: number, size: number, path: string, locking: Locking): SecureBuffer {
   const bytes = SecureBuffer.alloc(size, locking);
   let read = 0;
   try {

@@ -1,6 +1,6 @@
 /** The echo model's answer, composed in the pool by the core: request and answer never become JavaScript values. */
 import { native } from "../native.js";
-import type { EchoOptions, LockPolicy } from "../native.js";
+import type { EchoOptions, Locking } from "../native.js";
 import { cancellable } from "./cancellable.js";
 import { PoolBytes } from "./pool-bytes.js";
 import type { SecureBuffer } from "./secure-buffer.js";
@@ -12,7 +12,7 @@ import type { SecureBuffer } from "./secure-buffer.js";
 export async function echoAnswer(
   request: SecureBuffer,
   options: EchoOptions,
-  locking: LockPolicy,
+  locking: Locking,
   signal?: AbortSignal,
 ): Promise<PoolBytes> {
   const { buffer, length } = await cancellable(signal, (token) =>

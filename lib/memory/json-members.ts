@@ -4,7 +4,7 @@
  * pass whatever the text holds.
  */
 import { native } from "../native.js";
-import type { BufferHandle, LockPolicy, ScannedObject, ScanOptions } from "../native.js";
+import type { BufferHandle, Locking, ScannedObject, ScanOptions } from "../native.js";
 import { nativeCode } from "../native-error.js";
 import { cancellable } from "./cancellable.js";
 
@@ -22,7 +22,7 @@ export async function scanObject(
   buffer: BufferHandle,
   byteLength: number,
   options: ScanOptions,
-  locking: LockPolicy,
+  locking: Locking,
   signal?: AbortSignal,
 ): Promise<ScannedObject> {
   try {

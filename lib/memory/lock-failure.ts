@@ -9,7 +9,8 @@ export function failureText({ call, error, errno }: LockFailure): string {
 /** Why memory is locked by a weaker mechanism than the first choice. */
 export function explainWeaker(failure: LockFailure): string {
   return (
-    "Memory is locked by mlock, not memfd_secret: it is not swapped out and left out of core dumps, but root and debuggers can read it " +
+    "Memory is locked by mlock, not memfd_secret: it is not swapped out and left out of core dumps, but root and " +
+    "debuggers can read it " +
     `(${failureText(failure)}; ${weakerRemedy(failure)}).`
   );
 }
@@ -19,7 +20,8 @@ export function weakerRemedy({ cause }: LockFailure): string {
   switch (cause) {
     case "unavailable":
       return (
-        "it wants Linux 5.14 or newer, before 6.5 with `secretmem.enable=1` on the kernel's command line, and in a container a seccomp " +
+        "it wants Linux 5.14 or newer, before 6.5 with `secretmem.enable=1` on the kernel's command line, and in a " +
+        "container a seccomp " +
         "profile that lets the call through"
       );
     case "jail":
@@ -39,7 +41,10 @@ export function explainUnlocked(failure: LockFailure | null): string {
   }
   const call = failureText(failure);
   if (failure.cause === "jail") {
-    return `the system refuses the call (${call}) though the lock limit is not reached: allow it in the filter of system calls (seccomp)`;
+    return (
+      `the system refuses the call (${call}) though the lock limit is not reached: allow it in the filter of ` +
+      "system calls (seccomp)"
+    );
   }
   return `the system had no memory or no mapping to give (${call})`;
 }

@@ -3,13 +3,13 @@
  * heap.
  */
 import { native } from "../native.js";
-import type { BufferHandle, LockPolicy, ScannedObject, ScanOptions } from "../native.js";
+import type { BufferHandle, Locking, ScannedObject, ScanOptions } from "../native.js";
 import { withNativeErrors } from "../native-error.js";
 import { scanObject } from "./json-members.js";
 import { SecureBuffer } from "./secure-buffer.js";
 
 export class PoolBytes {
-  readonly #locking: LockPolicy;
+  readonly #locking: Locking;
   #buffer: BufferHandle;
   #capacity: number;
   #length = 0;
@@ -17,10 +17,10 @@ export class PoolBytes {
   /**
    * Takes `capacity` bytes of pool memory now; throws the addon's `MEMORY_LOCK` or `OUT_OF_MEMORY`, as `append` does.
    */
-  constructor(locking: LockPolicy, capacity?: number);
+  constructor(locking: Locking, capacity?: number);
   /** Takes `buffer` over. */
-  constructor(locking: LockPolicy, buffer: BufferHandle);
-  constructor(locking: LockPolicy, start: number | BufferHandle = 4096) {
+  constructor(locking: Locking, buffer: BufferHandle);
+  constructor(locking: Locking, start: number | BufferHandle = 4096) {
     this.#locking = locking;
     if (typeof start === "number") {
       this.#capacity = Math.max(start, 1);
@@ -32,7 +32,7 @@ export class PoolBytes {
   }
 
   /** Takes over a buffer whose first `length` bytes are there; what follows them is room to grow into. */
-  static of(buffer: BufferHandle, length: number, locking: LockPolicy): PoolBytes {
+  static of(buffer: BufferHandle, length: number, locking: Locking): PoolBytes {
     const bytes = new PoolBytes(locking, buffer);
     bytes.#length = length;
     return bytes;
@@ -138,7 +138,7 @@ export class HeldView {
   readonly bytes: Uint8Array;
 
   /** Takes memory now; throws a `MemoryProtectionError` when there is none. */
-  constructor(size: number, locking: LockPolicy) {
+  constructor(size: number, locking: Locking) {
     this.#memory = SecureBuffer.alloc(size, locking);
     this.bytes = native.bufferView(this.#memory.handle);
   }

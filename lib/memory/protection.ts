@@ -1,15 +1,15 @@
 /** How this process's secrets are protected, and what can be done about it. */
 import { native } from "../native.js";
-import type { LockPolicy, MemoryInfo } from "../native.js";
+import type { Locking, MemoryInfo } from "../native.js";
 import { withNativeErrors } from "../native-error.js";
 
 /** How this process's secrets are protected at the moment, in numbers that are exact. */
 export interface MemoryProtectionInfo extends MemoryInfo {
   /**
-   * The strictest policy that everything so far has met: `"preferred"` once something under that policy had to go on in
-   * memory that is not locked. (What was asked for under `"off"` does not count.)
+   * The strictest locking that everything so far has met: `"preferred"` once something under it had to go on in memory
+   * that is not locked. (What was asked for under `"off"` does not count.)
    */
-  readonly policyMet: "required" | "preferred";
+  readonly lockingMet: "required" | "preferred";
   /** The OpenSSL that does the cryptography, the addon's own. */
   readonly opensslVersion: string;
 }
@@ -25,7 +25,7 @@ export function memorySetbacks(): Pick<MemoryInfo, "degraded" | "weakerBecause">
 }
 
 /** Whether the pool can give so many bytes; throws a `MemoryProtectionError` with the limit and how to raise it. */
-export function probeMemory(bytes: number, locking: LockPolicy): void {
+export function probeMemory(bytes: number, locking: Locking): void {
   withNativeErrors("opening", () => {
     native.memoryProbe(bytes, locking);
   });
@@ -38,7 +38,7 @@ export function getMemoryProtectionInfo(): MemoryProtectionInfo {
   const info = native.memoryInfo();
   return {
     ...info,
-    policyMet: info.degraded || info.mechanism === "none" ? "preferred" : "required",
+    lockingMet: info.degraded || info.mechanism === "none" ? "preferred" : "required",
     opensslVersion: native.getBuildInfo().opensslVersion,
   };
 }

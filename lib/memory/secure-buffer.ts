@@ -2,7 +2,7 @@
 import { inspect } from "node:util";
 import { ConfigurationError, NomyoError } from "../errors.js";
 import { native } from "../native.js";
-import type { BufferHandle, LockPolicy } from "../native.js";
+import type { BufferHandle, Locking } from "../native.js";
 import { withNativeErrors } from "../native-error.js";
 
 const REDACTED = "[SecureBuffer: redacted]";
@@ -31,7 +31,8 @@ export function handleOf(item: object): BufferHandle | undefined {
   if (handle === undefined || native.isBuffer(handle)) return handle;
   throw new ConfigurationError(
     "SecureBuffer",
-    "A SecureBuffer in the request was made by another copy of nomyo-native, with another addon. Nothing was sent. Make it with the " +
+    "A SecureBuffer in the request was made by another copy of nomyo-native, with another addon. Nothing was sent. " +
+      "Make it with the " +
       "SecureBuffer of the package that seals the request (`npm ls nomyo-native` shows the copies).",
   );
 }
@@ -61,7 +62,7 @@ export class SecureBuffer {
    * @param locking - what to do when memory cannot be locked: throw a `MemoryProtectionError` (`"required"`), go on in
    *   memory that is not locked but is wiped all the same (`"preferred"`), or not to lock at all (`"off"`).
    */
-  static alloc(size: number, locking: LockPolicy = "required"): SecureBuffer {
+  static alloc(size: number, locking: Locking = "required"): SecureBuffer {
     return new SecureBuffer(withNativeErrors("opening", () => native.bufferAlloc(size, locking)));
   }
 
@@ -69,7 +70,7 @@ export class SecureBuffer {
    * A copy of bytes, or of a string as UTF-8. The source stays what it is: wipe it (`bytes.fill(0)`) if it is yours. A
    * string cannot be wiped. Throws a `NomyoError` with the code `INVALID_UTF8` for a string with half a surrogate pair.
    */
-  static from(source: Uint8Array | string, locking: LockPolicy = "required"): SecureBuffer {
+  static from(source: Uint8Array | string, locking: Locking = "required"): SecureBuffer {
     return new SecureBuffer(withNativeErrors("opening", () => native.bufferFrom(source, locking)));
   }
 
@@ -189,6 +190,7 @@ export class SecureBuffer {
     });
   }
 
+  /** `dispose()`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
@@ -201,8 +203,10 @@ export class SecureBuffer {
   toJSON(): never {
     throw new ConfigurationError(
       "SecureBuffer",
-      "A SecureBuffer does not turn into JSON. Nothing was sent. Give the request to SecureChatCompletion's create() or createSecure(), " +
-        "which seal its bytes; an SDK above createSecureFetch() makes JSON of the request first and can only send strings (toString()).",
+      "A SecureBuffer does not turn into JSON. Nothing was sent. Give the request to SecureChatCompletion's create() " +
+        "or createSecure(), " +
+        "which seal its bytes; an SDK above createSecureFetch() makes JSON of the request first and can only send " +
+        "strings (toString()).",
     );
   }
 
@@ -211,6 +215,7 @@ export class SecureBuffer {
     throw new TypeError("A SecureBuffer does not turn into a string by itself. Call toString() if you mean it.");
   }
 
+  /** What `console.log` and the like show: that it is redacted. */
   [inspect.custom](): string {
     return REDACTED;
   }

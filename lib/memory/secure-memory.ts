@@ -1,7 +1,7 @@
 /** The option `secureMemory` of clients and of the router, and the mechanism that it may demand. */
 import { ConfigurationError } from "../errors.js";
 import { native } from "../native.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 import { fromNative, nativeCode } from "../native-error.js";
 import { oneOf, resolveByTable } from "../option-checks.js";
 import type { OptionTable } from "../option-checks.js";
@@ -17,31 +17,31 @@ export type MemoryMechanism = "memfd_secret" | "mlock";
 /** The long form of the option `secureMemory`. */
 export interface SecureMemoryOptions {
   /** What happens when memory cannot be locked; `"required"` by default. */
-  readonly policy?: LockPolicy | undefined;
+  readonly policy?: Locking | undefined;
   /**
    * Demands a mechanism. Without it the best that there is is taken, and a weaker one than `memfd_secret` on Linux is
    * reported to the logger. It is the whole process's: another client's different demand is a `ConfigurationError`, and
-   * so is one that comes after memory of another mechanism is in use. `"memfd_secret"` goes with the policy
+   * so is one that comes after memory of another mechanism is in use. `"memfd_secret"` goes with
    * `"required"` only.
    */
   readonly mechanism?: MemoryMechanism | undefined;
 }
 
-/** A policy, `true` for `"required"`, `false` for `"off"`, or the long form. */
-export type SecureMemory = LockPolicy | boolean | SecureMemoryOptions;
+/** What happens when memory cannot be locked, `true` for `"required"`, `false` for `"off"`, or the long form. */
+export type SecureMemory = Locking | boolean | SecureMemoryOptions;
 
 /** The option, checked. */
 export interface ResolvedSecureMemory {
   /** What happens when memory cannot be locked. */
-  readonly locking: LockPolicy;
+  readonly locking: Locking;
   readonly mechanism: MemoryMechanism | undefined;
 }
 
-const policies = ["required", "preferred", "off"] as const satisfies readonly LockPolicy[];
+const lockings = ["required", "preferred", "off"] as const satisfies readonly Locking[];
 const mechanisms = ["memfd_secret", "mlock"] as const satisfies readonly MemoryMechanism[];
 
 const options = {
-  policy: { otherwise: "required", parse: oneOf(policies) },
+  policy: { otherwise: "required", parse: oneOf(lockings) },
   mechanism: { parse: oneOf(mechanisms) },
 } satisfies OptionTable<SecureMemoryOptions>;
 
@@ -49,12 +49,13 @@ const options = {
 export function resolveSecureMemory(value: SecureMemory): ResolvedSecureMemory {
   if (value === true) return { locking: "required", mechanism: undefined };
   if (value === false) return { locking: "off", mechanism: undefined };
-  if (typeof value !== "object") return { locking: oneOf(policies)(value, "secureMemory"), mechanism: undefined };
+  if (typeof value !== "object") return { locking: oneOf(lockings)(value, "secureMemory"), mechanism: undefined };
   const { policy: locking, mechanism } = resolveByTable(value, options, "secureMemory");
   if (mechanism === "memfd_secret" && locking !== "required") {
     throw new ConfigurationError(
       "secureMemory.mechanism",
-      `A demand for memfd_secret cannot be met by memory that is not locked: it goes with the policy "required", not "${locking}".`,
+      `A demand for memfd_secret cannot be met by memory that is not locked: it goes with "required", not ` +
+        `"${locking}".`,
     );
   }
   return { locking, mechanism };

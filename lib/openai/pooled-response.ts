@@ -6,7 +6,7 @@
  * them, as with every `fetch`: a reader may keep them, so they are not wiped behind his back.
  */
 import { SecureBuffer } from "../memory/secure-buffer.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 
 /** Bytes of a piece of `body`: what is in ordinary memory at a time, when the reader lets go of it. */
 const PIECE_BYTES = 16 * 1024;
@@ -15,7 +15,7 @@ const PIECE_BYTES = 16 * 1024;
 export interface PooledParts {
   readonly headers: Headers;
   readonly url: string;
-  readonly locking: LockPolicy;
+  readonly locking: Locking;
   /** The request's: its end is the end of the body, if that is not read by then. */
   readonly signal: AbortSignal | undefined;
 }
@@ -105,7 +105,7 @@ class Body {
   }
 
   /** Another body of the same bytes. `undefined`: it was read before. */
-  copy(locking: LockPolicy): SecureBuffer | undefined {
+  copy(locking: Locking): SecureBuffer | undefined {
     if (this.begun || this.stream.locked) return undefined;
     return this.#bytes?.use((bytes) => SecureBuffer.from(bytes, locking));
   }

@@ -168,7 +168,8 @@ function notSealed(method: string, url: string, sdkBase: string): Response {
     `Only POST ${endpoint} goes through the encrypted protocol, and this was ${asked}. Nothing was sent. ` +
       (url === endpoint
         ? "Chat completions are asked for with POST."
-        : `For chat completions set the SDK's base URL (\`baseURL\`) to ${sdkBase}; send other calls with a client that has another fetch.`),
+        : `For chat completions set the SDK's base URL (\`baseURL\`) to ${sdkBase}; send other calls with a client ` +
+          "that has another fetch."),
   );
 }
 
@@ -181,7 +182,8 @@ function needWebClasses(): void {
   }
   throw new ConfigurationError(
     "createSecureFetch",
-    "createSecureFetch needs the global Request, Response and Headers, which this process does not have (--no-experimental-fetch, " +
+    "createSecureFetch needs the global Request, Response and Headers, which this process does not have " +
+      "(--no-experimental-fetch, " +
       "--jitless, or too little address space). SecureChatCompletion works without them.",
   );
 }
@@ -212,7 +214,8 @@ async function bodyText(body: RequestInit["body"]): Promise<string> {
       : `of the kind ${Object.prototype.toString.call(body).slice(8, -1)}`;
   throw new ConfigurationError(
     "body",
-    `The request's body is ${what}. It must be JSON: a string, an ArrayBuffer, a view of one (Uint8Array), a Blob or a ReadableStream.`,
+    `The request's body is ${what}. It must be JSON: a string, an ArrayBuffer, a view of one (Uint8Array), a Blob or ` +
+      "a ReadableStream.",
   );
 }
 
@@ -222,7 +225,8 @@ function checkNotEncoded(headers: Headers): void {
   if (encoding === null || encoding.trim().toLowerCase() === "identity") return;
   throw new ConfigurationError(
     "body",
-    "The request has a Content-Encoding, and its body is read here, to be sealed. Send it without one (not compressed).",
+    "The request has a Content-Encoding, and its body is read here, to be sealed. Send it without one (not " +
+      "compressed).",
   );
 }
 

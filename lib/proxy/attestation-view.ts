@@ -65,7 +65,10 @@ export class AttestationView {
     const advice = state.advice === null ? "" : `<p>${escaped(state.advice)}</p>\n`;
     const page = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Attestation: ${escaped(state.state)}</title>
-<style>body{font:16px/1.5 sans-serif;max-width:44em;margin:2em auto;padding:0 1em}th{text-align:left;padding-right:1em;vertical-align:top}td{overflow-wrap:anywhere}</style>
+<style>
+body{font:16px/1.5 sans-serif;max-width:44em;margin:2em auto;padding:0 1em}
+th{text-align:left;padding-right:1em;vertical-align:top}td{overflow-wrap:anywhere}
+</style>
 </head><body>
 <h1>${escaped(headings[state.state])}</h1>
 <p>${escaped(state.sentence)}</p>

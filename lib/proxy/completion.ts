@@ -11,7 +11,7 @@ import { PoolRequest } from "../envelope/seal.js";
 import { Refusal } from "../http/refusal.js";
 import { JsonObjectError, scanObject } from "../memory/json-members.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
-import type { LockPolicy, ScannedObject } from "../native.js";
+import type { Locking, ScannedObject } from "../native.js";
 import type { Answer } from "./answer.js";
 
 /** Deepest nesting of a request's or an answer's JSON. */
@@ -84,7 +84,7 @@ export async function complete(
 async function readWishes(
   body: SecureBuffer,
   tier: SecurityTier | undefined,
-  locking: LockPolicy,
+  locking: Locking,
   signal: AbortSignal,
 ): Promise<Wishes> {
   const find = ["model", "messages", "stream", "stream_options", "security_tier", "api_key"];
@@ -128,7 +128,7 @@ type Place = NonNullable<ScannedObject["found"][number]>;
 async function scan(
   json: SecureBuffer,
   options: Parameters<typeof scanObject>[2],
-  locking: LockPolicy,
+  locking: Locking,
   signal: AbortSignal,
 ): Promise<ScannedObject> {
   try {
@@ -140,12 +140,7 @@ async function scan(
 }
 
 /** `include_usage` of `stream_options`. */
-async function wantsUsage(
-  body: SecureBuffer,
-  place: Place,
-  locking: LockPolicy,
-  signal: AbortSignal,
-): Promise<boolean> {
+async function wantsUsage(body: SecureBuffer, place: Place, locking: Locking, signal: AbortSignal): Promise<boolean> {
   if (firstByte(body, place) !== 0x7b) throw new Refusal(400, "`stream_options` must be an object.");
   using options = body.use((bytes) => SecureBuffer.from(bytes.subarray(place.begin, place.end), locking));
   const how = { find: ["include_usage"], blank: [], refuseFolded: false, maxDepth: MAX_DEPTH };
@@ -158,7 +153,7 @@ async function wantsUsage(
 async function wholeAnswer(
   answer: SecureBuffer,
   metadata: AnswerMetadata,
-  locking: LockPolicy,
+  locking: Locking,
   signal: AbortSignal,
 ): Promise<Answer["body"]> {
   const how = { find: [], blank: ["_metadata"], refuseFolded: false, maxDepth: MAX_DEPTH };

@@ -16,7 +16,7 @@ import { Refusal } from "../http/refusal.js";
 import type { BodyBudget } from "../http/request-body.js";
 import { HeldView, PoolBytes, withHeldView } from "../memory/pool-bytes.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 import { nativeCode } from "../native-error.js";
 import { bodyLength, discard } from "./answer.js";
 import type { Answer } from "./answer.js";
@@ -42,7 +42,7 @@ export interface Outcome {
 }
 
 export interface ConnectionSettings {
-  readonly locking: LockPolicy;
+  readonly locking: Locking;
   readonly budget: BodyBudget;
   readonly times: ConnectionTimes;
   /** Headers that are looked at, in lower case. */

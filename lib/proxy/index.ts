@@ -17,6 +17,7 @@ export type { ProxyOptions } from "./options.js";
 export type { AccessEntry } from "./routes.js";
 export type { SecurityTier as Tier } from "../chat/security-tier.js";
 
+/** A proxy that listens. */
 export interface Proxy extends AsyncDisposable {
   /** e.g. `http://127.0.0.1:41234/v1`, what an SDK takes as its base URL; `unix:PATH` for a Unix socket. */
   readonly baseUrl: string;

@@ -17,6 +17,7 @@ import type { AccessSettings } from "./request-access.js";
 import type { Place } from "./listener.js";
 import type { AccessEntry } from "./routes.js";
 
+/** Options of `startProxy`. All are optional; every wrong or unknown one is refused with a `ConfigurationError`. */
 export interface ProxyOptions {
   /**
    * The address to listen on; `127.0.0.1` by default. Any other than loopback needs `apiKeys` and `tls`, or the
@@ -187,14 +188,16 @@ function checkExposure(host: string, { apiKeys, allowOpen, tls, allowPlainHttp }
   if (apiKeys.open && !allowOpen) {
     throw new ConfigurationError(
       "apiKeys",
-      `Without local API keys everyone who can reach ${host} could send requests that you pay for. Give API keys, or set allowOpen if ` +
+      `Without local API keys everyone who can reach ${host} could send requests that you pay for. Give API keys, or ` +
+        "set allowOpen if " +
         "that is wanted.",
     );
   }
   if (tls === undefined && !allowPlainHttp) {
     throw new ConfigurationError(
       "tls",
-      `On ${host} prompts, answers and local API keys would travel over plain HTTP. Give a TLS certificate and key, or set allowPlainHttp ` +
+      `On ${host} prompts, answers and local API keys would travel over plain HTTP. Give a TLS certificate and key, ` +
+        "or set allowPlainHttp " +
         "where nobody else is on the way.",
     );
   }
@@ -204,7 +207,8 @@ function checkOpenSocket(path: string, { apiKeys, allowOpen }: Resolved): void {
   if (!apiKeys.open || allowOpen) return;
   throw new ConfigurationError(
     "apiKeys",
-    `Everyone on this machine may connect to ${path}, and without local API keys send requests that you pay for. Give the socket a mode that ` +
+    `Everyone on this machine may connect to ${path}, and without local API keys send requests that you pay for. ` +
+      "Give the socket a mode that " +
       "keeps them out (SocketMode=0600), give API keys, or set allowOpen if that is wanted.",
   );
 }

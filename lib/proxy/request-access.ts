@@ -42,7 +42,8 @@ export function refusedByName({ headers }: RequestHead, { hosts, origins }: Acce
     return errorAnswer(
       403,
       "HOST_NOT_ALLOWED",
-      "The request's Host is none of this proxy's names. Use localhost, or start it with --allow-host for another name.",
+      "The request's Host is none of this proxy's names. Use localhost, or start it with --allow-host for another " +
+        "name.",
     );
   }
   const origin = headers.get("origin");
@@ -66,7 +67,8 @@ export function unknownKey(): Answer {
   return errorAnswer(
     401,
     "LOCAL_KEY",
-    "The proxy's own API key is missing or not known. It is not NOMYO's: give one of those that the proxy was started with.",
+    "The proxy's own API key is missing or not known. It is not NOMYO's: give one of those that the proxy was " +
+      "started with.",
     { "www-authenticate": "Bearer" },
   );
 }

@@ -212,14 +212,18 @@ function prefersPage(accept: string | undefined): boolean {
 const cures: Readonly<Record<string, string>> = {
   "/v1/responses":
     "The Responses API is not offered, since the protocol seals chat completions only. Use the Chat Completions API: " +
-    "client.chat.completions.create() of the openai package; openai.chat(model) of @ai-sdk/openai, or @ai-sdk/openai-compatible; " +
+    "client.chat.completions.create() of the openai package; openai.chat(model) of @ai-sdk/openai, or " +
+    "@ai-sdk/openai-compatible; " +
     'useResponsesApi: false of LangChain; setOpenAIAPI("chat_completions") of OpenAI Agents.',
   "/v1/completions":
-    "The old Completions API is not offered, since the protocol seals chat completions only. Use client.chat.completions.create() " +
+    "The old Completions API is not offered, since the protocol seals chat completions only. Use " +
+    "client.chat.completions.create() " +
     "of the openai package, ChatOpenAI instead of OpenAI in LangChain, openai.chat(model) of @ai-sdk/openai.",
   "/v1/embeddings":
-    "Embeddings are not offered: the protocol seals chat completions only. Give your program another base URL for embeddings than for " +
-    "chat (LangChain: configuration.baseURL of OpenAIEmbeddings; Open WebUI: RAG_OPENAI_API_BASE_URL), such as a model on this machine.",
+    "Embeddings are not offered: the protocol seals chat completions only. Give your program another base URL for " +
+    "embeddings than for " +
+    "chat (LangChain: configuration.baseURL of OpenAIEmbeddings; Open WebUI: RAG_OPENAI_API_BASE_URL), such as a " +
+    "model on this machine.",
 };
 
 function notOffered(path: string): Answer {

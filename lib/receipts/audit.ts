@@ -245,7 +245,8 @@ class Auditor {
     } else if (previous !== before.hash) {
       this.#fault(
         before,
-        `(number ${before.sequence}) is not the line that the next one was written after: it was changed, or the next was`,
+        `(number ${before.sequence}) is not the line that the next one was written after: it was changed, or the ` +
+          "next was",
       );
     }
   }

@@ -2,7 +2,7 @@
 import { DigestKey } from "../envelope/digest.js";
 import { ConfigurationError } from "../errors.js";
 import { NotAFile, openToOthers, readSecretFile } from "../keys/secret-file.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 
 const LEAST_BYTES = 32;
 const MOST_BYTES = 1024;
@@ -11,7 +11,7 @@ const MOST_BYTES = 1024;
  * Reads the key straight into the pool. All its bytes count, also a line's end. Throws a `ConfigurationError` that
  * names `option`.
  */
-export function readDigestKey(path: string, option: string, locking: LockPolicy): DigestKey {
+export function readDigestKey(path: string, option: string, locking: Locking): DigestKey {
   const wrong = (what: string) => new ConfigurationError(option, `The digest key ${path} ${what}`);
   try {
     const { bytes } = readSecretFile(path, locking, ({ mode, uid, gid, size }) => {

@@ -10,7 +10,7 @@ import { ConfigurationError, NomyoError, SecurityError } from "../errors.js";
 import { syncFolder, writeFileAtomically } from "../keys/atomic-file.js";
 import { tryHoldFileLock } from "../keys/file-lock.js";
 import type { HeldLock } from "../keys/file-lock.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 import { readDigestKey } from "./digest-key-file.js";
 import { endOf, fileName, receiptFiles } from "./receipt-files.js";
 import type { FileEnd, ReceiptFile } from "./receipt-files.js";
@@ -59,7 +59,7 @@ export interface ReceiptLog {
  */
 export class ReceiptWriter {
   readonly #settings: ReceiptSettings;
-  readonly #locking: LockPolicy;
+  readonly #locking: Locking;
   readonly #log: ReceiptLog;
   /** Policies whose text is in the folder. */
   readonly #policies = new Set<string>();
@@ -76,7 +76,7 @@ export class ReceiptWriter {
   #failed = false;
   #closed = false;
 
-  constructor(settings: ReceiptSettings, locking: LockPolicy, log: ReceiptLog) {
+  constructor(settings: ReceiptSettings, locking: Locking, log: ReceiptLog) {
     this.#settings = settings;
     this.#locking = locking;
     this.#log = log;
@@ -141,7 +141,8 @@ export class ReceiptWriter {
       if (lock === undefined) {
         throw new ConfigurationError(
           OPTION,
-          `Another client or process writes receipts to ${folder}, and a chain has one writer. Give each its own folder (\`${OPTION}\`).`,
+          `Another client or process writes receipts to ${folder}, and a chain has one writer. Give each its own ` +
+            `folder (\`${OPTION}\`).`,
         );
       }
       if (this.#failed) probe(folder);
@@ -198,7 +199,8 @@ export class ReceiptWriter {
       await file.truncate(end.whole);
       await file.datasync();
       this.#log.warn(
-        "The last line of the receipts was cut off in the middle, and was removed: its answer was not handed on, unless somebody has cut it.",
+        "The last line of the receipts was cut off in the middle, and was removed: its answer was not handed on, " +
+          "unless somebody has cut it.",
         {
           file: path,
           bytes: end.torn,
@@ -435,7 +437,8 @@ function notWritten(folder: string, error: unknown, consequence: string): Securi
       ? error.message
       : ((error as NodeJS.ErrnoException).code ?? "unknown error");
   return new SecurityError(
-    `The receipt could not be written to ${folder} (${why}). ${consequence} Make room there, or see what is wrong with the folder.`,
+    `The receipt could not be written to ${folder} (${why}). ${consequence} Make room there, or see what is wrong ` +
+      "with the folder.",
     "RECEIPT_NOT_WRITTEN",
   );
 }

@@ -75,7 +75,8 @@ export class Attestor {
     }
     if (quote.persistentHandle !== undefined && !parseTpmAttestation(block).aik.attributes.includes("noDA")) {
       log(
-        "the persistent AIK lacks noDA: each power cut after a quote counts against the TPM's dictionary-attack limit, and a lockout " +
+        "the persistent AIK lacks noDA: each power cut after a quote counts against the TPM's dictionary-attack " +
+          "limit, and a lockout " +
           "hits every other user of the TPM, disk encryption included; make the AIK anew with noDA",
       );
     }
@@ -174,7 +175,8 @@ export class Attestor {
     this.#settings.log(
       working
         ? "the TPM works again: answers carry attestation"
-        : `the TPM does not work (${error instanceof Error ? error.message : String(error)}): answers go without attestation, tier maximum is refused`,
+        : `the TPM does not work (${error instanceof Error ? error.message : String(error)}): answers go without ` +
+            "attestation, tier maximum is refused",
     );
   }
 }

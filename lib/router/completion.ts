@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { openPackage } from "../envelope/open.js";
 import { sealBytes } from "../envelope/seal.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
-import type { LockPolicy, TpmAttestationBlock } from "../native.js";
+import type { Locking, TpmAttestationBlock } from "../native.js";
 import { notAvailable } from "./attestor.js";
 import type { Attestor } from "./attestor.js";
 import { readBody } from "../http/request-body.js";
@@ -37,7 +37,7 @@ export interface CompletionSettings {
   readonly model: Model;
   readonly attestor: Attestor | undefined;
   readonly tierModels: TierModels;
-  readonly locking: LockPolicy;
+  readonly locking: Locking;
   readonly body: BodyLimits;
   readonly maxPlaintextBytes: number;
   readonly maxAnswerBytes: number;
@@ -88,14 +88,7 @@ async function completeFor(
   if (tier === "maximum" && settings.attestor === undefined) throw noTpm();
 
   sendContinue();
-  const body = await readBody(request, settings.body);
-  let plaintext: SecureBuffer;
-  try {
-    run();
-    plaintext = await openRequest(body.bytes, settings, signal);
-  } finally {
-    settings.body.budget.release(body.held);
-  }
+  const { plaintext, bodyBytes } = await receive(request, settings, run, signal);
   try {
     const model = await prepareRequest(plaintext, settings, signal);
     checkModelAllowed(settings.tierModels, tier, model);
@@ -115,7 +108,7 @@ async function completeFor(
         tpm_attestation: attested.value,
         payload_binding: binding,
       });
-      return { sealed, bodyBytes: body.bytes.length, tier };
+      return { sealed, bodyBytes, tier };
     } finally {
       answer.dispose();
     }
@@ -123,6 +116,22 @@ async function completeFor(
     throw asRefusal(error);
   } finally {
     plaintext.dispose();
+  }
+}
+
+/** The request's plaintext. What the body holds of the budget is given back as soon as it is opened, or is not. */
+async function receive(
+  request: IncomingMessage,
+  settings: CompletionSettings,
+  run: CompletionHooks["run"],
+  signal: AbortSignal,
+): Promise<{ readonly plaintext: SecureBuffer; readonly bodyBytes: number }> {
+  const body = await readBody(request, settings.body);
+  try {
+    run();
+    return { plaintext: await openRequest(body.bytes, settings, signal), bodyBytes: body.bytes.length };
+  } finally {
+    settings.body.budget.release(body.held);
   }
 }
 
@@ -219,7 +228,8 @@ function asRefusal(error: unknown): unknown {
     case "DECRYPT":
       return new Refusal(
         400,
-        "The package could not be decrypted: it was sealed to another key, or changed on its way. Fetch /pki/public_key again.",
+        "The package could not be decrypted: it was sealed to another key, or changed on its way. Fetch " +
+          "/pki/public_key again.",
       );
     case "PLAINTEXT":
     case "INVALID_UTF8":

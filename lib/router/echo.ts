@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { echoAnswer } from "../memory/echo-answer.js";
 import type { PoolBytes } from "../memory/pool-bytes.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 import { nativeCode } from "../native-error.js";
 import { Disconnected, Refusal } from "../http/refusal.js";
 import { METADATA_ROOM } from "./metadata.js";
@@ -18,7 +18,7 @@ export interface EchoSettings {
   readonly delayMs: number;
   readonly maxAnswerBytes: number;
   readonly maxDepth: number;
-  readonly locking: LockPolicy;
+  readonly locking: Locking;
 }
 
 export class EchoModel implements Model {
@@ -53,7 +53,8 @@ function asRefusal(error: unknown): unknown {
     case "TOO_LARGE":
       return new Refusal(
         400,
-        "The echo model's answer would be too large, or a JSON schema in the request costs too much to follow: ask for less.",
+        "The echo model's answer would be too large, or a JSON schema in the request costs too much to follow: ask " +
+          "for less.",
       );
     default:
       return error;

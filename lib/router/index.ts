@@ -19,6 +19,7 @@ export type { RateLimit } from "./rate-limit.js";
 export type { SecurityTier as Tier } from "../chat/security-tier.js";
 export type { TierModels } from "./tier-models.js";
 
+/** A router that listens. */
 export interface Router extends AsyncDisposable {
   /** e.g. `http://127.0.0.1:41234`, what a client takes as `baseUrl`. */
   readonly url: string;
@@ -66,7 +67,8 @@ export async function startRouter(options: RouterOptions = {}): Promise<Router> 
       : loadServerKey(settings.keyFile, settings.keyPassword, locking));
     if (settings.upstream?.url.protocol === "https:") {
       settings.log(
-        "the upstream speaks TLS: Node decrypts its answers in memory that is neither locked nor wiped (docs/router.md, The upstream)",
+        "the upstream speaks TLS: Node decrypts its answers in memory that is neither locked nor wiped " +
+          "(docs/router.md, The upstream)",
       );
     }
     const server = makeServer(settings, key);

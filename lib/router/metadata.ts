@@ -1,6 +1,6 @@
 /** The `_metadata` that the router puts into each answer (PROTOCOL 3). */
 import { memoryInfo } from "../memory/protection.js";
-import type { LockPolicy, TpmAttestationBlock } from "../native.js";
+import type { Locking, TpmAttestationBlock } from "../native.js";
 import type { PayloadBinding } from "./payload-binding.js";
 import type { PoolBytes } from "../memory/pool-bytes.js";
 import type { SecurityTier } from "../chat/security-tier.js";
@@ -32,7 +32,7 @@ export async function addMetadata(answer: PoolBytes, metadata: Metadata, maxDept
 }
 
 /** What this process does for its memory, as it stands now. */
-export function memoryProtection(locking: LockPolicy): Record<string, unknown> {
+export function memoryProtection(locking: Locking): Record<string, unknown> {
   const info = memoryInfo();
   return {
     platform: process.platform,

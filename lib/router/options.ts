@@ -20,6 +20,7 @@ import type { RateLimit } from "./rate-limit.js";
 import type { TierModels } from "./tier-models.js";
 import { completionsUrl } from "./upstream.js";
 
+/** Options of `startRouter`. All are optional; every wrong or unknown one is refused with a `ConfigurationError`. */
 export interface RouterOptions {
   /**
    * The address to listen on; `127.0.0.1` by default. Any other than loopback needs `apiKeys` and `tls`, or the
@@ -216,13 +217,15 @@ function checkExposure({
   if (apiKeys.open && !allowOpen) {
     throw new ConfigurationError(
       "apiKeys",
-      `Without API keys everyone who can reach ${host} could use the model. Give API keys, or set allowOpen if that is wanted.`,
+      `Without API keys everyone who can reach ${host} could use the model. Give API keys, or set allowOpen if that ` +
+        "is wanted.",
     );
   }
   if (tls === undefined && !allowHttp) {
     throw new ConfigurationError(
       "tls",
-      `On ${host} API keys and the server's public key would travel over plain HTTP. Give a TLS certificate and key, or set allowHttp ` +
+      `On ${host} API keys and the server's public key would travel over plain HTTP. Give a TLS certificate and key, ` +
+        "or set allowHttp " +
         "if a proxy in front ends TLS.",
     );
   }
@@ -252,7 +255,8 @@ function checkUpstreamUrl(value: unknown, option: string, allowHttp: boolean): U
   if (url.protocol === "http:" && !isLoopback(url.hostname) && !allowHttp) {
     throw new ConfigurationError(
       "upstream.allowHttp",
-      `Opened prompts would travel to ${url.host} over plain HTTP. Use https, or set upstream.allowHttp for a network that you trust.`,
+      `Opened prompts would travel to ${url.host} over plain HTTP. Use https, or set upstream.allowHttp for a ` +
+        "network that you trust.",
     );
   }
   return url;
@@ -273,7 +277,8 @@ function checkTpm(given: TpmOptions, option: string): Omit<AttestorSettings, "lo
   if (certificateChain !== undefined && persistentHandle === undefined) {
     throw new ConfigurationError(
       "tpm.certificateChain",
-      "A certificate chain needs a persistent AIK (tpm.persistentHandle): a key made for each quote has no certificate.",
+      "A certificate chain needs a persistent AIK (tpm.persistentHandle): a key made for each quote has no " +
+        "certificate.",
     );
   }
   return {

@@ -23,7 +23,8 @@ export function checkPayloadBinding(payloadId: string, serverPem: string, client
   if (payloadId.slice(prefix.length + 1) !== keyCommitment(serverPem, clientPem)) {
     throw new Refusal(
       400,
-      "The commitment in X-Payload-ID is not to this server's key and the key in X-Public-Key. Fetch /pki/public_key again.",
+      "The commitment in X-Payload-ID is not to this server's key and the key in X-Public-Key. Fetch /pki/public_key " +
+        "again.",
     );
   }
   return "verified";

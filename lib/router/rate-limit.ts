@@ -2,6 +2,7 @@
 import { RateLimiter } from "../http/rate-limiter.js";
 import { Refusal } from "../http/refusal.js";
 
+/** How fast one API key may ask. */
 export interface RateLimit {
   /** Requests a second, over time. */
   readonly perSecond: number;

@@ -68,7 +68,8 @@ function readClientKey(header: string | undefined): PublicKey {
     throw new Refusal(
       400,
       unfit
-        ? `X-Public-Key is too weak or too costly: an RSA key of ${MIN_CLIENT_KEY_BITS} to ${MAX_CLIENT_KEY_BITS} bits with a public exponent of ` +
+        ? `X-Public-Key is too weak or too costly: an RSA key of ${MIN_CLIENT_KEY_BITS} to ${MAX_CLIENT_KEY_BITS} ` +
+            "bits with a public exponent of " +
             "32 bits at most is needed."
         : "X-Public-Key is not the PEM SubjectPublicKeyInfo of an RSA key, percent-encoded.",
     );

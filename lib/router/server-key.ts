@@ -3,7 +3,7 @@ import { SecurityError } from "../errors.js";
 import type { KeyPassword } from "../keys/key-password.js";
 import { loadPrivateKey } from "../keys/key-store.js";
 import { PrivateKey } from "../keys/private-key.js";
-import type { LockPolicy, PublicKeyInfo } from "../native.js";
+import type { Locking, PublicKeyInfo } from "../native.js";
 
 export interface ServerKey {
   readonly private: PrivateKey;
@@ -13,7 +13,7 @@ export interface ServerKey {
 /** PROTOCOL: clients refuse a server key under 4096 bits. */
 const BITS = 4096;
 
-export async function generateServerKey(locking: LockPolicy): Promise<ServerKey> {
+export async function generateServerKey(locking: Locking): Promise<ServerKey> {
   return withPublic(await PrivateKey.generate(locking));
 }
 
@@ -23,7 +23,7 @@ export async function generateServerKey(locking: LockPolicy): Promise<ServerKey>
 export async function loadServerKey(
   file: string,
   password: KeyPassword | undefined,
-  locking: LockPolicy,
+  locking: Locking,
 ): Promise<ServerKey> {
   const { key } = await loadPrivateKey(file, undefined, password, locking);
   const loaded = withPublic(key);

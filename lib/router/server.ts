@@ -263,7 +263,8 @@ function refusePages({ headers }: http.IncomingMessage, listensOn: string): void
   if (isIP(name) === 0 && name !== "localhost" && name !== listensOn.toLowerCase()) {
     throw new Refusal(
       421,
-      "Without API keys this server answers to its address, to localhost and to the name that it listens on, and the request's Host is none of them. Call it by one of these, or start it with API keys.",
+      "Without API keys this server answers to its address, to localhost and to the name that it listens on, and the " +
+        "request's Host is none of them. Call it by one of these, or start it with API keys.",
     );
   }
   if (isOfAPage(headers.origin, headers["sec-fetch-site"]?.toString())) {
@@ -327,7 +328,8 @@ function refuseBrokenRequest(
   const body = JSON.stringify({ detail });
   endSoon(
     socket,
-    `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: " +
+      `${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
 }
 

@@ -19,7 +19,7 @@ import tls from "node:tls";
 import { getBuildInfo } from "../build-info.js";
 import { withHeldView } from "../memory/pool-bytes.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 import { MAX_HEAD_BYTES, ResponseReader } from "../http/http-response.js";
 import type { ResponseSink } from "../http/http-response.js";
 import { Disconnected, Refusal } from "../http/refusal.js";
@@ -33,7 +33,7 @@ export interface ExchangeSettings {
   readonly timeoutMs: number;
   /** Milliseconds for connecting, TLS included. */
   readonly connectTimeoutMs: number;
-  readonly locking: LockPolicy;
+  readonly locking: Locking;
 }
 
 /** As much as Node reads at a time. */

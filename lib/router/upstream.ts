@@ -5,7 +5,7 @@
  * upstream-exchange.ts.
  */
 import type { SecureBuffer } from "../memory/secure-buffer.js";
-import type { LockPolicy } from "../native.js";
+import type { Locking } from "../native.js";
 import { ResponseFormatError } from "../http/http-response.js";
 import type { ResponseHead } from "../http/http-response.js";
 import { JsonObjectError } from "../memory/json-members.js";
@@ -28,7 +28,7 @@ export interface UpstreamSettings {
   readonly connectTimeoutMs: number;
   readonly maxAnswerBytes: number;
   readonly maxDepth: number;
-  readonly locking: LockPolicy;
+  readonly locking: Locking;
 }
 
 export class UpstreamModel implements Model {

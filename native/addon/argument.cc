@@ -24,13 +24,13 @@ std::optional<std::size_t> GetWhole(Napi::Env env, const Napi::Value& value, std
   return std::nullopt;
 }
 
-std::optional<LockPolicy> GetLockPolicy(Napi::Env env, napi_value value) {
+std::optional<Locking> GetLocking(Napi::Env env, napi_value value) {
   const Napi::Value given(env, value);
   if (given.IsString()) {
     const std::string name = given.As<Napi::String>();
-    if (name == "required") return LockPolicy::kRequired;
-    if (name == "preferred") return LockPolicy::kPreferred;
-    if (name == "off") return LockPolicy::kOff;
+    if (name == "required") return Locking::kRequired;
+    if (name == "preferred") return Locking::kPreferred;
+    if (name == "off") return Locking::kOff;
   }
   ThrowTypeError(env, "expected 'required', 'preferred' or 'off'");
   return std::nullopt;

@@ -7,7 +7,7 @@
 
 #include <napi.h>
 
-#include "core/memory/lock_policy.h"
+#include "core/memory/locking.h"
 
 namespace nomyo::addon {
 
@@ -26,7 +26,7 @@ inline constexpr std::size_t kMostDepth = 1'000'000;
 std::optional<std::size_t> GetWhole(Napi::Env env, const Napi::Value& value, std::size_t least, std::size_t most,
                                     const char* expected);
 
-// GetLockPolicy reads the strings 'required', 'preferred', 'off'; otherwise a TypeError is pending.
-std::optional<LockPolicy> GetLockPolicy(Napi::Env env, napi_value value);
+// GetLocking reads the strings 'required', 'preferred', 'off'; otherwise a TypeError is pending.
+std::optional<Locking> GetLocking(Napi::Env env, napi_value value);
 
 }  // namespace nomyo::addon

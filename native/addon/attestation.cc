@@ -89,13 +89,13 @@ Napi::Value VerifyAttestationBlock(const Napi::CallbackInfo& info) {
     return StartOnTpm(env, std::move(device).value(), std::make_shared<TpmVerifyJob>(std::move(verification)));
   }
   // A quote holds no secret, so nothing of this job needs to be locked.
-  return Start(env, std::make_shared<OfflineJob>(std::move(verification)), LockPolicy::kPublic);
+  return Start(env, std::make_shared<OfflineJob>(std::move(verification)), Locking::kPublic);
 }
 
 Napi::Value ParseAttestation(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!info[0].IsString()) return ThrowTypeError(env, "block must be a string of JSON");
-  const LockPolicyScope scope(LockPolicy::kPublic);
+  const LockingScope scope(Locking::kPublic);
   const Result<std::string> text = InspectAttestation(info[0].As<Napi::String>().Utf8Value());
   if (!text) return Throw(env, text.error());
   return Napi::String::New(env, text.value());

@@ -52,7 +52,7 @@ Napi::Value ComposeEvents(const Napi::CallbackInfo& info) {
   if (!depth) return env.Undefined();
   const auto limit = GetWholeProperty(env, info[1], "maxBytes", 0, kMostWhole, "expected a size limit");
   if (!limit) return env.Undefined();
-  const auto locking = GetLockPolicy(env, info[2]);
+  const auto locking = GetLocking(env, info[2]);
   if (!locking) return env.Undefined();
   auto answer = GetUnviewedBuffer(env, info[0]);
   if (!answer) return env.Undefined();

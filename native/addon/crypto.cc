@@ -105,7 +105,7 @@ Napi::Value GeneratePrivateKey(const Napi::CallbackInfo& info) {
   if (!info[0].IsNumber()) {
     return ThrowTypeError(env, "expected the number of bits");
   }
-  const auto locking = GetLockPolicy(env, info[1]);
+  const auto locking = GetLocking(env, info[1]);
   if (!locking) return env.Undefined();
   bool background = false;
   if (!info[3].IsUndefined() && napi_get_value_bool(env, info[3], &background) != napi_ok) {
@@ -117,9 +117,9 @@ Napi::Value GeneratePrivateKey(const Napi::CallbackInfo& info) {
 
 Napi::Value ImportPrivateKey(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  const auto locking = GetLockPolicy(env, info[2]);
+  const auto locking = GetLocking(env, info[2]);
   if (!locking) return env.Undefined();
-  LockPolicyScope scope(*locking);
+  LockingScope scope(*locking);
   auto pem = CopyBuffer(env, info[0]);
   std::optional<SecureBuffer> password;
   if (!pem || !GetPassword(env, info[1], password)) return env.Undefined();
@@ -128,9 +128,9 @@ Napi::Value ImportPrivateKey(const Napi::CallbackInfo& info) {
 
 Napi::Value ExportPrivateKey(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  const auto locking = GetLockPolicy(env, info[2]);
+  const auto locking = GetLocking(env, info[2]);
   if (!locking) return env.Undefined();
-  LockPolicyScope scope(*locking);
+  LockingScope scope(*locking);
   auto key = GetPrivateKey(env, info[0]);
   std::optional<SecureBuffer> password;
   if (!key || !GetPassword(env, info[1], password)) return env.Undefined();
@@ -141,7 +141,7 @@ Napi::Value PrivateKeyPublic(const Napi::CallbackInfo& info) {
   auto key = GetPrivateKey(info.Env(), info[0]);
   if (!key) return info.Env().Undefined();
   // A public key is no secret: it must not fail for want of locked memory.
-  LockPolicyScope scope(LockPolicy::kPublic);
+  LockingScope scope(Locking::kPublic);
   return NewPublicKey(info.Env(), key->PublicKey());
 }
 
@@ -157,7 +157,7 @@ Napi::Value ImportPublicKey(const Napi::CallbackInfo& info) {
     return ThrowTypeError(env, "expected a PEM string and the least and the most bits");
   }
   const int most_bits = info[2].IsNumber() ? info[2].As<Napi::Number>().Int32Value() : kRsaMostPublicBits;
-  LockPolicyScope scope(LockPolicy::kPublic);
+  LockingScope scope(Locking::kPublic);
   return NewPublicKey(env, RsaPublicKey::Import(info[0].As<Napi::String>().Utf8Value(),
                                                 info[1].As<Napi::Number>().Int32Value(), most_bits));
 }

@@ -57,18 +57,18 @@ Napi::Value Sha256Async(const Napi::CallbackInfo& info) {
     std::memcpy(memory.data(), bytes->data(), bytes->size());
   }
   // A package is ciphertext: nothing of this job needs to be locked.
-  return Start(env, std::make_shared<Sha256Job>(std::move(memory), bytes->size()), LockPolicy::kPublic);
+  return Start(env, std::make_shared<Sha256Job>(std::move(memory), bytes->size()), Locking::kPublic);
 }
 
 Napi::Value HmacOfBuffer(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  const auto locking = GetLockPolicy(env, info[2]);
+  const auto locking = GetLocking(env, info[2]);
   if (!locking) return env.Undefined();
   const auto key = GetBuffer(env, info[0]);
   if (!key) return env.Undefined();
   const auto data = GetBuffer(env, info[1]);
   if (!data) return env.Undefined();
-  LockPolicyScope scope(*locking);
+  LockingScope scope(*locking);
   auto hmac = HmacSha256::Start(std::as_const(*key).bytes());
   if (!hmac) return Throw(env, hmac.error());
   if (const Status status = hmac->Update(std::as_const(*data).bytes()); !status) return Throw(env, status.error());

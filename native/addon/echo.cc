@@ -53,7 +53,7 @@ Napi::Value Echo(const Napi::CallbackInfo& info) {
   if (!max_depth) return env.Undefined();
   const auto room = GetWholeProperty(env, info[2], "room", 0, kMostWhole, "expected a number of bytes");
   if (!room) return env.Undefined();
-  const auto locking = GetLockPolicy(env, info[3]);
+  const auto locking = GetLocking(env, info[3]);
   if (!locking) return env.Undefined();
   auto request = GetUnviewedBuffer(env, info[0]);
   if (!request) return env.Undefined();

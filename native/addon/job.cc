@@ -79,7 +79,7 @@ void CancelToken::Bind(const std::shared_ptr<Job>& job, std::shared_ptr<Cancella
   cancellation_ = std::move(cancellation);
 }
 
-Napi::Value Start(Napi::Env env, std::shared_ptr<PromiseJob> job, LockPolicy locking, napi_value cancel_token) {
+Napi::Value Start(Napi::Env env, std::shared_ptr<PromiseJob> job, Locking locking, napi_value cancel_token) {
   std::shared_ptr<CancelToken> token;
   napi_valuetype type = napi_undefined;
   if (cancel_token != nullptr) napi_typeof(env, cancel_token, &type);

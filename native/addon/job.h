@@ -8,7 +8,7 @@
 
 #include "addon/settlement.h"
 #include "core/cancellation.h"
-#include "core/memory/lock_policy.h"
+#include "core/memory/locking.h"
 #include "core/result.h"
 #include "core/threads/executor.h"
 
@@ -26,7 +26,7 @@ class PromiseJob : public AsyncJob {
   const Cancellation* cancellation() const { return cancellation_.get(); }
 
  private:
-  friend Napi::Value Start(Napi::Env env, std::shared_ptr<PromiseJob> job, LockPolicy locking, napi_value cancel_token);
+  friend Napi::Value Start(Napi::Env env, std::shared_ptr<PromiseJob> job, Locking locking, napi_value cancel_token);
   std::shared_ptr<Cancellation> cancellation_;
 };
 
@@ -46,8 +46,7 @@ class CancelToken {
 };
 
 // Start queues `job` and returns its promise. A full queue, or a stack that cannot be locked, rejects it.
-Napi::Value Start(Napi::Env env, std::shared_ptr<PromiseJob> job, LockPolicy locking,
-                  napi_value cancel_token = nullptr);
+Napi::Value Start(Napi::Env env, std::shared_ptr<PromiseJob> job, Locking locking, napi_value cancel_token = nullptr);
 
 void InitJob(Napi::Env env, Napi::Object exports);
 

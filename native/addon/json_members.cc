@@ -83,7 +83,7 @@ Napi::Value ScanObject(const Napi::CallbackInfo& info) {
   if (!folded || !folded->IsBoolean()) return ThrowTypeError(env, "expected what to scan for");
   const auto most_depth = GetWholeProperty(env, given, "maxDepth", 1, kMostDepth, "expected a depth limit");
   if (!most_depth) return env.Undefined();
-  const auto locking = GetLockPolicy(env, info[3]);
+  const auto locking = GetLocking(env, info[3]);
   if (!locking) return env.Undefined();
   auto text = GetUnviewedBuffer(env, info[0]);
   if (!text) return env.Undefined();

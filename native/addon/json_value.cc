@@ -135,7 +135,7 @@ napi_value JsonValueMaker::DecodedAtOnce(std::span<const std::uint8_t> raw) {
   if (raw.size() <= kPieceUnits || raw.size() > kMostAtOnce) return nullptr;
   const auto budget = LockedPool::Instance().LockBudget();
   if (budget && raw.size() > *budget / 8) return nullptr;
-  LockPolicyScope scope(LockPolicy::kRequired);
+  LockingScope scope(Locking::kRequired);
   auto whole = SecureBuffer::Allocate(raw.size());
   if (!whole) return nullptr;
   const auto length = StringDecoder(raw).NextLatin1(whole->bytes());

@@ -214,9 +214,9 @@ Napi::Value MemoryProbe(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const auto bytes = GetSize(env, info[0]);
   if (!bytes) return env.Undefined();
-  const auto locking = GetLockPolicy(env, info[1]);
+  const auto locking = GetLocking(env, info[1]);
   if (!locking) return env.Undefined();
-  LockPolicyScope scope(*locking);
+  LockingScope scope(*locking);
   const auto probe = SecureBuffer::Allocate(*bytes);
   return probe ? env.Undefined() : Throw(env, probe.error());
 }
@@ -225,18 +225,18 @@ Napi::Value BufferAlloc(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const auto size = GetSize(env, info[0]);
   if (!size) return env.Undefined();
-  const auto locking = GetLockPolicy(env, info[1]);
+  const auto locking = GetLocking(env, info[1]);
   if (!locking) return env.Undefined();
-  LockPolicyScope scope(*locking);
+  LockingScope scope(*locking);
   auto buffer = SecureBuffer::Allocate(*size);
   return buffer ? NewBufferHandle(env, std::move(*buffer)) : Throw(env, buffer.error());
 }
 
 Napi::Value BufferFrom(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  const auto locking = GetLockPolicy(env, info[1]);
+  const auto locking = GetLocking(env, info[1]);
   if (!locking) return env.Undefined();
-  LockPolicyScope scope(*locking);
+  LockingScope scope(*locking);
   if (info[0].IsString()) {
     auto text = ReadUtf8(env, info[0]);
     return text ? NewBufferHandle(env, std::move(*text)) : Throw(env, text.error());

@@ -35,7 +35,7 @@ struct OpenedObject {
   // For a receipt: a digest under a key, which is no secret.
   std::optional<std::array<std::uint8_t, kSha256Bytes>> plaintext_hmac;
   // The client's: what is made of the plaintext obeys it too.
-  LockPolicy locking = LockPolicy::kRequired;
+  Locking locking = Locking::kRequired;
   bool disposed = false;
   int readers = 0;
 
@@ -102,7 +102,7 @@ class OpenJob final : public PromiseJob {
       if (!digest) return digest.error();
       opened_->plaintext_hmac = *digest;
     }
-    opened_->locking = CurrentLockPolicy();
+    opened_->locking = CurrentLocking();
     return Status::Ok();
   }
 
@@ -130,12 +130,12 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   if (!most_bytes) return env.Undefined();
   const auto most_depth = GetWholeProperty(env, info[2], "maxDepth", 1, kMostDepth, "expected limits");
   if (!most_depth) return env.Undefined();
-  const auto locking = GetLockPolicy(env, info[3]);
+  const auto locking = GetLocking(env, info[3]);
   if (!locking) return env.Undefined();
   const OpenLimits limits{*most_bytes, *most_depth};
   std::optional<SecureBuffer> digest_key;
   if (!given_key->IsUndefined()) {
-    LockPolicyScope scope(*locking);
+    LockingScope scope(*locking);
     digest_key = CopyBuffer(env, *given_key);
     if (!digest_key) return env.Undefined();
   }
@@ -167,7 +167,7 @@ std::shared_ptr<OpenedObject> GetOpened(Napi::Env env, napi_value value) {
 // Numbers and short strings of the plaintext go over the stack here.
 Napi::Value MakeValue(const Napi::CallbackInfo& info, OpenedObject& opened, std::span<const std::uint8_t> text) {
   const auto& helpers = static_cast<OpenState*>(info.Data())->helpers;
-  LockPolicyScope scope(opened.locking);
+  LockingScope scope(opened.locking);
   const Reading reading(opened);
   const napi_value value = JsonValueMaker(info.Env(), helpers).Make(text, opened.package.facts);
   return value == nullptr ? info.Env().Undefined() : Napi::Value(info.Env(), value);
@@ -200,7 +200,7 @@ std::optional<std::span<const std::uint8_t>> FindOpened(const Napi::CallbackInfo
     ThrowTypeError(info.Env(), "expected a JSON pointer");
     return std::nullopt;
   }
-  LockPolicyScope scope(opened.locking);
+  LockingScope scope(opened.locking);
   auto found = FindPointer(opened.package.plaintext.bytes(), PointerText(info[1].As<Napi::String>()),
                            opened.package.facts.long_strings);
   if (!found) {
@@ -231,12 +231,12 @@ Napi::Value OpenedGetBuffer(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   auto opened = GetOpened(env, info[0]);
   if (!opened) return env.Undefined();
-  const auto locking = GetLockPolicy(env, info[2]);
+  const auto locking = GetLocking(env, info[2]);
   if (!locking) return env.Undefined();
   const auto found = FindOpened(info, *opened);
   if (!found) return env.Undefined();
   if ((*found)[0] != '"') return Throw(env, {Code::kNotFound, "There is no string at this JSON pointer."});
-  LockPolicyScope scope(*locking);
+  LockingScope scope(*locking);
   const JsonString string = JsonCursor(*found, opened->package.facts.long_strings).String();
   auto buffer = SecureBuffer::Allocate(string.raw.size());
   if (!buffer) return Throw(env, buffer.error());

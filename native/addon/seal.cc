@@ -148,7 +148,7 @@ Napi::Value PackageValue(Napi::Env env, PackageBytes package) {
 
 struct GivenSealOptions {
   SealOptions seal;
-  LockPolicy locking;
+  Locking locking;
   std::shared_ptr<SecureBuffer> digest_key;  // keeps what `seal` points to
 };
 
@@ -179,7 +179,7 @@ std::optional<GivenSealOptions> ReadSealOptions(Napi::Env env, const Napi::Value
   if (!given_locking || !given_limit || !given_expected || !given_padding || !given_at || !given_key)
     return std::nullopt;
   // All has been read: no JavaScript runs from here on.
-  const auto locking = GetLockPolicy(env, *given_locking);
+  const auto locking = GetLocking(env, *given_locking);
   if (!locking) return std::nullopt;
   const auto limit = GetWhole(env, *given_limit, 0, kMostWhole, "expected a size limit");
   if (!limit) return std::nullopt;
@@ -219,7 +219,7 @@ Napi::Value Seal(const Napi::CallbackInfo& info) {
   std::string marker = info[2].As<Napi::String>().Utf8Value();
   if (marker.empty()) return ThrowTypeError(env, "expected a marker");
 
-  LockPolicyScope scope(options->locking);
+  LockingScope scope(options->locking);
   auto sealer = Sealer::Start(recipient->parts->wrapper, options->seal);
   if (!sealer) return Throw(env, sealer.error());
   SkeletonWriter writer(env, (*sealer)->writer(), std::move(marker), info[3].As<Napi::Array>());
@@ -240,7 +240,7 @@ Napi::Value SealBytes(const Napi::CallbackInfo& info) {
   if (!recipient) return env.Undefined();
   options->seal.expected = std::min(json->size(), options->seal.limit);
 
-  LockPolicyScope scope(options->locking);
+  LockingScope scope(options->locking);
   auto sealer = Sealer::Start(recipient->parts->wrapper, options->seal);
   if (!sealer) return Throw(env, sealer.error());
   if (const Status status = (*sealer)->writer().RawUtf8(*json); !status) {

@@ -70,12 +70,12 @@ std::shared_ptr<SecureBuffer> GetBuffer(Napi::Env env, napi_value value);
 // a view of them is out. JavaScript may take one when the job has begun, so the job must bear a writer.
 std::shared_ptr<SecureBuffer> GetUnviewedBuffer(Napi::Env env, napi_value value);
 
-// CopyBuffer returns a copy of the bytes behind a handle, for a job; under the calling thread's LockPolicy. Nothing
+// CopyBuffer returns a copy of the bytes behind a handle, for a job; under the calling thread's Locking. Nothing
 // with an exception pending on failure.
 std::optional<SecureBuffer> CopyBuffer(Napi::Env env, napi_value value);
 
 // ReadUtf8 copies a JavaScript string into the pool as UTF-8, by way of pool memory only, under the calling thread's
-// LockPolicy. kUtf8 for lone surrogates.
+// Locking. kUtf8 for lone surrogates.
 Result<SecureBuffer> ReadUtf8(Napi::Env env, napi_value string);
 
 }  // namespace nomyo::addon

@@ -17,14 +17,15 @@ namespace nomyo::addon {
 // The longest piece of text that is read from V8 at once, in UTF-16 code units (lib/envelope/seal.ts cuts to this).
 inline constexpr std::size_t kPieceUnits = std::size_t{16} * 1024;
 
-// TextReader is used by one call, on the JavaScript thread, under that thread's LockPolicy. What it read is wiped with
+// TextReader is used by one call, on the JavaScript thread, under that thread's Locking. What it read is wiped with
 // it.
 class TextReader {
  public:
   explicit TextReader(Napi::Env env) : env_(env) {}
 
-  // For each piece of `text` (a Latin-1 string, or { wide, pieces }) calls latin1(bytes) or utf16(units). Fails with a
-  // TypeError when it is something else, or a piece is too long. Where a getter threw, its exception is pending.
+  // Read calls latin1(bytes) or utf16(units) for each piece of `text`: a Latin-1 string, or { wide, pieces }. Errors:
+  // kInvalidArgument when it is something else, or a piece is too long (where a getter threw, its exception is pending);
+  // kMemoryLock, kOutOfMemory; theirs. Pieces before the error have been read then.
   template <class Latin1, class Utf16>
   Status Read(napi_value text, Latin1 latin1, Utf16 utf16) {
     const Napi::Value value(env_, text);

@@ -6,14 +6,13 @@
 #include <optional>
 #include <utility>
 
-#include <openssl/evp.h>
-
 #include "addon/argument.h"
 #include "addon/error.h"
 #include "addon/function.h"
 #include "addon/handle.h"
 #include "addon/property.h"
 #include "addon/uint8_array.h"
+#include "core/json/base64.h"
 #include "core/tpm/hash_algorithm.h"
 #include "core/tpm/quote.h"
 #include "core/tpm/tss_esys.h"
@@ -30,10 +29,8 @@ struct HandleTag<TpmDevice> {
 namespace {
 
 std::string ToBase64(const std::vector<std::uint8_t>& bytes) {
-  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int size =
-      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes.data(), static_cast<int>(bytes.size()));
-  text.resize(static_cast<std::size_t>(size));
+  std::string text(Base64EncodedSize(bytes.size()), '\0');
+  Base64Encode(bytes, text.data());
   return text;
 }
 

@@ -17,6 +17,7 @@ namespace nomyo::addon {
 // and may outlast its promise when the TPM does not answer. Its life is AsyncJob's.
 class TpmJob : public AsyncJob {
  public:
+  // Work does the job and keeps its outcome in it; an error is what the promise rejects with. No Node-API in here.
   virtual Status Work(TpmConnection& tpm) = 0;
 };
 

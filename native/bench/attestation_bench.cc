@@ -11,7 +11,7 @@
 #include "core/attestation/report.h"
 #include "core/attestation/verifier.h"
 #include "core/crypto/algorithms.h"
-#include "core/memory/lock_policy.h"
+#include "core/memory/locking.h"
 
 namespace {
 
@@ -50,7 +50,7 @@ BENCHMARK_CAPTURE(Verify, ecc_p384, "ecc-p384-sig-sha384")->Unit(benchmark::kMic
 // As in the addon: OpenSSL allocates from the pool, and nothing of a quote needs to be locked.
 int main(int argc, char** argv) {
   if (!nomyo::PrepareOpenSsl()) return 1;
-  const nomyo::LockPolicyScope unlocked(nomyo::LockPolicy::kOff);
+  const nomyo::LockingScope unlocked(nomyo::Locking::kOff);
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
 }

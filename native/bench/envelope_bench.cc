@@ -19,7 +19,7 @@
 #include "core/json/base64.h"
 #include "core/json/check.h"
 #include "core/json/text_scan.h"
-#include "core/memory/lock_policy.h"
+#include "core/memory/locking.h"
 
 namespace {
 

@@ -93,7 +93,7 @@ int main() {
               steps, live,
               [&](std::size_t size) {
                 LockedPool::Refusal refusal{};
-                return pool.Allocate(size, LockPolicy::kRequired, &refusal);
+                return pool.Allocate(size, Locking::kRequired, &refusal);
               },
               [&](void* memory, std::size_t) { pool.Free(memory); }));
         }

@@ -14,7 +14,7 @@ namespace nomyo {
 // Stable codes. CodeName() gives the string that JavaScript sees as `error.code`; lib/native.ts lists the same strings.
 enum class Code {
   kInvalidArgument,   // INVALID_ARGUMENT      the caller's mistake
-  kMemoryLock,        // MEMORY_LOCK           memory could not be locked and the policy is `required`
+  kMemoryLock,        // MEMORY_LOCK           memory could not be locked, under `required`
   kOutOfMemory,       // OUT_OF_MEMORY         the system has no memory to give
   kDisposed,          // DISPOSED              a handle was used after it was disposed of
   kViewTaken,         // VIEW_TAKEN            a view of a secure buffer was moved out of reach; the buffer was wiped

@@ -12,7 +12,7 @@
 #include "core/json/chat_events.h"
 #include "core/json/check.h"
 #include "core/json/members.h"
-#include "core/memory/lock_policy.h"
+#include "core/memory/locking.h"
 
 namespace {
 
@@ -87,7 +87,7 @@ void Events(const std::vector<std::uint8_t>& text) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const nomyo::LockPolicyScope scope(nomyo::LockPolicy::kPreferred);
+  const nomyo::LockingScope scope(nomyo::Locking::kPreferred);
   if (size == 0) return 0;
   const std::vector<std::uint8_t> text(data + 1, data + size);
   switch (data[0]) {

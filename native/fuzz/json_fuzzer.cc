@@ -7,11 +7,11 @@
 #include "core/json/cursor.h"
 #include "core/json/pointer.h"
 #include "core/json/string.h"
-#include "core/memory/lock_policy.h"
+#include "core/memory/locking.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::span<const std::uint8_t> text(data, size);
-  nomyo::LockPolicyScope scope(nomyo::LockPolicy::kPreferred);
+  nomyo::LockingScope scope(nomyo::Locking::kPreferred);
   // The cursor stays inside whatever it is given.
   static_cast<void>(nomyo::JsonCursor(text).SkipValue());
   static_cast<void>(nomyo::FindPointer(text, "/a/0"));

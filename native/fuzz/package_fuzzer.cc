@@ -11,8 +11,8 @@
 #include "core/crypto/rsa_key.h"
 #include "core/envelope/opener.h"
 #include "core/json/check.h"
-#include "core/memory/lock_policy.h"
 #include "core/memory/locked_pool.h"
+#include "core/memory/locking.h"
 
 namespace {
 
@@ -30,7 +30,7 @@ const nomyo::RsaPrivateKey& Key() {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const nomyo::LockPolicyScope scope(nomyo::LockPolicy::kPreferred);
+  const nomyo::LockingScope scope(nomyo::Locking::kPreferred);
   const nomyo::OpenLimits limits{1 << 20, 64};
   auto package = nomyo::DecodePackage({data, size}, limits);
   if (!package || package->wrapped_key.size() != Key().size()) return 0;

@@ -9,7 +9,7 @@
 
 #include "core/crypto/pem.h"
 #include "core/crypto/rsa_key.h"
-#include "core/memory/lock_policy.h"
+#include "core/memory/locking.h"
 
 namespace {
 
@@ -34,7 +34,7 @@ void PublicKeyAgain(const nomyo::RsaPublicKey& key) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const nomyo::LockPolicyScope scope(nomyo::LockPolicy::kPreferred);
+  const nomyo::LockingScope scope(nomyo::Locking::kPreferred);
   if (size == 0) return 0;
   const Span text(data + 1, size - 1);
   const std::string_view view(reinterpret_cast<const char*>(text.data()), text.size());

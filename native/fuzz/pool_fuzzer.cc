@@ -46,7 +46,7 @@ struct Live {
   std::uint8_t* memory;
   std::size_t size;
   std::uint8_t fill;
-  nomyo::LockPolicy policy;
+  nomyo::Locking locking;
 };
 
 class Input {
@@ -103,19 +103,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       case 3: {
         // Small ones by the byte, large ones by the page's neighbourhood.
         const std::size_t asked = operation & 0x80 ? input.Word() * 3 : input.Word() % 4200;
-        const auto policy = static_cast<nomyo::LockPolicy>(operation / 8 % 4);
+        const auto locking = static_cast<nomyo::Locking>(operation / 8 % 4);
         nomyo::LockedPool::Refusal refusal;
-        auto* memory = static_cast<std::uint8_t*>(pool.Allocate(asked, policy, &refusal));
+        auto* memory = static_cast<std::uint8_t*>(pool.Allocate(asked, locking, &refusal));
         if (memory == nullptr) {
           Demand(refusal.kind == nomyo::LockedPool::Refusal::kLock ||
                  refusal.kind == nomyo::LockedPool::Refusal::kMemory);
           Demand(!pool.Explain(refusal, asked).message.empty());
           break;
         }
-        Live live{memory, asked == 0 ? 1 : asked, ++fill, policy};
+        Live live{memory, asked == 0 ? 1 : asked, ++fill, locking};
         Demand(reinterpret_cast<std::uintptr_t>(memory) % 16 == 0 && pool.Owns(memory));
         Demand(pool.SizeOf(memory) == live.size);
-        if (policy == nomyo::LockPolicy::kRequired) Demand(pool.IsLocked(memory));
+        if (locking == nomyo::Locking::kRequired) Demand(pool.IsLocked(memory));
         Demand(IsFilled(memory, live.size, 0));
         std::memset(memory, live.fill, live.size);
         lives.push_back(live);

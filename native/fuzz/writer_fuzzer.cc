@@ -15,7 +15,7 @@
 
 #include "core/json/string.h"
 #include "core/json/writer.h"
-#include "core/memory/lock_policy.h"
+#include "core/memory/locking.h"
 
 namespace {
 
@@ -79,7 +79,7 @@ std::string Quoted(const std::vector<char16_t>& text) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const nomyo::LockPolicyScope scope(nomyo::LockPolicy::kPreferred);
+  const nomyo::LockingScope scope(nomyo::Locking::kPreferred);
   if (size < 2) return 0;
   const std::size_t piece = data[0] % 96 + 1;
   const bool wide = (data[1] & 1) != 0;

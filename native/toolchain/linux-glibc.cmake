@@ -1,5 +1,6 @@
-# The toolchain of releases for Linux with glibc (scripts/prebuild), for x64 and arm64 from either: clang and lld, with what scripts/sysroot
-# has put together. NOMYO_SYSROOT in the environment is its folder; it is read here and again in each of CMake's own test projects.
+# The toolchain of releases for Linux with glibc (scripts/prebuild), for x64 and arm64 from either: clang and lld, with
+# what scripts/sysroot has put together. NOMYO_SYSROOT in the environment is its folder; it is read here and again in
+# each of CMake's own test projects.
 set(NOMYO_SYSROOT $ENV{NOMYO_SYSROOT})
 if(NOT EXISTS ${NOMYO_SYSROOT}/packages)
   message(FATAL_ERROR "NOMYO_SYSROOT ('${NOMYO_SYSROOT}') is no folder that scripts/sysroot made.")

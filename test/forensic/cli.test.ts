@@ -1,9 +1,10 @@
 /**
- * The proof that the command line keeps what it reads and answers in the pool: key files, passwords and prompts from files, pipes and a
- * terminal; prompts, history and answers of a conversation; an answer that nobody takes.
+ * The proof that the command line keeps what it reads and answers in the pool: key files, passwords and prompts from
+ * files, pipes and a terminal; prompts, history and answers of a conversation; an answer that nobody takes.
  *
- * Each process is stopped at a moment that lasts as long as the test wants: a question that nobody answers, an output that is full, a key
- * that takes hours to derive. Under mlock, where the pool can be read: what the search finds there shows that it looks for the right thing.
+ * Each process is stopped at a moment that lasts as long as the test wants: a question that nobody answers, an output
+ * that is full, a key that takes hours to derive. Under mlock, where the pool can be read: what the search finds there
+ * shows that it looks for the right thing.
  */
 import { generateKeyPairSync, randomBytes, type KeyObject } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -141,7 +142,7 @@ describeUnless(`keys${unreadable === undefined ? "" : ` (skipped: ${unreadable})
 });
 
 describeUnless(`chat${unreadable === undefined ? "" : ` (skipped: ${unreadable})`}`, () => {
-  test("has a prompt from stdin in the pool alone, while the pipe is open and while the answer is waited for", async () => {
+  test("has a prompt from stdin in the pool alone, while the pipe is open and until the answer comes", async () => {
     const router: LocalRouter = await startLocalRouter({ args: ["--echo-delay", "600000", "--stop-timeout", "0"] });
     try {
       // More than the first buffer holds, so that it grows.
@@ -237,7 +238,10 @@ describeUnless(`chat${unreadable === undefined ? "" : ` (skipped: ${unreadable})
   });
 });
 
-/** The PEM of an encrypted key whose password is hashed as often as is allowed, a hundred million times, before anything else is known of it (RFC 8018, A.4). */
+/**
+ * The PEM of an encrypted key whose password is hashed as often as is allowed, a hundred million times, before anything
+ * else is known of it (RFC 8018, A.4).
+ */
 function slowKeyFile(): string {
   const der = (tag: number, ...parts: Buffer[]): Buffer => {
     const content = Buffer.concat(parts);

@@ -1,10 +1,11 @@
 /**
- * The proof that no secret stands in memory which is not the pool's: a client is stopped at three moments of a request, and everything that
- * root can read of it is searched for its secrets, and so are the diagnostic report and the heap snapshot that it is made to write; then it
- * is made to dump core, and the dump is searched, with the registers of all its threads.
+ * The proof that no secret stands in memory which is not the pool's: a client is stopped at three moments of a request,
+ * and everything that root can read of it is searched for its secrets, and so are the diagnostic report and the heap
+ * snapshot that it is made to write; then it is made to dump core, and the dump is searched, with the registers of all
+ * its threads.
  *
- * The secrets are known from elsewhere: both AES keys are unwrapped here, with the router's key file and the client's, whose numbers and
- * passwords are known, and the texts are random.
+ * The secrets are known from elsewhere: both AES keys are unwrapped here, with the router's key file and the client's,
+ * whose numbers and passwords are known, and the texts are random.
  */
 import { spawnSync } from "node:child_process";
 import { constants, createPrivateKey, privateDecrypt, randomBytes } from "node:crypto";
@@ -42,7 +43,10 @@ type Phase = (typeof phases)[number];
 const keyFile = join(__dirname, "../vectors/keys/client_private.pem");
 /** 32 characters that occur nowhere else. */
 const marker = () => randomBytes(24).toString("base64url");
-/** Hundreds of KB, several of the sealer's buffers: one half with what JSON must escape and what Latin-1 lacks, the other plain. */
+/**
+ * Hundreds of KB, several of the sealer's buffers: one half with what JSON must escape and what Latin-1 lacks, the
+ * other plain.
+ */
 const longText = () => secretText(200_000, "unicode") + secretText(100_000);
 
 /** What must not be found of a package whose AES key is known. */
@@ -206,7 +210,8 @@ for (const { mechanism, circumstances, reason } of mechanisms) {
       expect(info.mechanism).toBe(mechanism);
       const scan = await run.searchMemory();
       expect(outsidePool(scan)).toEqual([]);
-      // Everything was read but what cannot be: the pool, where it is secret, and the kernel's own page of clock values.
+      // Everything was read but what cannot be: the pool, where it is secret, and the kernel's own page of clock
+      // values.
       expect(scan.unreadable.filter(({ inPool, place }) => !inPool && !place.includes("[vvar"))).toEqual([]);
       // What counts as the pool is no more than what the package says it has locked.
       expect(scan.pool.every(({ kind }) => kind === mechanism)).toBe(true);

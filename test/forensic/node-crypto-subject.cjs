@@ -1,6 +1,6 @@
 /**
- * The control: the same request, with the envelope done by Node's own crypto, as careful code without locked memory would do it. Its
- * secrets are found all over the process; a search that finds none here is broken.
+ * The control: the same request, with the envelope done by Node's own crypto, as careful code without locked memory
+ * would do it. Its secrets are found all over the process; a search that finds none here is broken.
  */
 const crypto = require("node:crypto");
 const { readFileSync } = require("node:fs");
@@ -37,7 +37,8 @@ answerCalls({
       },
       body: packageText(...parts, wrapKey(serverKey, key)),
     });
-    // What a client has that is about to send its request again. A cipher forgets its key schedule only when it is finished.
+    // What a client has that is about to send its request again. A cipher forgets its key schedule only when it is
+    // finished.
     const again = crypto.createCipheriv("aes-256-gcm", key, nonce);
     again.update(plaintext.subarray(0, 1000));
     globalThis.request = { messages, plaintext, key, again };

@@ -1,8 +1,8 @@
 /**
- * The proof that the proxy leaves nothing of prompts and answers in memory which is not the pool's: it is stopped while a request is half
- * there, while its answer is waited for, while a client takes the answer slowly, and afterwards, and everything that root can read of it is
- * searched for every fragment of 12 bytes: memory, a diagnostic report, a heap snapshot, and at last a core dump. It writes receipts, with
- * digests of both, meanwhile.
+ * The proof that the proxy leaves nothing of prompts and answers in memory which is not the pool's: it is stopped while
+ * a request is half there, while its answer is waited for, while a client takes the answer slowly, and afterwards, and
+ * everything that root can read of it is searched for every fragment of 12 bytes: memory, a diagnostic report, a heap
+ * snapshot, and at last a core dump. It writes receipts, with digests of both, meanwhile.
  *
  * Client and server run in processes of their own.
  */
@@ -50,7 +50,10 @@ describe.each([
     beforeEach(() => exchange.reset());
     afterEach(() => watched.end());
 
-    /** Starts the proxy and connects to it: over TCP, or over a Unix socket, of which the kernel takes no more than some hundred KB ahead. */
+    /**
+     * Starts the proxy and connects to it: over TCP, or over a Unix socket, of which the kernel takes no more than some
+     * hundred KB ahead.
+     */
     async function connect(over: "tcp" | "unix"): Promise<net.Socket> {
       const server = ["--base-url", exchange.baseUrl, "--allow-http", "--pin", exchange.keySha256];
       const path = join(folder, "proxy.sock");
@@ -101,7 +104,7 @@ describe.each([
       { bytes: 300_000, stream: true, chunked: false, slow: false },
       { bytes: 3_000_000, stream: true, chunked: false, slow: true },
     ])(
-      "has prompt and answer of $bytes bytes in the pool alone (stream: $stream, chunked: $chunked, slow reader: $slow)",
+      "has prompt and answer of $bytes bytes in the pool alone (stream: $stream, chunked: $chunked, slow: $slow)",
       async ({ bytes, stream, chunked, slow }) => {
         const [prompt, answer] = [secretText(bytes), secretText(bytes)];
         const patterns = bytes > 1_000_000 ? samplePatterns : textPatterns;
@@ -115,7 +118,8 @@ describe.each([
         closed.catch(() => undefined);
         const framing = chunked ? "Transfer-Encoding: chunked" : `Content-Length: ${request.length}`;
         socket.write(
-          `POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`,
+          "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: " +
+            `application/json\r\n${framing}\r\n\r\n`,
         );
         const send = (part: string) =>
           new Promise((resolve) =>

@@ -1,7 +1,8 @@
 /**
- * The proof that a router, with its echo model or before an upstream, leaves nothing of prompts and answers in memory which is not the
- * pool's: it is stopped while an answer is half there, or is held back, and after the answer, and everything that root can read of it is
- * searched for every fragment of 12 bytes. It is also made to dump core at such moments, with the registers of all its threads.
+ * The proof that a router, with its echo model or before an upstream, leaves nothing of prompts and answers in memory
+ * which is not the pool's: it is stopped while an answer is half there, or is held back, and after the answer, and
+ * everything that root can read of it is searched for every fragment of 12 bytes. It is also made to dump core at such
+ * moments, with the registers of all its threads.
  *
  * Upstream and client run in the test's own process, so none of their memory is the router's.
  */
@@ -129,7 +130,9 @@ async function search(
   return { ...scan, hits: scan.hits.filter((hit) => !isBeacon(hit)) };
 }
 
-/** Ends the router: nothing is in its memory but the pool, which a dump does not have, nor in a register of any thread. */
+/**
+ * Ends the router: nothing is in its memory but the pool, which a dump does not have, nor in a register of any thread.
+ */
 async function searchDump(
   router: WatchedRouter,
   texts: Readonly<Record<string, string>>,

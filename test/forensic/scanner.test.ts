@@ -1,4 +1,7 @@
-/** What the forensic test rests on: the scanner finds what is there, wherever it is, and the patterns are what keys look like. */
+/**
+ * What the forensic test rests on: the scanner finds what is there, wherever it is, and the patterns are what keys look
+ * like.
+ */
 import { spawn } from "node:child_process";
 import { createPrivateKey, randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -58,7 +61,8 @@ whenReadable(`the scanner${unreadable === undefined ? "" : ` (skipped: ${unreada
     writeFileSync(file, content);
     const child = spawn(process.execPath, [
       "-e",
-      `const bytes = require("node:fs").readFileSync(process.argv[1]); ${code}; setInterval(() => {}, 1e6); console.log("ready");`,
+      `const bytes = require("node:fs").readFileSync(process.argv[1]); ${code}; setInterval(() => {}, 1e6); ` +
+        `console.log("ready");`,
       file,
     ]);
     try {
@@ -79,7 +83,8 @@ whenReadable(`the scanner${unreadable === undefined ? "" : ` (skipped: ${unreada
     "finds any 12 bytes of %s at every alignment, across its own block boundaries, and says where",
     async (_, more) => {
       const marks = Array.from({ length: 64 }, () => randomBytes(40));
-      // Over 16 MiB, so that the scanner's blocks end inside; what is left of the marks lies at every offset modulo 64, and is another part of each.
+      // Over 16 MiB, so that the scanner's blocks end inside; what is left of the marks lies at every offset modulo 64,
+      // and is another part of each.
       const content = Buffer.alloc(64 * 262_147 + 64);
       marks.forEach((mark, i) => mark.copy(content, i * 262_147, i % 29, (i % 29) + 12));
       const scan = await holding(content, "globalThis.kept = bytes", (pid) =>
@@ -121,7 +126,8 @@ whenReadable(`the scanner${unreadable === undefined ? "" : ` (skipped: ${unreada
     ];
     const scan = await holding(
       Buffer.from(`${narrow}${wide}`),
-      "globalThis.narrow = bytes.toString('latin1', 0, 32); globalThis.wide = '→' + bytes.toString('latin1', 32); globalThis.wide.charCodeAt(5); bytes.fill(0)",
+      "globalThis.narrow = bytes.toString('latin1', 0, 32); globalThis.wide = '→' + bytes.toString('latin1', 32); " +
+        "globalThis.wide.charCodeAt(5); bytes.fill(0)",
       (pid) =>
         scanProcess(pid, {
           ...textPatterns("narrow", narrow),
@@ -176,8 +182,9 @@ whenReadable("a watched process", () => {
 
   test("has its registers searched, those of every thread", async () => {
     // Compiled by the optimising compiler alone (--no-liftoff): the other one may keep parameters on the stack.
-    // Each thread runs a loop of WebAssembly that stores its parameters again and again, so they never leave their registers: a general one
-    // of 8 bytes, and a vector of 16. In memory, the module splits them with what it stores between.
+    // Each thread runs a loop of WebAssembly that stores its parameters again and again, so they never leave their
+    // registers: a general one of 8 bytes, and a vector of 16. In memory, the module splits them with what it stores
+    // between.
     const script = `
       const { Worker, isMainThread, workerData } = require("node:worker_threads");
       // (module (import "e" "m" (memory 1 1 shared)) (func (export "f") (param i64 i64 i64) (local v128)

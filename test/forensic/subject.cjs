@@ -1,6 +1,7 @@
 /**
- * The process that is searched: a client of this package with one request. The password and the prompt go from files into locked memory,
- * the key file is read by the package itself, so whatever else the scanner finds of them the package has left there.
+ * The process that is searched: a client of this package with one request. The password and the prompt go from files
+ * into locked memory, the key file is read by the package itself, so whatever else the scanner finds of them the
+ * package has left there.
  */
 const { readFileSync } = require("node:fs");
 const answerCalls = require("../support/answer-calls.cjs");

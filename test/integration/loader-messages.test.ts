@@ -73,8 +73,10 @@ test("no file for this system: it and those that there are are named", () => {
   const { code, message } = load();
   expect(code).toBe("ERR_NATIVE_ADDON_NOT_LOADED");
   expect(message).toBe(
-    `nomyo-native cannot load its native addon (${system} with glibc, Node ${process.version}): this package has no file for ` +
-      `${system} with glibc, only for macOS (darwin-arm64), linux-riscv64 with glibc. Use one of these (docs/support.md of the package), ` +
+    `nomyo-native cannot load its native addon (${system} with glibc, Node ${process.version}): this package has no ` +
+      "file for " +
+      `${system} with glibc, only for macOS (darwin-arm64), linux-riscv64 with glibc. Use one of these ` +
+      "(docs/support.md of the package), " +
       "or build it from a clone of its repository with scripts/setup and scripts/build.",
   );
 });
@@ -103,7 +105,8 @@ test("a newer glibc is needed: both versions are named", () => {
   const { glibcVersionRuntime } = (process.report.getReport() as unknown as { header: { glibcVersionRuntime: string } })
     .header;
   expect(load().message).toContain(
-    `: it needs glibc ${newest.replace("GLIBC_2", "9")}, and this system has ${glibcVersionRuntime}. Use a newer system`,
+    `: it needs glibc ${newest.replace("GLIBC_2", "9")}, and this system has ${glibcVersionRuntime}. Use a newer ` +
+      "system",
   );
 });
 

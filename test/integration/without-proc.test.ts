@@ -1,4 +1,6 @@
-/** Where /proc is not mounted Node does not know where its program is, and `process.execPath` is what it was called by. */
+/**
+ * Where /proc is not mounted Node does not know where its program is, and `process.execPath` is what it was called by.
+ */
 import { buildPackage, runNode } from "../support/built-package.js";
 
 beforeAll(buildPackage, 600_000);

@@ -1,8 +1,12 @@
-/** Packages cross in both directions between this package and three others: Node's crypto, OpenSSL's command, Python's `cryptography`. */
+/**
+ * Packages cross in both directions between this package and three others: Node's crypto, OpenSSL's command, Python's
+ * `cryptography`.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { packageText } from "../../lib/bench/node-envelope.js";
 import { openPackage } from "../../lib/envelope/open.js";
 import { sealJson } from "../../lib/envelope/seal.js";
 import { clientKey } from "../support/client-key.js";
@@ -100,12 +104,9 @@ describe("OpenSSL's command", () => {
     openssl("pkeyutl", "-encrypt", "-pubin", "-inkey", "public.pem", ...oaep, "-in", "key", "-out", "wrapped");
     const cipher = createCipheriv("aes-256-gcm", aes, nonce, { authTagLength: 16 });
     const ciphertext = cipher.update('{"wrapped by":"openssl"}', "utf8", "base64") + cipher.final("base64");
-    const body = {
-      version: "1.0",
-      algorithm: "hybrid-aes256-rsa4096",
-      encrypted_payload: { ciphertext, nonce: nonce.toString("base64"), tag: cipher.getAuthTag().toString("base64") },
-      encrypted_aes_key: readFileSync(join(folder, "wrapped")).toString("base64"),
-    };
-    expect(await open(Buffer.from(JSON.stringify(body)))).toBe('{"wrapped by":"openssl"}');
+    const parts = [nonce, cipher.getAuthTag(), readFileSync(join(folder, "wrapped"))] as const;
+    const [nonceText, tag, wrapped] = parts.map((bytes) => bytes.toString("base64")) as [string, string, string];
+    const body = packageText(ciphertext, nonceText, tag, wrapped);
+    expect(await open(Buffer.from(body))).toBe('{"wrapped by":"openssl"}');
   });
 });

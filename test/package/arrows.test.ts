@@ -1,4 +1,7 @@
-/** ESLint keeps the order of the folders of lib/, and the raw addon with its owners: made-up files, linted as if they stood there, under the project's own configuration. */
+/**
+ * ESLint keeps the order of the folders of lib/, and the raw addon with its owners: made-up files, linted as if they
+ * stood there, under the project's own configuration.
+ */
 import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +12,10 @@ interface Result {
   readonly messages: readonly { readonly ruleId: string | null; readonly message: string }[];
 }
 
-/** What the rule says of each text. One process for all: starting ESLint is most of the work. Other rules need types, and stay out. */
+/**
+ * What the rule says of each text. One process for all: starting ESLint is most of the work. Other rules need types,
+ * and stay out.
+ */
 function lint(files: readonly (readonly [path: string, text: string])[]): (readonly string[])[] {
   const program = `
     import { ESLint } from "eslint";
@@ -18,7 +24,9 @@ function lint(files: readonly (readonly [path: string, text: string])[]): (reado
       ruleFilter: ({ ruleId }) => ruleId.startsWith("arrows/"),
     });
     const results = [];
-    for (const [filePath, text] of ${JSON.stringify(files)}) results.push((await eslint.lintText(text, { filePath }))[0]);
+    for (const [filePath, text] of ${JSON.stringify(files)}) {
+      results.push((await eslint.lintText(text, { filePath }))[0]);
+    }
     console.log(JSON.stringify(results));`;
   const output = execFileSync(process.execPath, ["--input-type=module", "-e", program], {
     cwd: root,
@@ -46,7 +54,7 @@ const upwards: [from: string, text: string][] = [
   ["router/made-up.ts", 'import { native as addon } from "../native.js";'],
   ["cli/made-up.ts", 'export const addon = () => import("../native.js");'],
   ["http/made-up.ts", 'export { native } from "../native.js";'],
-  ["router/made-up.ts", 'import { type LockPolicy } from "../native.js";'],
+  ["router/made-up.ts", 'import { type Locking } from "../native.js";'],
   ["native-error.ts", 'import * as addon from "./native.js";'],
 ];
 const downwards: [from: string, text: string][] = [
@@ -54,7 +62,7 @@ const downwards: [from: string, text: string][] = [
   ["cli/bench.ts", 'import "../bench/payload.js";'],
   ["bench/made-up.ts", 'import "./payload.js"; import "../errors.js";'],
   ["memory/made-up.ts", 'import { native } from "../native.js";'],
-  ["client/made-up.ts", 'import type { LockPolicy } from "../native.js";'],
+  ["client/made-up.ts", 'import type { Locking } from "../native.js";'],
   ["router/made-up.ts", 'import "../client/options.js"; import "../keys/key-store.js"; import "./options.js";'],
   ["chat/made-up.ts", 'import type { AttestationReport } from "../attestation/report.js";'],
   ["http/made-up.ts", 'import "../memory/pool-bytes.js"; import "../errors.js"; import "node:http";'],

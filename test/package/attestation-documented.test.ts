@@ -20,7 +20,7 @@ test("the checks, in the order in which they decide", () => {
   expect(rows("| code | what must hold |").flatMap(words)).toEqual(attestationCodes);
 });
 
-test("a code with something to do about it is one, and each has its row but those that fail nothing by themselves", () => {
+test("a code with something to do about it is one, and each has its row but those that fail nothing", () => {
   const patterns = rows("| code | usual reason |")
     .filter((cell) => !cell.startsWith("fault"))
     .flatMap(words);

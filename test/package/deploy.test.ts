@@ -1,4 +1,7 @@
-/** deploy/: the units' commands run as an account that is not root, from credentials as systemd gives them; and what checks the rest can be. Manifests: kubernetes.test.ts. */
+/**
+ * deploy/: the units' commands run as an account that is not root, from credentials as systemd gives them; and what
+ * checks the rest can be. Manifests: kubernetes.test.ts.
+ */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -56,8 +59,10 @@ import os, struct, sys
 uid = int(sys.argv[1])
 for path in sys.argv[2:]:
     os.chmod(path, 0o400)
-    entries = [(0x01, 4, 0xffffffff), (0x02, 4, uid), (0x04, 0, 0xffffffff), (0x10, 4, 0xffffffff), (0x20, 0, 0xffffffff)]
-    os.setxattr(path, "system.posix_acl_access", struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *e) for e in entries))
+    nobody = 0xffffffff
+    entries = [(0x01, 4, nobody), (0x02, 4, uid), (0x04, 0, nobody), (0x10, 4, nobody), (0x20, 0, nobody)]
+    packed = b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    os.setxattr(path, "system.posix_acl_access", struct.pack("<I", 2) + packed)
 `;
 
 /** Makes what a socket unit says, as descriptor 3, and becomes the command: sd_listen_fds(3). */
@@ -78,7 +83,9 @@ const run = (command: string, ...args: string[]): void => {
   if (status !== 0) throw new Error(`${command}: ${stderr}`);
 };
 
-/** A service's command under another account, with root's credentials, from the folder where its unit has it installed. */
+/**
+ * A service's command under another account, with root's credentials, from the folder where its unit has it installed.
+ */
 async function starts(
   name: string,
   writeCredentials: (at: (credential: string) => string) => void,

@@ -1,8 +1,8 @@
 /**
- * What stands in the documents works: each block of code is run as it stands there, or a comment above it says why not. A block of
- * TypeScript or JavaScript without an import goes on from those above it on its page, as a reader does; all of TypeScript is checked by the
- * compiler too. The shell's blocks of a page run one after the other in one folder. The hosted service is played by a router of this
- * machine that has a software TPM, at the same address and by TLS.
+ * What stands in the documents works: each block of code is run as it stands there, or a comment above it says why not.
+ * A block of TypeScript or JavaScript without an import goes on from those above it on its page, as a reader does; all
+ * of TypeScript is checked by the compiler too. The shell's blocks of a page run one after the other in one folder. The
+ * hosted service is played by a router of this machine that has a software TPM, at the same address and by TLS.
  */
 import { execFile, execFileSync } from "node:child_process";
 import {
@@ -115,7 +115,10 @@ const freePort = (): Promise<number> =>
     });
   });
 
-/** What this machine has in the place of what a document names: ports that are free, its model, its TPM, folders that it may write to. */
+/**
+ * What this machine has in the place of what a document names: ports that are free, its model, its TPM, folders that it
+ * may write to.
+ */
 async function here(code: string, home: string): Promise<string> {
   const [local, proxied, app] = [await freePort(), await freePort(), await freePort()];
   return code
@@ -152,7 +155,8 @@ function sandbox(name: string): string {
   put("prompt.txt", "What does a TPM quote prove?");
   put("cert.pem", certificates.server.cert);
   put("key.pem", certificates.server.key);
-  // A server goes on beside what comes after it, as in a terminal of its own; a second one takes the place of the first.
+  // A server goes on beside what comes after it, as in a terminal of its own; a second one takes the place of the
+  // first.
   put(
     "bin/nomyo-native",
     `#!/bin/bash
@@ -161,7 +165,10 @@ case " $* " in
   *" --help "*) ;;
   " router "* | " proxy "*)
     at=${JSON.stringify(home)}/$1
-    if [ -e "$at.pid" ]; then kill "$(cat "$at.pid")"; while kill -0 "$(cat "$at.pid")" 2>/dev/null; do sleep 0.05; done; fi
+    if [ -e "$at.pid" ]; then
+      kill "$(cat "$at.pid")"
+      while kill -0 "$(cat "$at.pid")" 2>/dev/null; do sleep 0.05; done
+    fi
     rm -f "$at.out"
     "\${command[@]}" "$@" >"$at.out" 2>"$at.err" &
     echo $! >"$at.pid"
@@ -244,7 +251,9 @@ test.each(pagesWith(({ language }) => language === "sh"))(
     }
     const blocks = blocksOf(page).filter((block) => block.language === "sh" && toRun(block));
     const script = blocks.map((block) => `echo "== ${at(block)}"\n${block.code}\n`).join("");
-    const stop = `stop() { for file in *.pid; do [ ! -e "$file" ] || kill "$(cat "$file")" || true; done; }\ntrap stop EXIT\n`;
+    const stop =
+      `stop() { for file in *.pid; do [ ! -e "$file" ] || kill "$(cat "$file")" || true; done; }\ntrap ` +
+      "stop EXIT\n";
     writeFileSync(join(home, "commands.sh"), stop + (await here(script, home)));
     // As a person types them: one that fails ends it.
     const { failed, output } = await run("bash", ["-euo", "pipefail", "commands.sh"], home);

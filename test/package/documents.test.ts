@@ -1,4 +1,7 @@
-/** What documents name is there: the pages and headings that they link to, files, scripts, npm's commands, sections of the protocol. */
+/**
+ * What documents name is there: the pages and headings that they link to, files, scripts, npm's commands, sections of
+ * the protocol.
+ */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
@@ -48,7 +51,10 @@ function links(page: string): { to: string; anchor: string | undefined }[] {
       return { to: path === "" ? page : posix.join(posix.dirname(page), path!).replace(/\/$/, ""), anchor };
     });
 }
-/** Whether a file or folder has this name; `*`, `…` and a word in capitals stand for anything, and a file's last endings may be missing. */
+/**
+ * Whether a file or folder has this name; `*`, `…` and a word in capitals stand for anything, and a file's last endings
+ * may be missing.
+ */
 function isThere(name: string): boolean {
   const pattern = name.replace(/[.+^$()|[\]\\]/g, "\\$&").replace(/\*+|…|(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])/g, "[^/]*");
   const whole = new RegExp(`^${pattern}(\\.[\\w.]+)?$`);
@@ -206,7 +212,7 @@ describe("the front door", () => {
     expect(read("SECURITY.md")).toContain(`| ${version.split(".").slice(0, 2).join(".")} `);
   });
 
-  test("nvm and the development container have one supported line of Node, and the container is set up as a machine is", () => {
+  test("nvm and the development container have a supported line of Node, set up as a machine is", () => {
     const line = read(".nvmrc").trim();
     expect(nodeLines).toContain(line);
     const container = JSON.parse(read(".devcontainer/devcontainer.json")) as Record<string, unknown>;

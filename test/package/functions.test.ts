@@ -21,8 +21,8 @@ interface Found {
 }
 
 /**
- * The functions of a file that clang-format has laid out: a head that ends in `{`, and the first `}` at the head's own indentation.
- * A comment above that begins with `Long:` is a reason.
+ * The functions of a file that clang-format has laid out: a head that ends in `{`, and the first `}` at the head's own
+ * indentation. A comment above that begins with `Long:` is a reason.
  */
 function functions(source: string): Found[] {
   const lines = source.split("\n");
@@ -69,7 +69,7 @@ test("no function of the core or the addon is longer without a reason", () => {
   expect(all.filter(({ lines, reason }) => lines > LONGEST && !reason)).toEqual([]);
 });
 
-test("ESLint refuses a longer one in the library, scripts and benchmarks, and a silencing that silences nothing", () => {
+test("ESLint refuses a longer one in all JavaScript, and a silencing that silences nothing", () => {
   const long = (lines: number): string => `export function made() {\n${"  globalThis.a;\n".repeat(lines - 2)}}\n`;
   const texts = ["lib/made-up.ts", "scripts/made-up.mjs", "bench/made-up.mjs", "test/support/made-up.ts"].flatMap(
     (path) => [
@@ -85,7 +85,9 @@ test("ESLint refuses a longer one in the library, scripts and benchmarks, and a 
       ruleFilter: ({ ruleId }) => ruleId === "max-lines-per-function",
     });
     const results = [];
-    for (const [filePath, text] of ${JSON.stringify(texts)}) results.push((await eslint.lintText(text, { filePath }))[0].messages.length);
+    for (const [filePath, text] of ${JSON.stringify(texts)}) {
+      results.push((await eslint.lintText(text, { filePath }))[0].messages.length);
+    }
     console.log(JSON.stringify(results));`;
   const output = execFileSync(process.execPath, ["--input-type=module", "-e", program], {
     cwd: root,

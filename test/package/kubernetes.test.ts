@@ -1,4 +1,7 @@
-/** Manifests, in deploy/ and in the proxy's page, by the types of Kubernetes' own API description: what is misspelt is found. */
+/**
+ * Manifests, in deploy/ and in the proxy's page, by the types of Kubernetes' own API description: what is misspelt is
+ * found.
+ */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";

@@ -1,4 +1,7 @@
-/** lib/README.md is a map: it shows every folder's every file once, and none that is not there; and each file says what it holds. */
+/**
+ * lib/README.md is a map: it shows every folder's every file once, and none that is not there; and each file says what
+ * it holds.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 

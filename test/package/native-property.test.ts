@@ -1,7 +1,7 @@
 /**
- * native/addon reads members of JavaScript's objects by GetProperty and GetElement only. `Object::Get` of node-addon-api
- * gives an empty value when an environment is being ended, and a conversion of that (ToNumber, ToBoolean) ends the
- * process; so do conversions themselves, which run JavaScript.
+ * native/addon reads members of JavaScript's objects by GetProperty and GetElement only. `Object::Get` of
+ * node-addon-api gives an empty value when an environment is being ended, and a conversion of that (ToNumber,
+ * ToBoolean) ends the process; so do conversions themselves, which run JavaScript.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

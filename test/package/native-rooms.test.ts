@@ -1,4 +1,6 @@
-/** native/: a folder uses those below it and no other. README's table says which; every `#include` is held against it. */
+/**
+ * native/: a folder uses those below it and no other. README's table says which; every `#include` is held against it.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 

@@ -1,6 +1,6 @@
 /**
- * native/addon: a function through which a secret passes is exported by ExportSecret, which wipes the stack and the registers however it
- * ends. What tells such a function is what it calls; README and function.h say the rest.
+ * native/addon: a function through which a secret passes is exported by ExportSecret, which wipes the stack and the
+ * registers however it ends. What tells such a function is what it calls; README and function.h say the rest.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** scripts/setup against a package manager that only notes what it is asked: which packages, and what is said of one that is not there. */
+/**
+ * scripts/setup against a package manager that only notes what it is asked: which packages, and what is said of one
+ * that is not there.
+ */
 import { spawnSync } from "node:child_process";
 import {
   chmodSync,

@@ -1,4 +1,6 @@
-/** The package as users get it: packed, installed elsewhere, on every supported Node line, by `import` and `require`. */
+/**
+ * The package as users get it: packed, installed elsewhere, on every supported Node line, by `import` and `require`.
+ */
 import { execFileSync } from "node:child_process";
 import {
   cpSync,
@@ -82,7 +84,8 @@ describe("the tarball", () => {
       "THIRD-PARTY-NOTICES.md",
       "sbom.cdx.json",
     ]);
-    // The sums and the bill of materials are those of a release (scripts/check-release looks for them): `--try` makes neither.
+    // The sums and the bill of materials are those of a release (scripts/check-release looks for them): `--try` makes
+    // neither.
     const pages = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md"));
     expect(files.filter((name) => !name.startsWith("dist/")).sort()).toEqual(
       [
@@ -93,7 +96,7 @@ describe("the tarball", () => {
     );
   });
 
-  test("has a JavaScript file and declarations for each source file, the files that hold what is loaded together, and bundlers' modules", () => {
+  test("has JavaScript and declarations for each source file, what is loaded together, and bundlers' modules", () => {
     const compiled = files.filter((name) => name.startsWith("dist/"));
     const sources = run("git", ["ls-files", "--cached", "--others", "--exclude-standard", "lib"], root)
       .trim()
@@ -185,7 +188,8 @@ describe("the tarball", () => {
         `import * as esm from "nomyo-native";
          import { createRequire } from "node:module";
          const cjs = createRequire(import.meta.url)("nomyo-native");
-         const names = (o) => Object.keys(o).filter((k) => k !== "default" && k !== "module.exports" && k !== "__esModule").sort();
+         const nodes = ["default", "module.exports", "__esModule"];
+         const names = (o) => Object.keys(o).filter((k) => !nodes.includes(k)).sort();
          const differ = names(cjs).filter((k) => esm[k] !== cjs[k]);
          console.log(JSON.stringify({ esm: names(esm), cjs: names(cjs), differ }));`,
       );

@@ -1,6 +1,6 @@
 /**
- * docs/threat-model.md against the tests: docs/threat-model-tests.md names, for each sentence of it, tests that are there and run, or says
- * why the sentence promises nothing.
+ * docs/threat-model.md against the tests: docs/threat-model-tests.md names, for each sentence of it, tests that are
+ * there and run, or says why the sentence promises nothing.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -13,7 +13,10 @@ const plain = (text: string): string => text.replace(/\s+/g, " ").trim();
 const cellsOf = (line: string): string[] => line.split("|").slice(1, -1).map(plain);
 const isRow = (line: string): boolean => /^\|(?! ?-)/.test(line) && !/^\| (asset|adversary|words) /.test(line);
 
-/** The sentences, and half sentences, of the threat model: of its tables, its lists and its text; headings and the first lines say nothing. */
+/**
+ * The sentences, and half sentences, of the threat model: of its tables, its lists and its text; headings and the first
+ * lines say nothing.
+ */
 function sentences(): string[] {
   const blocks: string[] = [];
   const [, ...sections] = read("docs/threat-model.md").split(/^## .*$/m);

@@ -1,4 +1,7 @@
-/** The declarations under every compiler that docs/support.md names, in every way in which it looks for modules, nothing skipped. */
+/**
+ * The declarations under every compiler that docs/support.md names, in every way in which it looks for modules, nothing
+ * skipped.
+ */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -30,7 +33,8 @@ beforeAll(() => {
     .filter((name) => /\.d\.m?ts$/.test(name))
     .map((name) => join("node_modules/nomyo-native/dist", name));
   const program = `
-    import { APIError, SecureBuffer, SecureChatCompletion, createSecureFetch, getMemoryProtectionInfo } from "nomyo-native";
+    import { APIError, SecureBuffer, SecureChatCompletion, createSecureFetch } from "nomyo-native";
+    import { getMemoryProtectionInfo } from "nomyo-native";
     import type { ClientOptions } from "nomyo-native";
     import { startProxy } from "nomyo-native/proxy";
     import { startRouter } from "nomyo-native/router";
@@ -82,7 +86,8 @@ const modes: Readonly<Record<string, readonly string[]>> = {
 
 const matrix = Object.entries(compilers).flatMap(([compiler, where]) =>
   Object.keys(modes)
-    // TypeScript 6 warns of this way, and 7 does not have it. What compiles the package lies between the floor and those.
+    // TypeScript 6 warns of this way, and 7 does not have it. What compiles the package lies between the floor and
+    // those.
     .filter((mode) => !(mode.startsWith("CommonJS") && ["6.0", "7.0"].includes(compiler)))
     .filter((mode) => compiler !== "own" || mode === "nodenext")
     .map((mode) => [compiler, mode, where] as const),

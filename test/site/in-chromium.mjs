@@ -1,6 +1,6 @@
-// node test/site/in-chromium.mjs FOLDER [SCREENSHOTS]: the site (scripts/site) looked at in a headless Chromium, at the width of a phone
-// and of a desktop: nothing is wider than the window, the navigation leads to another page, and search finds a page. Speaks Chromium's
-// own debugging protocol. Run by `scripts/site --check`.
+// node test/site/in-chromium.mjs FOLDER [SCREENSHOTS]: the site (scripts/site) looked at in a headless Chromium, at the
+// width of a phone and of a desktop: nothing is wider than the window, the navigation leads to another page, and search
+// finds a page. Speaks Chromium's own debugging protocol. Run by `scripts/site --check`.
 import { spawn } from "node:child_process";
 import { createReadStream, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -112,8 +112,10 @@ try {
       const { wide, title, overlong } = await look(`({
         wide: document.documentElement.scrollWidth,
         title: document.title,
-        overlong: [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1
-          && !e.closest("pre, .overflow, table, .tsd-signature, .tsd-navigation, .col-sidebar, dialog")).slice(0, 3).map((e) => e.outerHTML.slice(0, 80)),
+        overlong: [...document.querySelectorAll("body *")]
+          .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+          .filter((e) => !e.closest("pre, .overflow, table, .tsd-signature, .tsd-navigation, .col-sidebar, dialog"))
+          .slice(0, 3).map((e) => e.outerHTML.slice(0, 80)),
       })`);
       check(/nomyo-native/.test(title), `${name}: ${path} has the title "${title}"`);
       check(wide <= width, `${name}: ${path} is ${wide} wide in a window of ${width} (${overlong.join(" ")})`);
@@ -138,8 +140,12 @@ try {
     // Search: the field that the site shows, and what it finds.
     await look(`document.querySelector("#tsd-search-trigger, #tsd-search-field, .tsd-widget.search").click()`);
     await until(`!!document.querySelector("#tsd-search-input, #tsd-search-field")`, `${name}: the field of search`);
-    await look(`(() => { const field = document.querySelector("#tsd-search-input, #tsd-search-field");
-      field.focus(); field.value = "troubleshooting"; field.dispatchEvent(new Event("input", { bubbles: true })); })()`);
+    await look(`(() => {
+      const field = document.querySelector("#tsd-search-input, #tsd-search-field");
+      field.focus();
+      field.value = "troubleshooting";
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    })()`);
     const found = `[...document.querySelectorAll("#tsd-search-results a, .results a")].map((a) => a.href)`;
     await until(`${found}.length > 0`, `${name}: something that search finds`);
     check(

@@ -1,4 +1,7 @@
-/** In a child of `Subject` (subject.ts): answers the parent's calls with what the functions give, or their error's facts. */
+/**
+ * In a child of `Subject` (subject.ts): answers the parent's calls with what the functions give, or their error's
+ * facts.
+ */
 module.exports = function answerCalls(functions) {
   process.on("message", ({ id, name, args }) => {
     Promise.resolve()

@@ -12,7 +12,10 @@ export interface Certificate {
 export interface Certificates {
   readonly ca: string;
   readonly caFile: string;
-  /** For 127.0.0.1 and localhost; and for the hosted service, whose part a server of this machine plays (hosted-service-here.cjs). */
+  /**
+   * For 127.0.0.1 and localhost; and for the hosted service, whose part a server of this machine plays
+   * (hosted-service-here.cjs).
+   */
   readonly server: Certificate;
   /** For another host name. */
   readonly otherName: Certificate;

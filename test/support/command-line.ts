@@ -20,7 +20,10 @@ export interface Terminal {
   readonly answer: (shown: string, line: string) => void;
 }
 
-/** Input that a test has in memory: what a command does with it is what is tested, not how it is read (test/integration/cli). */
+/**
+ * Input that a test has in memory: what a command does with it is what is tested, not how it is read
+ * (test/integration/cli).
+ */
 export class TestInput implements SecretInput {
   readonly isTTY: boolean;
   #typed: string[] = [];

@@ -10,15 +10,17 @@ export interface Dumpable {
   kill(signal?: NodeJS.Signals): Promise<Exit>;
 }
 
-/** What the subject must be started with, in a working directory of its own, so that the kernel writes its core there. */
+/**
+ * What the subject must be started with, in a working directory of its own, so that the kernel writes its core there.
+ */
 export const dumpsCore: Circumstances = ["prlimit", "--core=unlimited:unlimited", "--"];
 
 /** Whether the kernel writes cores into the working directory; otherwise a program of the system's takes them. */
 const kernelWrites = () => !/[|/]/.test(readFileSync("/proc/sys/kernel/core_pattern", "utf8"));
 
 /**
- * Ends the subject with a core dump in `folder`, its empty working directory, and returns the file. Where the system pipes cores to a program of
- * its own, gdb's gcore makes it: slow, since it writes reserved address space too.
+ * Ends the subject with a core dump in `folder`, its empty working directory, and returns the file. Where the system
+ * pipes cores to a program of its own, gdb's gcore makes it: slow, since it writes reserved address space too.
  */
 export async function dumpCore(subject: Dumpable, folder: string): Promise<string> {
   if (!kernelWrites()) {

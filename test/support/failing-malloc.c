@@ -1,7 +1,7 @@
 /*
- * An allocator that fails when it is told to, for LD_PRELOAD: an allocation that the addon makes on the main thread gets
- * no memory, once. Everyone else's allocations, V8's and Node's, succeed: what is shown is what the addon does without
- * memory. (It has the C++ library inside it, so its `new` calls `malloc` from its own pages.)
+ * An allocator that fails when it is told to, for LD_PRELOAD: an allocation that the addon makes on the main thread
+ * gets no memory, once. Everyone else's allocations, V8's and Node's, succeed: what is shown is what the addon does
+ * without memory. (It has the C++ library inside it, so its `new` calls `malloc` from its own pages.)
  *
  * NOMYO_FAILING_MALLOC names a file that holds `struct orders`, which both sides see.
  */

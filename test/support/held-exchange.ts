@@ -1,7 +1,9 @@
 /**
- * Everything on the other side of a client under test, with an answer that waits: client → recorder → local router → model.
+ * Everything on the other side of a client under test, with an answer that waits: client → recorder → local router →
+ * model.
  *
- * Recorder and model run in the test's own process, the router in one of its own, so none of their memory is the client's.
+ * Recorder and model run in the test's own process, the router in one of its own, so none of their memory is the
+ * client's.
  */
 import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -71,7 +73,9 @@ export class HeldExchange {
     this.#content.resolve(content);
   }
 
-  /** The AES key of the request, unwrapped here with the router's own key: no part of the package has a way to tell it. */
+  /**
+   * The AES key of the request, unwrapped here with the router's own key: no part of the package has a way to tell it.
+   */
   requestAesKey(): Buffer {
     return unwrapKey(this.#routerKey, this.#request!.encrypted_aes_key);
   }

@@ -1,5 +1,6 @@
-// node --require …: what goes to the hosted service goes to a port of this machine (HOSTED_SERVICE_PORT), by TLS as it would there; and a
-// connection to anywhere else but this machine is refused, so that a document that is tried sends nothing out.
+// node --require …: what goes to the hosted service goes to a port of this machine (HOSTED_SERVICE_PORT), by TLS as it
+// would there; and a connection to anywhere else but this machine is refused, so that a document that is tried sends
+// nothing out.
 "use strict";
 const net = require("node:net");
 

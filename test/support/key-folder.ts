@@ -1,4 +1,6 @@
-/** A client's key folder with a ready-made key, for tests that are not about making one: that takes a second or more. */
+/**
+ * A client's key folder with a ready-made key, for tests that are not about making one: that takes a second or more.
+ */
 import { copyFileSync, chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

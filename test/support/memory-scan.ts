@@ -1,21 +1,23 @@
 /**
- * Searching for secrets where they must not be: in the memory of a running process, in its core dump with the registers of all threads, in
- * the reports that it writes. The scanner is a program of its own, in C++ (memory-scan.cc), which is compiled when it is first needed.
+ * Searching for secrets where they must not be: in the memory of a running process, in its core dump with the registers
+ * of all threads, in the reports that it writes. The scanner is a program of its own, in C++ (memory-scan.cc), which is
+ * compiled when it is first needed.
  *
  * For a test of a program (watched-process.ts starts it so that all of this can be had of it):
  *
  * ```ts
- * const watched = await WatchedProcess.start([script, "--flag"]);          // any Node program; or on a running one: scanProcess(pid, …)
- * … bring it to the moment to look at …
- * const secrets = { ...textPatterns("prompt", prompt), ...rsaKeyPatterns("key", key) };   // secret-patterns.ts
- * expect(outsidePool(await watched.scan(secrets))).toEqual([]);            // memory, diagnostic report, heap snapshot
- * expect(outsidePool(await watched.dump(secrets))).toEqual([]);            // ends it: core dump, registers of all threads
+ * const watched = await WatchedProcess.start([script, "--flag"]);          // any Node program; or on a running one:
+ * scanProcess(pid, …) … bring it to the moment to look at … const secrets = { ...textPatterns("prompt", prompt),
+ * ...rsaKeyPatterns("key", key) };   // secret-patterns.ts expect(outsidePool(await
+ * watched.scan(secrets))).toEqual([]);            // memory, diagnostic report, heap snapshot expect(outsidePool(await
+ * watched.dump(secrets))).toEqual([]);            // ends it: core dump, registers of all threads
  * ```
  *
- * A hit is any fragment of 12 bytes or more of a pattern (24 of UTF-16; 8 and 16 in a register), so secrets should be random throughout:
- * `secretText(bytes)` of secret-patterns.ts makes such texts. What is the pool, the kernel says and not the package: /secretmem, or locked
- * and left out of dumps. A test that expects no hits must also show that its search finds the like where it is: leave a beacon
- * (forensic/memory.test.ts), or search a program that uses Node's own crypto.
+ * A hit is any fragment of 12 bytes or more of a pattern (24 of UTF-16; 8 and 16 in a register), so secrets should be
+ * random throughout: `secretText(bytes)` of secret-patterns.ts makes such texts. What is the pool, the kernel says and
+ * not the package: /secretmem, or locked and left out of dumps. A test that expects no hits must also show that its
+ * search finds the like where it is: leave a beacon (forensic/memory.test.ts), or search a program that uses Node's own
+ * crypto.
  */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -66,7 +68,9 @@ const builds = join(__dirname, "../../build");
 let scanner: string | undefined;
 
 /**
- * The scanner's path; compiles it when it is first needed, which may take a minute on a busy machine: not while a program waits. It is named by its source, so that no old one is taken for it; two test files may compile it at one time. */
+ * The scanner's path; compiles it when it is first needed, which may take a minute on a busy machine: not while a
+ * program waits. It is named by its source, so that no old one is taken for it; two test files may compile it at one
+ * time. */
 export function compiledScanner(): string {
   if (scanner !== undefined) return scanner;
   const name = createHash("sha256").update(readFileSync(source)).digest("hex").slice(0, 16);

@@ -1,4 +1,7 @@
-/** A client of the protocol over node:http and Node's crypto, for tests of the router: it sends what it is told, right or wrong. */
+/**
+ * A client of the protocol over node:http and Node's crypto, for tests of the router: it sends what it is told, right
+ * or wrong.
+ */
 import { randomUUID } from "node:crypto";
 import * as http from "node:http";
 import * as https from "node:https";

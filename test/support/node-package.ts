@@ -1,4 +1,7 @@
-/** Packages by Node's own crypto (lib/bench/node-envelope.ts), in the forms that tests want: a second opinion in both directions. */
+/**
+ * Packages by Node's own crypto (lib/bench/node-envelope.ts), in the forms that tests want: a second opinion in both
+ * directions.
+ */
 import { generateKeyPairSync } from "node:crypto";
 import { openBytes, sealBytes } from "../../lib/bench/node-envelope.js";
 import type { NodePackage } from "../../lib/bench/node-envelope.js";
@@ -26,7 +29,10 @@ export function nodeSeal(publicPem: string, plaintext: string | Uint8Array): Buf
   return sealBytes(publicPem, Buffer.from(plaintext as string, "utf8"));
 }
 
-/** The package, and its plaintext as text and as bytes. Both must be UTF-8, of which Node's own decoding would not complain. */
+/**
+ * The package, and its plaintext as text and as bytes. Both must be UTF-8, of which Node's own decoding would not
+ * complain.
+ */
 export function nodeOpen(
   privatePem: string,
   body: Uint8Array,

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
-"""Runs a command on a terminal of its own: what comes on standard input is typed there, and what the terminal shows goes to standard output.
+"""Runs a command on a terminal of its own: what comes on standard input is typed there, and what the terminal shows
+goes to standard output.
 
-The command takes this program's place, so its process id is this one's; a process apart passes on what is typed and shown.
+The command takes this program's place, so its process id is this one's; a process apart passes on what is typed and
+shown.
 """
 
 import fcntl

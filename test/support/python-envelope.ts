@@ -8,7 +8,10 @@ export type PythonJob =
   | { readonly do: "generate"; readonly password?: string }
   | { readonly do: "public"; readonly private: string; readonly password?: string };
 
-/** Runs the jobs in one Python process. It is Debian's Python, whose `cryptography` is the one that scripts/setup installs. */
+/**
+ * Runs the jobs in one Python process. It is Debian's Python, whose `cryptography` is the one that scripts/setup
+ * installs.
+ */
 export function python(jobs: readonly PythonJob[]): string[] {
   const output = execFileSync("/usr/bin/python3", [join(__dirname, "python_envelope.py")], {
     input: JSON.stringify(jobs),

@@ -1,6 +1,6 @@
 /**
- * A server of the protocol, written from the specification with Node's own crypto, independent of the package's core: the client must
- * get along with it. Each test may replace a step.
+ * A server of the protocol, written from the specification with Node's own crypto, independent of the package's core:
+ * the client must get along with it. Each test may replace a step.
  */
 import { createHash, createPublicKey, generateKeyPairSync } from "node:crypto";
 import type { KeyObject } from "node:crypto";

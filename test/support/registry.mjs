@@ -1,5 +1,5 @@
-// node test/support/registry.mjs TARBALL: a registry on loopback that has one package, the tarball's, and sends whoever asks for another
-// to the configured registry. Prints its address. Ends with its standard input.
+// node test/support/registry.mjs TARBALL: a registry on loopback that has one package, the tarball's, and sends whoever
+// asks for another to the configured registry. Prints its address. Ends with its standard input.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";

@@ -1,19 +1,24 @@
-/** Jest runs tests in a realm of its own, while the addon makes values of the main one: two Object.prototypes that are alike. */
+/**
+ * Jest runs tests in a realm of its own, while the addon makes values of the main one: two Object.prototypes that are
+ * alike.
+ */
 function samePrototype(got: object | null, wanted: object | null): boolean {
   if (got === wanted || got === null || wanted === null) return got === wanted;
   return Object.hasOwn(got, "constructor") && got.constructor.name === wanted.constructor.name;
 }
 
 /**
- * V8 13.6 (Node 24) can give a backslash for a name that is one escape, once it has seen the name "\\\\" at the same place of an object of the
- * same shape (json-property.test.ts with the seed 202440161: "\\ud800"). What is wanted there is ours, not V8's.
+ * V8 13.6 (Node 24) can give a backslash for a name that is one escape, once it has seen the name "\\\\" at the same
+ * place of an object of the same shape (json-property.test.ts with the seed 202440161: "\\ud800"). What is wanted there
+ * is ours, not V8's.
  */
 const misread = (name: string | symbol | undefined): boolean =>
   process.versions.node.startsWith("24.") && name === "\\";
 
 /**
- * Fails unless two values are what one JSON text gives: the same kinds, numbers to the bit (`-0`), strings to the code unit, keys in the
- * same order, plain prototypes, and nothing but own enumerable data properties. `toEqual` lets some of these pass.
+ * Fails unless two values are what one JSON text gives: the same kinds, numbers to the bit (`-0`), strings to the code
+ * unit, keys in the same order, plain prototypes, and nothing but own enumerable data properties. `toEqual` lets some
+ * of these pass.
  */
 export function expectSameValue(got: unknown, wanted: unknown, path = "$"): void {
   if (typeof wanted !== "object" || wanted === null) {

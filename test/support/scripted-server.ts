@@ -1,6 +1,7 @@
 /**
- * A server of the protocol that follows a script, behind a `fetch`: it answers each call as the script's next step says, and tells when it
- * stands still, so that a test need not wait for time to pass. It keeps account of what reached it and of the bodies it gave out.
+ * A server of the protocol that follows a script, behind a `fetch`: it answers each call as the script's next step
+ * says, and tells when it stands still, so that a test need not wait for time to pass. It keeps account of what reached
+ * it and of the bodies it gave out.
  */
 import { createPublicKey } from "node:crypto";
 

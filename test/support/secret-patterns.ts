@@ -7,8 +7,9 @@ import type { Pattern } from "./memory-scan.js";
 const whole = (bytes: Buffer): Pattern => ({ bytes, fragment: 12 });
 
 /**
- * A text of about `bytes` bytes that is random throughout, so that any fragment of it is known again: lines of base64url, 43 characters each
- * (256 bits). With `escapes`, there are quotes, backslashes and, with it, an arrow between them, which JSON and V8 keep in other forms.
+ * A text of about `bytes` bytes that is random throughout, so that any fragment of it is known again: lines of
+ * base64url, 43 characters each (256 bits). With `escapes`, there are quotes, backslashes and, with it, an arrow
+ * between them, which JSON and V8 keep in other forms.
  */
 export function secretText(bytes: number, escapes: "none" | "ascii" | "unicode" = "none"): string {
   const between = { none: "", ascii: '"\n\\', unicode: '"\n→' }[escapes];
@@ -30,7 +31,10 @@ export function textPatterns(name: string, text: string): Record<string, Pattern
   };
 }
 
-/** The first and the last 64 KiB of a long text, and 4 KiB of each 64 KiB between: whatever holds a buffer of it is found, in a tenth of the time. */
+/**
+ * The first and the last 64 KiB of a long text, and 4 KiB of each 64 KiB between: whatever holds a buffer of it is
+ * found, in a tenth of the time.
+ */
 export function samplePatterns(name: string, text: string): Record<string, Pattern[]> {
   const part = 65_536;
   const samples = [text.slice(0, part), text.slice(-part)];
@@ -43,8 +47,9 @@ export function samplePatterns(name: string, text: string): Record<string, Patte
 }
 
 /**
- * An AES-256 key: the key, its schedule in the standard's byte order (as the AES instructions take it) and as host words (as portable C
- * keeps it), and GHASH's key H = AES(K, 0^128), from which tags are forged (SP 800-38D, 6.4), in both orders.
+ * An AES-256 key: the key, its schedule in the standard's byte order (as the AES instructions take it) and as host
+ * words (as portable C keeps it), and GHASH's key H = AES(K, 0^128), from which tags are forged (SP 800-38D, 6.4), in
+ * both orders.
  */
 export function aesKeyPatterns(name: string, key: Buffer): Record<string, Pattern[]> {
   const schedule = aesKeySchedule(key);
@@ -76,8 +81,8 @@ export function rsaKeyPatterns(name: string, key: KeyObject): Record<string, Pat
 }
 
 /**
- * The keystream of AES-256-GCM for the first and last `blocks` blocks of a text (SP 800-38D, 6.5), and the block that masks the tag: with
- * the ciphertext, which is public, each of them is 16 bytes of plaintext.
+ * The keystream of AES-256-GCM for the first and last `blocks` blocks of a text (SP 800-38D, 6.5), and the block that
+ * masks the tag: with the ciphertext, which is public, each of them is 16 bytes of plaintext.
  */
 export function keystreamPatterns(
   name: string,
@@ -91,8 +96,8 @@ export function keystreamPatterns(
 }
 
 /**
- * The AES key that a password-protected key file is encrypted with (RFC 8018: PBES2, PBKDF2-HMAC-SHA-256, AES-256-CBC). Its schedule
- * must not be left behind either: the file is often easier to get than the password.
+ * The AES key that a password-protected key file is encrypted with (RFC 8018: PBES2, PBKDF2-HMAC-SHA-256, AES-256-CBC).
+ * Its schedule must not be left behind either: the file is often easier to get than the password.
  */
 export function keyFileKey(pem: string, password: string): Buffer {
   const der = Buffer.from(pem.replace(/-----.*-----|\s/g, ""), "base64");

@@ -1,7 +1,7 @@
 /**
- * What is in use in the pool when no job of the package's threads is left, beside those threads' own stacks: they start when they are
- * needed, and a job that makes a key ahead of need ends when it ends. A job gives its memory back just after it is counted no more, so the
- * numbers are those that stayed for a tenth of a second.
+ * What is in use in the pool when no job of the package's threads is left, beside those threads' own stacks: they start
+ * when they are needed, and a job that makes a key ahead of need ends when it ends. A job gives its memory back just
+ * after it is counted no more, so the numbers are those that stayed for a tenth of a second.
  *
  * `memoryInfo` is the addon's, or `getMemoryProtectionInfo`; `settings.collect` runs V8's collector first, each time.
  */

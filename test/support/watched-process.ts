@@ -1,6 +1,6 @@
 /**
- * Any Node program, started so that everything can be had of it from outside: its memory, a diagnostic report, a heap snapshot, and at
- * the end a core dump. Linux only. The programs need not know of it; memory-scan.ts shows the use.
+ * Any Node program, started so that everything can be had of it from outside: its memory, a diagnostic report, a heap
+ * snapshot, and at the end a core dump. Linux only. The programs need not know of it; memory-scan.ts shows the use.
  */
 import { spawn, type ChildProcessByStdio } from "node:child_process";
 import {
@@ -34,9 +34,14 @@ import type { Circumstances, Exit } from "./subject.js";
 const reportSignal = "SIGUSR2";
 const snapshotSignal = "SIGPWR";
 
-/** What a process must have in its environment so that it writes a diagnostic report and a heap snapshot into `folder` when it is asked. */
+/**
+ * What a process must have in its environment so that it writes a diagnostic report and a heap snapshot into `folder`
+ * when it is asked.
+ */
 export const writesReports = (folder: string): NodeJS.ProcessEnv => ({
-  NODE_OPTIONS: `--report-on-signal --report-signal=${reportSignal} --report-directory=${folder} --heapsnapshot-signal=${snapshotSignal} --diagnostic-dir=${folder}`,
+  NODE_OPTIONS:
+    `--report-on-signal --report-signal=${reportSignal} --report-directory=${folder} ` +
+    `--heapsnapshot-signal=${snapshotSignal} --diagnostic-dir=${folder}`,
 });
 
 const isComplete = (file: string): boolean => {
@@ -63,8 +68,8 @@ function catchesBoth(pid: number): boolean {
 }
 
 /**
- * Makes a process that was started with `writesReports(folder)` write both, and returns the new files when they are complete. Its JavaScript
- * thread must come back to its event loop: both are written there.
+ * Makes a process that was started with `writesReports(folder)` write both, and returns the new files when they are
+ * complete. Its JavaScript thread must come back to its event loop: both are written there.
  */
 export async function askForReports(pid: number, folder: string): Promise<string[]> {
   const before = new Set(readdirSync(folder));
@@ -106,8 +111,8 @@ export class WatchedProcess {
   }
 
   /**
-   * Starts `node ARGUMENTS`. Resolves at once: that the program is where it should be is the test's to see ({@link until}). Its working
-   * directory is a temporary folder; {@link end} removes it.
+   * Starts `node ARGUMENTS`. Resolves at once: that the program is where it should be is the test's to see ({@link
+   * until}). Its working directory is a temporary folder; {@link end} removes it.
    */
   static start(
     args: readonly string[],
@@ -151,7 +156,10 @@ export class WatchedProcess {
     }
   }
 
-  /** Waits until its event loop waits for its standard output to take more (full-output.py). Rejects when the process ends before. */
+  /**
+   * Waits until its event loop waits for its standard output to take more (full-output.py). Rejects when the process
+   * ends before.
+   */
   async waitsForOutput(): Promise<void> {
     const folder = `/proc/${this.pid}/fdinfo`;
     // What an epoll instance watches, one line for each descriptor: 4 is EPOLLOUT.
@@ -174,8 +182,8 @@ export class WatchedProcess {
   }
 
   /**
-   * Searches its memory, then a diagnostic report and a heap snapshot, which are made after, since making them copies strings. With
-   * `reports: false` its memory alone: for a moment at which its event loop stands still.
+   * Searches its memory, then a diagnostic report and a heap snapshot, which are made after, since making them copies
+   * strings. With `reports: false` its memory alone: for a moment at which its event loop stands still.
    */
   async scan(patterns: Patterns, { reports = true } = {}): Promise<ProcessScan> {
     const memory = await scanProcess(this.pid, patterns);

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Runs a command under a filter of system calls: `with-system-calls.py CALL=ACTION[,CALL=ACTION…] COMMAND ARGS…`.
 
-The calls are memfd_secret, mlock and mlock2; the action is `kill`, as systemd's SystemCallFilter= does by default, or an error's name
-(EPERM, ENOSYS), as containers' profiles do. All other calls are allowed. See seccomp(2).
+The calls are memfd_secret, mlock and mlock2; the action is `kill`, as systemd's SystemCallFilter= does by default, or
+an error's name (EPERM, ENOSYS), as containers' profiles do. All other calls are allowed. See seccomp(2).
 """
 
 import ctypes

@@ -1,7 +1,7 @@
 /**
- * The readers in TypeScript, given texts that are nearly right: good ones in which bytes were changed, taken out, doubled or put together. A reader
- * gives what it should or refuses with its own error, whatever the pieces are; none throws another, and none hangs. More of them:
- * NOMYO_BROKEN_TEXTS=1000000 (scripts/fuzz).
+ * The readers in TypeScript, given texts that are nearly right: good ones in which bytes were changed, taken out,
+ * doubled or put together. A reader gives what it should or refuses with its own error, whatever the pieces are; none
+ * throws another, and none hangs. More of them: NOMYO_BROKEN_TEXTS=1000000 (scripts/fuzz).
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -125,7 +125,8 @@ test("files of known servers: a line is understood, or the file refused; what is
 test("policies: what is accepted is frozen, and demands what JSON.parse sees", () => {
   const policies = [
     '{"version":1}',
-    `{"version":1,"mode":"require","banks":["sha256"],"profiles":[{"name":"a","pcrs":{"sha256":{"0":"${"1".repeat(64)}","7":"any"}}}]}`,
+    '{"version":1,"mode":"require","banks":["sha256"],' +
+      `"profiles":[{"name":"a","pcrs":{"sha256":{"0":"${"1".repeat(64)}","7":"any"}}}]}`,
   ];
   check(
     fc.property(broken(policies), (bytes) => {

@@ -1,4 +1,7 @@
-/** Which of the package's error classes each of the addon's codes becomes, for a request that is sealed and for everything else. */
+/**
+ * Which of the package's error classes each of the addon's codes becomes, for a request that is sealed and for
+ * everything else.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import {

@@ -1,6 +1,6 @@
 /**
- * Where the addon is looked for: in the package alone. What is said when it is not there, or does not load, has its tests in
- * test/integration/loader-messages.test.ts, from real causes.
+ * Where the addon is looked for: in the package alone. What is said when it is not there, or does not load, has its
+ * tests in test/integration/loader-messages.test.ts, from real causes.
  */
 import { join } from "node:path";
 
@@ -8,7 +8,10 @@ const root = join(__dirname, "..", "..");
 const built = join(root, "build", "Release", "nomyo_native.node");
 const prebuilt = (name: string) => join(root, "prebuilds", `${process.platform}-${process.arch}`, name);
 
-/** Loads lib/native.ts anew, on a disk where only `files` are there, each giving what its function returns or throws, and `node`. */
+/**
+ * Loads lib/native.ts anew, on a disk where only `files` are there, each giving what its function returns or throws,
+ * and `node`.
+ */
 function load(
   files: Record<string, () => unknown>,
   node?: string,

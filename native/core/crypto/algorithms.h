@@ -22,7 +22,7 @@ struct Algorithms {
 
 // PrepareOpenSsl makes everything that OpenSSL makes once and keeps (provider tables, error strings, fetched
 // algorithms, encoders and decoders: half a megabyte that holds no secret) as ordinary memory. Everything later is the
-// pool's, under the LockPolicy of the thread that allocates.
+// pool's, under the Locking of the thread that allocates.
 //
 // It takes some 4 ms, which is why it is not a part of InstallOpenSslMemory: a process may load the addon and never use
 // it, and a client's first use is its key, on a thread of its own. Called before a thread's first use of OpenSSL; calls

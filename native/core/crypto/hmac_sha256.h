@@ -11,7 +11,7 @@
 
 namespace nomyo {
 
-// HmacSha256 takes data piece by piece. Key and state are in the pool, under the LockPolicy of the thread that calls
+// HmacSha256 takes data piece by piece. Key and state are in the pool, under the Locking of the thread that calls
 // Start; the destructor wipes them. One thread at a time; any thread.
 class HmacSha256 {
  public:

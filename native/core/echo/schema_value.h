@@ -57,6 +57,7 @@ class SchemaValue {
 };
 
 // PutText writes text as the inside of a JSON string: `units` code units of it at most.
+// Errors: the writer's; a part may have been written then.
 Status PutText(JsonWriter& writer, MessageText text, std::size_t units = static_cast<std::size_t>(-1));
 
 }  // namespace nomyo::echo

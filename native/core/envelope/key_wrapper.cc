@@ -8,7 +8,7 @@
 #include "core/memory/cleanse.h"
 #include "core/memory/fork_guard.h"
 #include "core/memory/kernel_random.h"
-#include "core/memory/lock_policy.h"
+#include "core/memory/locking.h"
 #include "core/memory/secure_buffer.h"
 #include "core/threads/executor.h"
 
@@ -31,7 +31,7 @@ class KeyWrapper::Ahead {
       : encryptor_(std::move(encryptor)), key_(std::move(key)), wrapped_(wrapped_bytes) {}
 
   // Begin claims the making of the next key; false when there is one, or one is being made, or its locking forbids it.
-  bool Begin(LockPolicy locking) {
+  bool Begin(Locking locking) {
     std::lock_guard lock(mutex_);
     if (state_ != State::kNone || !Allowed(locking)) return false;
     state_ = State::kMaking;
@@ -53,7 +53,7 @@ class KeyWrapper::Ahead {
     state_ = made ? State::kReady : State::kNone;
   }
 
-  bool Take(LockPolicy locking, std::span<std::uint8_t> key, std::span<std::uint8_t> wrapped) {
+  bool Take(Locking locking, std::span<std::uint8_t> key, std::span<std::uint8_t> wrapped) {
     std::lock_guard lock(mutex_);
     if (state_ != State::kReady || !Allowed(locking)) return false;
     std::copy(key_.bytes().begin(), key_.bytes().end(), key.begin());
@@ -71,7 +71,7 @@ class KeyWrapper::Ahead {
  private:
   enum class State { kNone, kMaking, kReady };
 
-  bool Allowed(LockPolicy locking) const { return locking != LockPolicy::kRequired || key_.locked(); }
+  bool Allowed(Locking locking) const { return locking != Locking::kRequired || key_.locked(); }
 
   std::mutex mutex_;
   State state_ = State::kNone;
@@ -108,7 +108,7 @@ Result<KeyWrapper> KeyWrapper::For(const RsaPublicKey& key) {
 Status KeyWrapper::Take(std::span<std::uint8_t, kAesKeyBytes> key, std::span<std::uint8_t> wrapped) {
   // A key that was made ahead reads as zeros there.
   if (InForkedChild()) return ForkedChildError();
-  if (ahead_ == nullptr || !ahead_->Take(CurrentLockPolicy(), key, wrapped)) {
+  if (ahead_ == nullptr || !ahead_->Take(CurrentLocking(), key, wrapped)) {
     if (Status status = MakeKey(encryptor_, key, wrapped); !status) return status;
   }
   // A router seals once to most keys that it sees.
@@ -126,7 +126,7 @@ void KeyWrapper::MakeAhead() noexcept try {
     if (!makes_ahead_) return;
     ahead_ = std::make_shared<Ahead>(std::move(*encryptor), std::move(*key), wrapped_bytes_);
   }
-  const LockPolicy locking = CurrentLockPolicy();
+  const Locking locking = CurrentLocking();
   if (!ahead_->Begin(locking)) return;
   // An owner by itself: it need not wait behind all the private-key operations of its environment.
   const Status status = Executor::Instance().Submit(std::make_shared<Making>(ahead_), locking, ahead_.get());

@@ -29,7 +29,7 @@ class KeyWrapper {
   std::size_t wrapped_bytes() const noexcept { return wrapped_bytes_; }
 
   // Take writes a fresh random key, and the same wrapped by RSA-OAEP into `wrapped`, which has wrapped_bytes(). No key
-  // is ever given twice. One thread at a time; any thread. Under LockPolicy::kRequired the key was in locked memory
+  // is ever given twice. One thread at a time; any thread. Under Locking::kRequired the key was in locked memory
   // only. Errors: kCrypto, kMemoryLock (also in a child that fork() made), kOutOfMemory; `key` is wiped then, and the
   // next call starts anew.
   Status Take(std::span<std::uint8_t, kAesKeyBytes> key, std::span<std::uint8_t> wrapped);

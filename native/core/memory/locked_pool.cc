@@ -269,7 +269,7 @@ void* LockedPool::TakeLarge(std::size_t size, bool locked, Refusal* refusal) {
   return slot + kCanaryBytes;
 }
 
-void* LockedPool::Allocate(std::size_t size, LockPolicy locking, Refusal* refusal) noexcept try {
+void* LockedPool::Allocate(std::size_t size, Locking locking, Refusal* refusal) noexcept try {
   if (size == 0) size = 1;
   *refusal = Refusal::kNone;
   // Before the lock, which another thread of the parent may have held.
@@ -287,17 +287,17 @@ void* LockedPool::Allocate(std::size_t size, LockPolicy locking, Refusal* refusa
   const auto take = [&](bool locked) {
     return small ? TakeSmall(size, size_class, locked, refusal) : TakeLarge(size, locked, refusal);
   };
-  void* memory = take(locking != LockPolicy::kOff);
-  if (memory == nullptr && UnmapIdle(std::nullopt)) memory = take(locking != LockPolicy::kOff);
-  if (memory == nullptr && small && locking != LockPolicy::kOff) {
+  void* memory = take(locking != Locking::kOff);
+  if (memory == nullptr && UnmapIdle(std::nullopt)) memory = take(locking != Locking::kOff);
+  if (memory == nullptr && small && locking != Locking::kOff) {
     // No more can be locked: a slot of a larger class is locked already.
     for (std::size_t larger = size_class + 1; larger < kSizeClasses && memory == nullptr; ++larger) {
       if (Chunk* chunk = open_[true][larger].head) memory = TakeSlot(chunk, size);
     }
   }
-  if (memory == nullptr && (locking == LockPolicy::kPreferred || locking == LockPolicy::kPublic)) {
+  if (memory == nullptr && (locking == Locking::kPreferred || locking == Locking::kPublic)) {
     memory = take(false);
-    if (memory != nullptr && locking == LockPolicy::kPreferred) setbacks_.degraded = true;
+    if (memory != nullptr && locking == Locking::kPreferred) setbacks_.degraded = true;
   }
   if (memory == nullptr) return nullptr;
   *refusal = Refusal::kNone;

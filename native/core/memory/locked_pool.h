@@ -34,7 +34,7 @@
 
 #include "core/memory/address_frames.h"
 #include "core/memory/canary.h"
-#include "core/memory/lock_policy.h"
+#include "core/memory/locking.h"
 #include "core/memory/page_allocator.h"
 #include "core/memory/slots.h"
 #include "core/result.h"
@@ -95,7 +95,7 @@ class LockedPool {
 
   // Allocate returns `size` zero bytes, aligned to 16, or null with the reason in `refusal` (Explain makes a sentence
   // of it). A size of zero gives one byte. Any thread.
-  void* Allocate(std::size_t size, LockPolicy locking, Refusal* refusal) noexcept;
+  void* Allocate(std::size_t size, Locking locking, Refusal* refusal) noexcept;
 
   // Free wipes and takes back. Null does nothing. Aborts the process on a pointer that is not a live allocation, and on
   // a broken canary. Any thread.

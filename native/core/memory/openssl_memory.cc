@@ -14,8 +14,8 @@
 
 #include "core/memory/cleanse.h"
 #include "core/memory/kernel_random.h"
-#include "core/memory/lock_policy.h"
 #include "core/memory/locked_pool.h"
+#include "core/memory/locking.h"
 #include "core/memory/ordinary_size.h"
 
 namespace nomyo {
@@ -30,7 +30,7 @@ void* PoolMalloc(std::size_t size, const char*, int) {
   if (size == 0) return nullptr;
   if (keep_out) return std::malloc(size);
   LockedPool::Refusal refusal{};
-  void* memory = LockedPool::Instance().Allocate(size, CurrentLockPolicy(), &refusal);
+  void* memory = LockedPool::Instance().Allocate(size, CurrentLocking(), &refusal);
   if (memory == nullptr) {
     refused = refusal;
     refused_bytes = size;

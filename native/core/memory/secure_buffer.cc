@@ -5,8 +5,8 @@
 
 #include "core/memory/cleanse.h"
 #include "core/memory/fork_guard.h"
-#include "core/memory/lock_policy.h"
 #include "core/memory/locked_pool.h"
+#include "core/memory/locking.h"
 
 namespace nomyo {
 
@@ -31,7 +31,7 @@ Result<SecureBuffer> SecureBuffer::Allocate(std::size_t size) {
   if (size == 0) return buffer;
   LockedPool& pool = LockedPool::Instance();
   LockedPool::Refusal refusal{};
-  void* memory = pool.Allocate(size, CurrentLockPolicy(), &refusal);
+  void* memory = pool.Allocate(size, CurrentLocking(), &refusal);
   if (memory == nullptr) return pool.Explain(refusal, size);
   buffer.data_ = static_cast<std::uint8_t*>(memory);
   buffer.size_ = size;

@@ -20,7 +20,7 @@ class SecureBuffer {
   SecureBuffer(const SecureBuffer&) = delete;
   SecureBuffer& operator=(const SecureBuffer&) = delete;
 
-  // Allocate returns a zero-filled buffer of `size` bytes (0 is allowed), obeying the calling thread's LockPolicy.
+  // Allocate returns a zero-filled buffer of `size` bytes (0 is allowed), obeying the calling thread's Locking.
   // Errors: kMemoryLock with a message that names the limit and the remedy; kOutOfMemory. Any thread; the buffer may
   // be moved to another thread, but is not itself synchronised.
   static Result<SecureBuffer> Allocate(std::size_t size);

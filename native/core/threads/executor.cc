@@ -63,7 +63,7 @@ struct Executor::Impl {
   // TakeJob takes the next job that a thread with such a stack may run. Under `mutex`.
   std::shared_ptr<Job> TakeJob(bool locked_stack) {
     for (auto owner = owners.begin(); owner != owners.end(); ++owner) {
-      if (!locked_stack && owner->jobs.front()->locking_ == LockPolicy::kRequired) continue;
+      if (!locked_stack && owner->jobs.front()->locking_ == Locking::kRequired) continue;
       std::shared_ptr<Job> job = std::move(owner->jobs.front());
       owner->jobs.pop_front();
       --queued;
@@ -98,9 +98,9 @@ struct Executor::Impl {
       job->state_ = Job::State::kRunning;
       ++running;
       lock.unlock();
-      if (!stack.locked() && job->locking_ == LockPolicy::kPreferred) LockedPool::Instance().NoteDegraded();
+      if (!stack.locked() && job->locking_ == Locking::kPreferred) LockedPool::Instance().NoteDegraded();
       {
-        LockPolicyScope scope(job->locking_);
+        LockingScope scope(job->locking_);
         stack.Run(
             [](void* data) {
               static_cast<Job*>(data)->Run();
@@ -124,8 +124,8 @@ struct Executor::Impl {
 
   // EnsureThread makes sure that a thread will run a job of `locking`, and starts another if all are busy. Under
   // `mutex`.
-  Status EnsureThread(LockPolicy locking) {
-    const bool required = locking == LockPolicy::kRequired;
+  Status EnsureThread(Locking locking) {
+    const bool required = locking == Locking::kRequired;
     const bool served = required ? locked_stacks != 0 : threads != 0;
     const bool more = idle <= queued && threads < limit;
     if (served && !more) return Status::Ok();
@@ -163,7 +163,7 @@ Executor& Executor::Instance() {
 }
 
 // A child that fork() made has none of the threads, and the mutex may have been held by one of them.
-Status Executor::Submit(std::shared_ptr<Job> job, LockPolicy locking, const void* owner) try {
+Status Executor::Submit(std::shared_ptr<Job> job, Locking locking, const void* owner) try {
   if (InForkedChild()) return ForkedChildError();
   std::lock_guard lock(impl_->mutex);
   if (impl_->queued >= kQueueLimit) {

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <memory>
 
-#include "core/memory/lock_policy.h"
+#include "core/memory/locking.h"
 #include "core/result.h"
 
 namespace nomyo {
@@ -18,7 +18,7 @@ class Job {
   virtual ~Job() = default;
 
   // Run does the work, on a worker thread and on a stack of pool memory (kJobStackBytes) that is wiped afterwards,
-  // under the LockPolicy that was given to Submit. The stack is locked where that is possible, under kRequired always;
+  // under the Locking that was given to Submit. The stack is locked where that is possible, under kRequired always;
   // where it is not, work under kPreferred counts as degraded. It must not throw, and must not keep pointers into its
   // stack.
   virtual void Run() noexcept = 0;
@@ -31,7 +31,7 @@ class Job {
   friend class Executor;
   enum class State { kNew, kQueued, kRunning, kDone };
   std::atomic<State> state_{State::kNew};
-  LockPolicy locking_ = LockPolicy::kRequired;
+  Locking locking_ = Locking::kRequired;
 };
 
 class Executor {
@@ -47,7 +47,7 @@ class Executor {
   // thousand jobs does not hold up another's single one. Threads are started when they are first needed.
   // Errors: kQueueFull; kMemoryLock when no stack can be locked under kRequired, and in a child that fork() made;
   // kOutOfMemory when no thread can be started. On an error neither Run nor Finish is called. Any thread.
-  Status Submit(std::shared_ptr<Job> job, LockPolicy locking, const void* owner);
+  Status Submit(std::shared_ptr<Job> job, Locking locking, const void* owner);
 
   // Cancel takes a job that has not started out of the queue and calls Finish(true); returns false, and does nothing,
   // when it is already running or done. Any thread.

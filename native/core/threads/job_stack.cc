@@ -6,12 +6,12 @@
 
 namespace nomyo {
 
-Result<JobStack> JobStack::Allocate(LockPolicy locking) {
-  LockPolicyScope locked(LockPolicy::kRequired);
+Result<JobStack> JobStack::Allocate(Locking locking) {
+  LockingScope locked(Locking::kRequired);
   auto memory = SecureBuffer::Allocate(kJobStackBytes);
-  if (!memory && locking != LockPolicy::kRequired && !InForkedChild()) {
+  if (!memory && locking != Locking::kRequired && !InForkedChild()) {
     // Whether that matters shows when a job runs on it.
-    LockPolicyScope unlocked(LockPolicy::kOff);
+    LockingScope unlocked(Locking::kOff);
     memory = SecureBuffer::Allocate(kJobStackBytes);
   }
   if (!memory) return memory.error();

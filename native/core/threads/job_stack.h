@@ -11,7 +11,7 @@
 #include <span>
 #include <utility>
 
-#include "core/memory/lock_policy.h"
+#include "core/memory/locking.h"
 #include "core/memory/secure_buffer.h"
 #include "core/result.h"
 
@@ -28,9 +28,9 @@ inline constexpr std::size_t kJobStackBytes = std::size_t{128} * 1024;
 
 class JobStack {
  public:
-  // Allocate locks the stack, whatever the policy: the next job on it may be another client's. When it cannot be locked
-  // that is an error under kRequired only. Errors: kMemoryLock, kOutOfMemory. Any thread.
-  static Result<JobStack> Allocate(LockPolicy locking);
+  // Allocate locks the stack, whatever the locking asked for: the next job on it may be another client's. When it
+  // cannot be locked that is an error under kRequired only. Errors: kMemoryLock, kOutOfMemory. Any thread.
+  static Result<JobStack> Allocate(Locking locking);
 
   // Run calls `function(argument)` on this stack, then wipes the whole stack and the vector registers. The function
   // must not throw. One thread at a time.

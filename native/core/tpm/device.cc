@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/crypto/algorithms.h"
-#include "core/memory/lock_policy.h"
+#include "core/memory/locking.h"
 #include "core/memory/stack_wipe.h"
 #include "core/threads/signals_blocked.h"
 
@@ -112,7 +112,7 @@ struct TpmDevice::State : std::enable_shared_from_this<State> {
   // The thread that uses the TPM. It is the device's own as long as `turn` is its number; the watch takes it away.
   void Serve(std::uint64_t number) {
     // Quotes hold no secret, so nothing that OpenSSL allocates here needs to be locked.
-    const LockPolicyScope scope(LockPolicy::kPublic);
+    const LockingScope scope(Locking::kPublic);
     std::unique_ptr<TpmConnection> connection;
     for (;;) {
       Work work;

@@ -77,7 +77,7 @@ class Occupied {
   Occupied() {
     const std::size_t threads = Executor::Instance().stats().thread_limit;
     for (std::size_t i = 0; i < threads; ++i) {
-      EXPECT_TRUE(Executor::Instance().Submit(std::make_shared<Wait>(open_, waiting_), LockPolicy::kRequired, this));
+      EXPECT_TRUE(Executor::Instance().Submit(std::make_shared<Wait>(open_, waiting_), Locking::kRequired, this));
     }
     EXPECT_TRUE(ComesTrue([&] { return *waiting_ == threads; }));
   }
@@ -161,7 +161,7 @@ TEST(KeyWrapper, WaitsForNoThread) {
 TEST(KeyWrapper, GivesNoKeyFromUnlockedMemoryUnderRequired) {
   KeyWrapper wrapper = Wrapper();
   {
-    const LockPolicyScope unlocked(LockPolicy::kOff);
+    const LockingScope unlocked(Locking::kOff);
     Take(wrapper);
     Take(wrapper);
     ASSERT_TRUE(ComesTrue([&] { return wrapper.has_ready(); }));
@@ -169,7 +169,7 @@ TEST(KeyWrapper, GivesNoKeyFromUnlockedMemoryUnderRequired) {
   // The key that is ready stays where it is, for those who take it from there.
   EXPECT_TRUE(Opens(Take(wrapper)));
   EXPECT_TRUE(wrapper.has_ready());
-  const LockPolicyScope unlocked(LockPolicy::kOff);
+  const LockingScope unlocked(Locking::kOff);
   EXPECT_TRUE(Opens(Take(wrapper)));
 }
 
@@ -304,7 +304,7 @@ TEST(KeyWrapper, AForkedChildIsGivenNoKey) {
     if (status) _exit(10);
     if (status.error().code != Code::kMemoryLock) _exit(11);
     if (status.error().message.find("fork()") == std::string::npos) _exit(12);
-    if (Executor::Instance().Submit(nullptr, LockPolicy::kRequired, nullptr)) _exit(13);
+    if (Executor::Instance().Submit(nullptr, Locking::kRequired, nullptr)) _exit(13);
     _exit(0);
   }
   int status = 0;

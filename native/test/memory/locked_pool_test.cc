@@ -25,14 +25,14 @@
 namespace nomyo {
 namespace {
 
-constexpr auto kRequired = LockPolicy::kRequired;
-constexpr auto kPreferred = LockPolicy::kPreferred;
-constexpr auto kOff = LockPolicy::kOff;
+constexpr auto kRequired = Locking::kRequired;
+constexpr auto kPreferred = Locking::kPreferred;
+constexpr auto kOff = Locking::kOff;
 
 struct FakePool {
   explicit FakePool(std::size_t retain = 0) { options.retain_bytes = retain; }
 
-  void* Take(std::size_t size, LockPolicy locking = kRequired) { return pool().Allocate(size, locking, &refusal); }
+  void* Take(std::size_t size, Locking locking = kRequired) { return pool().Allocate(size, locking, &refusal); }
 
   LockedPool& pool() {
     if (!made) made = std::make_unique<LockedPool>(std::make_unique<FakePageAllocator>(&control), options);
@@ -93,8 +93,8 @@ TEST(LockedPool, GivesZeroedAlignedMemoryOfEverySizeAndWipesItForTheNext) {
   }
 }
 
-TEST(LockedPool, WipesMemoryThatIsFreedWhateverThePolicy) {
-  for (const LockPolicy locking : {kRequired, kPreferred, kOff}) {
+TEST(LockedPool, WipesMemoryThatIsFreedWhateverTheLocking) {
+  for (const Locking locking : {kRequired, kPreferred, kOff}) {
     for (const std::size_t size : {std::size_t{100}, std::size_t{60'000}, std::size_t{300'000}}) {
       FakePool fake(64 << 20);
       void* neighbour = fake.Take(size, locking);  // keeps the chunk in use
@@ -179,7 +179,7 @@ TEST(LockedPool, StaysExactUnderEightThreads) {
   EXPECT_EQ(pool.stats().bytes_mapped, fake.control.mapped);
 }
 
-// ---- policies and limits
+// ---- locking and limits
 // ---------------------------------------------------------------------------------------------
 
 TEST(LockedPool, RequiredIsRefusedWhenTheNthLockIsAndWorksAgainWhenMemoryIsFreed) {
@@ -207,7 +207,7 @@ TEST(LockedPool, RequiredNeverLandsInMemoryThatIsNotLocked) {
     std::mt19937 random(static_cast<unsigned>(nth));
     std::vector<void*> live;
     for (int step = 0; step < 400; ++step) {
-      const LockPolicy locking = std::array{kRequired, kPreferred, kOff}[random() % 3];
+      const Locking locking = std::array{kRequired, kPreferred, kOff}[random() % 3];
       void* memory = fake.Take(kSizes[random() % (kSizes.size() - 2)], locking);
       if (locking != kRequired) {
         ASSERT_NE(memory, nullptr);
@@ -378,10 +378,10 @@ TEST(LockedPool, AMechanismCanBeChosenWhileNothingOfAnotherIsInUse) {
 
 TEST(LockedPool, PublicDataIsLockedWhileThereIsRoomAndDegradesNothingOtherwise) {
   FakePool fake;
-  void* memory = fake.Take(1000, LockPolicy::kPublic);
+  void* memory = fake.Take(1000, Locking::kPublic);
   EXPECT_TRUE(fake.pool().IsLocked(memory));
   fake.control.refuse_lock_from = 0;
-  void* other = fake.Take(100'000, LockPolicy::kPublic);
+  void* other = fake.Take(100'000, Locking::kPublic);
   ASSERT_NE(other, nullptr);
   EXPECT_FALSE(fake.pool().IsLocked(other));
   EXPECT_FALSE(fake.pool().degraded());

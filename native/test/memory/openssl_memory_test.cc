@@ -163,7 +163,7 @@ TEST(OpenSslMemory, ARefusedLockBecomesMemoryLockAndNothingElse) {
         // Said once.
         if (OpenSslError({Code::kCrypto, "other"}).code != Code::kCrypto) _exit(4);
         {
-          LockPolicyScope scope(LockPolicy::kPreferred);
+          LockingScope scope(Locking::kPreferred);
           key = EVP_RSA_gen(2048);
           if (key == nullptr || !Pool().degraded()) _exit(5);
           EVP_PKEY_free(key);

@@ -83,7 +83,7 @@ class AllThreadsBusy {
         changed_.notify_all();
         changed_.wait(lock, [this] { return open_; });
       }));
-      EXPECT_TRUE(Executor::Instance().Submit(jobs_.back(), LockPolicy::kRequired, this).ok());
+      EXPECT_TRUE(Executor::Instance().Submit(jobs_.back(), Locking::kRequired, this).ok());
     }
     std::unique_lock lock(mutex_);
     EXPECT_TRUE(changed_.wait_for(lock, 60s, [&] { return started_ == threads; }));
@@ -110,19 +110,19 @@ class AllThreadsBusy {
 
 TEST(Executor, RunsAJobUnderItsPolicyOnALockedStackWithSignalsBlocked) {
   const void* stack = nullptr;
-  LockPolicy locking{};
+  Locking locking{};
   bool blocked = false;
   auto job = Make([&] {
     int here = 0;
     stack = &here;
-    locking = CurrentLockPolicy();
+    locking = CurrentLocking();
     sigset_t mask;
     pthread_sigmask(SIG_SETMASK, nullptr, &mask);
     blocked = sigismember(&mask, SIGTERM) == 1 && sigismember(&mask, SIGSEGV) == 0;
   });
-  ASSERT_TRUE(Executor::Instance().Submit(job, LockPolicy::kPreferred, nullptr).ok());
+  ASSERT_TRUE(Executor::Instance().Submit(job, Locking::kPreferred, nullptr).ok());
   EXPECT_FALSE(job->Wait());
-  EXPECT_EQ(locking, LockPolicy::kPreferred);
+  EXPECT_EQ(locking, Locking::kPreferred);
 #if !defined(__SANITIZE_ADDRESS__)  // which keeps locals in a stack of its own
   EXPECT_TRUE(LockedPool::Instance().Owns(stack));
 #endif
@@ -145,7 +145,7 @@ TEST(Executor, ServesOwnersInTurn) {
       std::lock_guard lock(mutex);
       order += name;
     }));
-    ASSERT_TRUE(Executor::Instance().Submit(jobs.back(), LockPolicy::kRequired, owner).ok());
+    ASSERT_TRUE(Executor::Instance().Submit(jobs.back(), Locking::kRequired, owner).ok());
   };
   for (int i = 0; i < 4; ++i) submit('a', &first);
   submit('b', &second);
@@ -169,7 +169,7 @@ TEST(Executor, CancelTakesAJobOutOnceAndOnlyBeforeItStarts) {
   auto waiting = Make([&] { ran = true; });
   {
     AllThreadsBusy busy;
-    ASSERT_TRUE(Executor::Instance().Submit(waiting, LockPolicy::kRequired, nullptr).ok());
+    ASSERT_TRUE(Executor::Instance().Submit(waiting, Locking::kRequired, nullptr).ok());
     EXPECT_EQ(Executor::Instance().stats().queued, 1u);
     EXPECT_TRUE(Executor::Instance().Cancel(waiting));
     EXPECT_FALSE(Executor::Instance().Cancel(waiting));
@@ -178,7 +178,7 @@ TEST(Executor, CancelTakesAJobOutOnceAndOnlyBeforeItStarts) {
   }
   auto done = Make([] {});
   EXPECT_FALSE(Executor::Instance().Cancel(done));  // never submitted
-  ASSERT_TRUE(Executor::Instance().Submit(done, LockPolicy::kRequired, nullptr).ok());
+  ASSERT_TRUE(Executor::Instance().Submit(done, Locking::kRequired, nullptr).ok());
   EXPECT_FALSE(done->Wait());
   EXPECT_FALSE(Executor::Instance().Cancel(done));
   EXPECT_FALSE(ran);
@@ -195,9 +195,9 @@ TEST(Executor, CancelOwnerTakesOutOnlyThatOwnersJobs) {
     AllThreadsBusy busy;
     for (int i = 0; i < 5; ++i) {
       jobs.push_back(Make([] { ADD_FAILURE() << "a cancelled job ran"; }));
-      ASSERT_TRUE(Executor::Instance().Submit(jobs.back(), LockPolicy::kRequired, &mine).ok());
+      ASSERT_TRUE(Executor::Instance().Submit(jobs.back(), Locking::kRequired, &mine).ok());
     }
-    ASSERT_TRUE(Executor::Instance().Submit(kept, LockPolicy::kRequired, &other).ok());
+    ASSERT_TRUE(Executor::Instance().Submit(kept, Locking::kRequired, &other).ok());
     Executor::Instance().CancelOwner(&mine);
     EXPECT_EQ(Executor::Instance().stats().queued, 1u);
     for (const auto& job : jobs) EXPECT_TRUE(job->Wait());
@@ -211,7 +211,7 @@ TEST(Executor, TheQueueIsBounded) {
   Status status;
   std::size_t accepted = 0;
   for (; accepted < 10'000 && status; ++accepted) {
-    status = Executor::Instance().Submit(Make([] {}), LockPolicy::kRequired, &owner);
+    status = Executor::Instance().Submit(Make([] {}), Locking::kRequired, &owner);
   }
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().code, Code::kQueueFull);
@@ -226,7 +226,7 @@ TEST(Executor, EachOfManyJobsFinishesOnceAndThreadsStayInTheirLimit) {
   std::size_t cancelled = 0;
   for (int i = 0; i < 2000; ++i) {
     jobs.push_back(Make([&] { ++ran; }));
-    ASSERT_TRUE(Executor::Instance().Submit(jobs.back(), LockPolicy::kRequired, &owners[i % 5]).ok());
+    ASSERT_TRUE(Executor::Instance().Submit(jobs.back(), Locking::kRequired, &owners[i % 5]).ok());
     if (i % 3 == 0) cancelled += Executor::Instance().Cancel(jobs.back());
   }
   for (const auto& job : jobs) job->Wait();
@@ -241,7 +241,7 @@ TEST(Executor, EachOfManyJobsFinishesOnceAndThreadsStayInTheirLimit) {
 TEST(Executor, NothingOfAJobsOpenSslStateIsLeftInThePool) {
   const auto run = [](std::function<void()> work) {
     auto job = Make(std::move(work));
-    ASSERT_TRUE(Executor::Instance().Submit(job, LockPolicy::kRequired, nullptr).ok());
+    ASSERT_TRUE(Executor::Instance().Submit(job, Locking::kRequired, nullptr).ok());
     job->Wait();
   };
   {
@@ -275,7 +275,7 @@ TEST(Executor, RefusesAnUnreasonableThreadLimit) {
 // ------------------------------------------------------------------------------------------------------
 
 TEST(JobStack, IsWipedAfterEachRun) {
-  auto stack = JobStack::Allocate(LockPolicy::kRequired);
+  auto stack = JobStack::Allocate(Locking::kRequired);
   ASSERT_TRUE(stack.ok());
   EXPECT_TRUE(stack->locked());
   const auto all_zero = [&] {
@@ -305,7 +305,7 @@ TEST(JobStack, IsWipedAfterEachRun) {
 TEST(JobStackDeathTest, AStackThatOverflowsKillsTheProcessInsteadOfCorruptingTheNext) {
   EXPECT_EXIT(
       {
-        auto stack = JobStack::Allocate(LockPolicy::kRequired);
+        auto stack = JobStack::Allocate(Locking::kRequired);
         stack->Run(
             [](void*) {
               struct Deep {
@@ -380,16 +380,16 @@ TEST(ExecutorDeathTest, WithoutRoomForAStackRequiredIsRefusedWithTheReasonAndPre
       {
         BecomeOrdinaryWith(64 * 1024);
         auto job = Make([] { _exit(90); });
-        const Status status = Executor::Instance().Submit(job, LockPolicy::kRequired, nullptr);
+        const Status status = Executor::Instance().Submit(job, Locking::kRequired, nullptr);
         if (status || status.error().code != Code::kMemoryLock) _exit(91);
         if (status.error().message.find("65536 bytes") == std::string::npos) _exit(92);
         if (job->finished() != 0) _exit(93);
         auto other = Make([] {});
-        if (!Executor::Instance().Submit(other, LockPolicy::kPreferred, nullptr)) _exit(94);
+        if (!Executor::Instance().Submit(other, Locking::kPreferred, nullptr)) _exit(94);
         other->Wait();
         if (!LockedPool::Instance().degraded()) _exit(95);
         // A required job does not go to the unlocked stack that exists now.
-        if (Executor::Instance().Submit(Make([] { _exit(96); }), LockPolicy::kRequired, nullptr)) _exit(97);
+        if (Executor::Instance().Submit(Make([] { _exit(96); }), Locking::kRequired, nullptr)) _exit(97);
         _exit(0);
       },
       testing::ExitedWithCode(0), "");
@@ -412,7 +412,7 @@ TEST(ExecutorDeathTest, AThreadThatPublicDataStartedHasALockedStackForThoseWhoNe
   EXPECT_EXIT(
       {
         BecomeOrdinaryWith(8 << 20);
-        for (const auto locking : {LockPolicy::kOff, LockPolicy::kPublic, LockPolicy::kPreferred}) {
+        for (const auto locking : {Locking::kOff, Locking::kPublic, Locking::kPreferred}) {
           bool locked = false;
           auto job = Make([&] {
             int here = 0;
@@ -433,11 +433,11 @@ TEST(ExecutorDeathTest, PreferredWorkOnAStackThatIsNotLockedIsReportedWhoeverMad
       {
         BecomeOrdinaryWith(64 * 1024);
         auto off = Make([] {});
-        if (!Executor::Instance().Submit(off, LockPolicy::kOff, nullptr)) _exit(90);
+        if (!Executor::Instance().Submit(off, Locking::kOff, nullptr)) _exit(90);
         off->Wait();
         if (LockedPool::Instance().degraded()) _exit(91);
         auto preferred = Make([] {});
-        if (!Executor::Instance().Submit(preferred, LockPolicy::kPreferred, nullptr)) _exit(92);
+        if (!Executor::Instance().Submit(preferred, Locking::kPreferred, nullptr)) _exit(92);
         preferred->Wait();
         _exit(LockedPool::Instance().degraded() ? 0 : 93);
       },
@@ -451,7 +451,7 @@ TEST(ExecutorDeathTest, ARequiredJobAfterUnlockedOnesGetsALockedStackAsTheThread
         if (!Executor::Instance().SetThreadLimit(1)) _exit(90);
         std::vector<SecureBuffer> all = LockAllThereIs();
         auto off = Make([] {});
-        if (!Executor::Instance().Submit(off, LockPolicy::kOff, nullptr)) _exit(91);
+        if (!Executor::Instance().Submit(off, Locking::kOff, nullptr)) _exit(91);
         off->Wait();
         if (LockedPool::Instance().degraded()) _exit(94);  // nothing has asked for locked memory but what has it
         all.clear();
@@ -461,7 +461,7 @@ TEST(ExecutorDeathTest, ARequiredJobAfterUnlockedOnesGetsALockedStackAsTheThread
           // The lock shows in the chunk of the stack: its allocation cannot be asked for by an inner address.
           locked = LockedPool::Instance().Owns(&here) && LockedPool::Instance().stats().bytes_locked >= kJobStackBytes;
         });
-        if (!Executor::Instance().Submit(required, LockPolicy::kRequired, nullptr)) _exit(92);
+        if (!Executor::Instance().Submit(required, Locking::kRequired, nullptr)) _exit(92);
         required->Wait();
         _exit(locked && Executor::Instance().stats().threads == 1 ? 0 : 93);
       },
@@ -497,7 +497,7 @@ TEST(ExecutorDeathTest, AThreadStartsWithNothingOfItsCreatorsRegisters) {
             "pcmpeqd %%xmm11, %%xmm11\n\tpcmpeqd %%xmm12, %%xmm12\n\tpcmpeqd %%xmm13, %%xmm13\n\t"
             "pcmpeqd %%xmm14, %%xmm14\n\tpcmpeqd %%xmm15, %%xmm15" ::
                 : "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
-        if (!Executor::Instance().Submit(job, LockPolicy::kOff, nullptr)) _exit(90);
+        if (!Executor::Instance().Submit(job, Locking::kOff, nullptr)) _exit(90);
         job->Wait();
         _exit(inherited_ones == 0 ? 0 : 91);
       },
@@ -513,7 +513,7 @@ TEST(ExecutorDeathTest, StacksTakeAtMostAQuarterOfTheLockLimit) {
         std::vector<std::shared_ptr<TestJob>> jobs;
         for (int i = 0; i < 200; ++i) {
           jobs.push_back(Make([] { usleep(100); }));
-          if (!Executor::Instance().Submit(jobs.back(), LockPolicy::kRequired, nullptr)) _exit(90);
+          if (!Executor::Instance().Submit(jobs.back(), Locking::kRequired, nullptr)) _exit(90);
         }
         for (const auto& job : jobs) job->Wait();
         const auto stats = Executor::Instance().stats();

@@ -13,7 +13,7 @@ namespace nomyo::test {
 
 // StackUseOf runs `work` on a fresh job stack and returns the bytes between its top and the lowest that is not zero.
 inline std::size_t StackUseOf(const std::function<void()>& work) {
-  auto stack = JobStack::Allocate(LockPolicy::kRequired);
+  auto stack = JobStack::Allocate(Locking::kRequired);
   EXPECT_TRUE(stack.ok());
   struct Measure {
     const JobStack* stack;

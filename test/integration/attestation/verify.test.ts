@@ -154,7 +154,8 @@ describe("both engines agree", () => {
     const offline = await verifyTpmAttestation(vector.tpm_attestation, nonce);
     const esapi = await verifyTpmAttestation(vector.tpm_attestation, { ...nonce, engine: { tcti: tpm.tcti } });
     expect({ verified: esapi.verified, code: esapi.code }).toEqual({ verified: offline.verified, code: offline.code });
-    // A TPM is asked only about keys that are sound, since it accepts others too; and not every TPM has every algorithm.
+    // A TPM is asked only about keys that are sound, since it accepts others too; and not every TPM has every
+    // algorithm.
     if (!["not-run", "unsupported"].includes(esapi.engine.verdict)) {
       expect(esapi.engine.verdict).toBe(offline.engine.verdict);
     }

@@ -190,7 +190,8 @@ test("the document has the bounds, the picture and one table", async () => {
     import { judged } from "./bench/bounds.mjs";
     import { document } from "./bench/report/pages.mjs";
     const report = JSON.parse(readFileSync(${JSON.stringify(drawn({ native: 1100, node: 100, webcrypto: 8 }))}));
-    console.log(JSON.stringify(await document({ ...report, builds: [], bounds: judged(report.results) })));`)) as string;
+    const bounds = judged(report.results);
+    console.log(JSON.stringify(await document({ ...report, builds: [], bounds })));`)) as string;
   expect([...text.matchAll(/^## (.*)$/gm)].map((match) => match[1])).toEqual(["Promised bounds", "Times", "Method"]);
   expect(text).toContain("(benchmarks.svg)");
   expect(text).toMatch(/^\| seal ascii 1048576 +\| nomyo-native +\| .*Node, fastest 10.5 ms \(11.0 ×\)/m);
@@ -305,7 +306,7 @@ describe("the judge", () => {
     expect(await judge({ native: times(1) })).toMatchObject({ measured: "not measured", verdict: "not shown" });
   });
 
-  test("gives --strict its exit codes: 3 for a bound that is not met, 4 where the machine is too noisy to tell", async () => {
+  test("gives --strict its exit codes: 3 for a bound that is not met, 4 where noise hides it", async () => {
     const strict = async (own: number, again: number) => {
       const result = (contender: string, median: number) => {
         const figures = { median, p10: median, p90: median, rounds: [{ median }, { median }] };

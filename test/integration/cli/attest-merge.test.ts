@@ -1,4 +1,6 @@
-/** `attest baseline --merge FILE --out FILE`: several processes add to one policy, and none loses what another wrote. */
+/**
+ * `attest baseline --merge FILE --out FILE`: several processes add to one policy, and none loses what another wrote.
+ */
 import {
   closeSync,
   constants,
@@ -45,7 +47,8 @@ linux("the policy is read under the lock: what its holder wrote meanwhile stays"
   const other = merge("b", link);
   let ended = false;
   void other.ended.then(() => (ended = true));
-  // Who asks for no lock would be done with it before these, which have a file of their own, and come one after the other.
+  // Who asks for no lock would be done with it before these, which have a file of their own, and come one after the
+  // other.
   const free = join(folder, "free.json");
   writeFileSync(free, readFileSync(policy));
   for (const digit of ["d", "e"]) expect(await merge(digit, free).ended).toBe(0);

@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 const messages = [{ role: "user" as const, content: "QUOKKA" }];
 
-test("a file of options, flags that win over it, one line of JSON, an access log without content, and SIGTERM", async () => {
+test("a file of options, flags that win over it, one line of JSON, a log without content, and SIGTERM", async () => {
   const file = config({
     ...{ "base-url": server.url, "allow-http": true, "key-dir": keyDir, port: 0, model: ["a", "b"], tier: "high" },
     ...{ "api-key-file": put("nomyo", "nomyo-key\n"), "local-keys-file": put("local", `# programs\n${localKey}\n`) },

@@ -1,4 +1,7 @@
-/** What the client does with a server's quote. Quotes are of a software TPM; what makes one valid is the verifier's own test. */
+/**
+ * What the client does with a server's quote. Quotes are of a software TPM; what makes one valid is the verifier's own
+ * test.
+ */
 import { createHash } from "node:crypto";
 
 import type { ClientOptions } from "../../../lib/client/options.js";

@@ -294,7 +294,8 @@ describe("a private key file is refused, and never written over", () => {
       "when nomyo-js wrote it as PEM",
       () =>
         put(
-          `-----BEGIN ENCRYPTED PRIVATE KEY-----\n${Buffer.alloc(2400, 0xa7).toString("base64")}\n-----END ENCRYPTED PRIVATE KEY-----\n`,
+          `-----BEGIN ENCRYPTED PRIVATE KEY-----\n${Buffer.alloc(2400, 0xa7).toString("base64")}\n-----END ENCRYPTED ` +
+            "PRIVATE KEY-----\n",
         ),
       "KEY_FORMAT",
       /nomyo-js/,

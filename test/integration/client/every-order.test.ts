@@ -1,10 +1,12 @@
 /**
- * A property of the client: whatever a server does, in whatever order, every promise settles when its deadline, its signal or its client
- * ends; `sent` is right; and nothing is left behind: no body, no lease, no memory of the pool, no timer.
+ * A property of the client: whatever a server does, in whatever order, every promise settles when its deadline, its
+ * signal or its client ends; `sent` is right; and nothing is left behind: no body, no lease, no memory of the pool, no
+ * timer.
  *
  * Nothing here waits for time to pass: the scripted server tells when it stands still, and the clock is the test's own.
  *
- * 2 000 scripts with a fixed seed; NOMYO_PROPERTY_RUNS sets another number (100 000 is the long form), NOMYO_PROPERTY_SEED another seed.
+ * 2 000 scripts with a fixed seed; NOMYO_PROPERTY_RUNS sets another number (100 000 is the long form),
+ * NOMYO_PROPERTY_SEED another seed.
  */
 import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

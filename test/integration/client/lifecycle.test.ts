@@ -26,7 +26,8 @@ afterAll(() => clients.removeKeys());
 const connect = (): string => `
   import { SecureChatCompletion } from "nomyo-native";
   const keyDir = ${JSON.stringify(clients.keyDir)};
-  const client = new SecureChatCompletion({ baseUrl: ${JSON.stringify(server.url)}, allowHttp: true, keyDir, keyRotationInterval: 3_600_000 });
+  const baseUrl = ${JSON.stringify(server.url)};
+  const client = new SecureChatCompletion({ baseUrl, allowHttp: true, keyDir, keyRotationInterval: 3_600_000 });
   const request = { model: "m", messages: [{ role: "user", content: "x" }] };
 `;
 
@@ -70,7 +71,8 @@ describe("close", () => {
       await Promise.all(Array.from({ length: 16 }, () => client.create(request)));
       during = await inUse();
     }
-    // A private key of 4096 bits with its factors takes over 2 KiB; a public key that waits for the collector takes less.
+    // A private key of 4096 bits with its factors takes over 2 KiB; a public key that waits for the collector takes
+    // less.
     expect(during - (await inUse())).toBeGreaterThan(2000);
     // The server hears of it when its loop comes to it; a connection that stays open ends in the test's time-out.
     const open = (): Promise<number> =>
@@ -130,10 +132,12 @@ describe("a process", () => {
       import OpenAI from "openai";
       import { createSecureFetch } from "nomyo-native";
       const fetch = createSecureFetch({
-        baseUrl: ${JSON.stringify(server.url)}, allowHttp: true, keyDir: ${JSON.stringify(clients.keyDir)}, keyRotationInterval: 0,
+        baseUrl: ${JSON.stringify(server.url)}, allowHttp: true,
+        keyDir: ${JSON.stringify(clients.keyDir)}, keyRotationInterval: 0,
       });
       await fetch.ready();
-      const sdk = new OpenAI({ baseURL: ${JSON.stringify(`${server.url}/v1`)}, apiKey: "k", fetch, maxRetries: 0, timeout: 300 });
+      const baseURL = ${JSON.stringify(`${server.url}/v1`)};
+      const sdk = new OpenAI({ baseURL, apiKey: "k", fetch, maxRetries: 0, timeout: 300 });
       const error = await sdk.chat.completions.create({ model: "m", messages: [] }).catch((e) => e);
       console.log(error instanceof OpenAI.APIConnectionTimeoutError);
       await fetch.close({ abort: true });`);
@@ -147,9 +151,11 @@ describe("import and require", () => {
       import * as imported from "nomyo-native";
       import { createRequire } from "node:module";
       const required = createRequire(import.meta.url)("nomyo-native");
-      const names = Object.keys(imported).filter((name) => !["default", "__esModule"].includes(name) && name !== "module.exports").sort();
+      const nodes = ["default", "__esModule", "module.exports"];
+      const names = Object.keys(imported).filter((name) => !nodes.includes(name)).sort();
       const same = names.every((name) => imported[name] === required[name]);
-      console.log(JSON.stringify({ names, same, required: Object.keys(required).filter((name) => name !== "__esModule").sort() }));`);
+      const own = Object.keys(required).filter((name) => name !== "__esModule").sort();
+      console.log(JSON.stringify({ names, same, required: own }));`);
     expect(ended.stderr).toBe("");
     const { names, same, required } = JSON.parse(ended.stdout);
     expect(same).toBe(true);
@@ -165,7 +171,10 @@ describe("import and require", () => {
       import { createRequire } from "node:module";
       const { native } = createRequire(process.cwd() + "/")("./dist/native.js");
       new SecureChatCompletion({ apiKey: null });
-      process.on("exit", () => { const { running, queued } = native.memoryInfo().threads; console.log(running + queued); });`);
+      process.on("exit", () => {
+        const { running, queued } = native.memoryInfo().threads;
+        console.log(running + queued);
+      });`);
     expect(ended).toMatchObject({ code: 0, stdout: "1\n", stderr: "" });
   });
 

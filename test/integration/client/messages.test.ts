@@ -175,7 +175,8 @@ test.each([
 test("what is not spelt right: what there is, and the nearest", () => {
   const made = (options: object) => () => clients.make(options);
   expect(made({ attestation: "required" })).toThrow(
-    '`attestation` must be an object, which is a policy, or one of "off", "report" and "require". Did you mean "require"?',
+    '`attestation` must be an object, which is a policy, or one of "off", "report" and "require". Did you mean ' +
+      '"require"?',
   );
   expect(made({ attestation: { policy: "requires" as never, engine: { tcti: "x" } } })).toThrow(
     'Did you mean "require"?',

@@ -1,5 +1,6 @@
-// Requests through client, router and SDK fetch, all in this process: regexp-statics.cjs KEYFILE. Prints, as JSON, where a secret met a
-// regular expression: `statics` that hold one at any moment looked at, and `inputs`, what matched one of the package's.
+// Requests through client, router and SDK fetch, all in this process: regexp-statics.cjs KEYFILE. Prints, as JSON,
+// where a secret met a regular expression: `statics` that hold one at any moment looked at, and `inputs`, what matched
+// one of the package's.
 const { createServer } = require("node:http");
 const { randomBytes } = require("node:crypto");
 const { join } = require("node:path");

@@ -1,6 +1,6 @@
 /**
- * No regular expression runs over a prompt, an answer or an API key: `RegExp.$_` and its kin keep the last text that matched, for whoever
- * asks. In a process of its own, since jest's modules have a `RegExp` apart from Node's.
+ * No regular expression runs over a prompt, an answer or an API key: `RegExp.$_` and its kin keep the last text that
+ * matched, for whoever asks. In a process of its own, since jest's modules have a `RegExp` apart from Node's.
  */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";

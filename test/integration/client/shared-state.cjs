@@ -1,5 +1,5 @@
-// One of several processes that use a key folder or a known-servers file at the same time: shared-state.cjs ROLE PATH ARGUMENT.
-// Prints a line of JSON at its end.
+// One of several processes that use a key folder or a known-servers file at the same time: shared-state.cjs ROLE PATH
+// ARGUMENT. Prints a line of JSON at its end.
 const { join } = require("node:path");
 
 const dist = join(__dirname, "../../../dist");

@@ -159,7 +159,8 @@ describe("refused, with what to do", () => {
     const script = `
       process.setgid(12345); process.setuid(12345);
       const { KnownServersFile } = require(${JSON.stringify(copy.path("dist/keys/known-servers.js"))});
-      new KnownServersFile(process.argv[1]).remember("https://x.example", "0".repeat(64)).catch((e) => console.log(e.name, e.message));`;
+      const file = new KnownServersFile(process.argv[1]);
+      file.remember("https://x.example", "0".repeat(64)).catch((e) => console.log(e.name, e.message));`;
     chmodSync(folder, 0o755);
     const { stdout } = await run(copy.node, ["-e", script, join(folder, "known_servers")]).finally(() => {
       copy.remove();

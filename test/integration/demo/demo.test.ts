@@ -1,4 +1,6 @@
-/** scripts/demo without its installing and building: what a newcomer sees first must work, and clean up behind itself. */
+/**
+ * scripts/demo without its installing and building: what a newcomer sees first must work, and clean up behind itself.
+ */
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";

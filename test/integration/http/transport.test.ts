@@ -386,7 +386,7 @@ describe("a connection that was kept", () => {
     transport.close();
   });
 
-  it("and is reset after the request was written, is reported as what it is, and the request not repeated", async () => {
+  it("and is reset after the request was written, is reported as such, and the request not repeated", async () => {
     const transport = new NodeTransport();
     let requests = 0;
     raw = await RawServer.start((socket) => {

@@ -1,6 +1,7 @@
 /**
- * A subject: works on a task without end, and leaves by process.exit(CODE): `exits.cjs TASK MOMENT DELAY CODE URL KEYS`, DELAY ms after the
- * MOMENT, which is `start` (of the process, before anything is loaded) or `work`. On file descriptor 3 it says which task it was at.
+ * A subject: works on a task without end, and leaves by process.exit(CODE): `exits.cjs TASK MOMENT DELAY CODE URL
+ * KEYS`, DELAY ms after the MOMENT, which is `start` (of the process, before anything is loaded) or `work`. On file
+ * descriptor 3 it says which task it was at.
  */
 const { writeSync } = require("node:fs");
 const { Worker, isMainThread } = require("node:worker_threads");

@@ -75,7 +75,7 @@ const reason = whyNot();
       });
       afterAll(() => subject.kill());
 
-      test("locks under the default policy, 'required', and knows its limit", async () => {
+      test("locks by default, as 'required' has it, and knows its limit", async () => {
         const info = await memory();
         expect(["memfd_secret", "mlock"]).toContain(info.mechanism);
         expect(info).toMatchObject({ degraded: false, lockLimitSoft: 8 * MiB });
@@ -94,7 +94,7 @@ const reason = whyNot();
         for (const size of [1, 6]) expect(await ask(100, size * MiB)).toBe(size * MiB);
       });
 
-      test("refuses a larger answer with the limit and the remedy, and loses nothing: the next request works", async () => {
+      test("refuses a larger answer with the limit and the remedy, and the next request works", async () => {
         // The key that is made ahead for the next request included, on both sides.
         const before = await subject.call<{ bytesInUse: number; threads: number }>("settled");
         for (let i = 0; i < 2; i++) {

@@ -1,4 +1,7 @@
-/** Long strings of an answer keep their characters outside V8's heap: they go when the string goes, and with their environment. */
+/**
+ * Long strings of an answer keep their characters outside V8's heap: they go when the string goes, and with their
+ * environment.
+ */
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,6 @@
-/** Which mechanism locks memory: chosen, demanded, forgone, refused. Filters of system calls make the machines for it. */
+/**
+ * Which mechanism locks memory: chosen, demanded, forgone, refused. Filters of system calls make the machines for it.
+ */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 
@@ -19,12 +21,17 @@ function run(rules: string | undefined, args: readonly string[], env: Record<str
   return { code: ended.status, signal: ended.signal, out: ended.stdout, err: ended.stderr };
 }
 
-/** Runs code with the package as `nomyo`; what it `print`s is returned. Errors are printed as `{ name, code, option, message }`. */
+/**
+ * Runs code with the package as `nomyo`; what it `print`s is returned. Errors are printed as `{ name, code, option,
+ * message }`.
+ */
 function inPackage(rules: string | undefined, code: string, env: Record<string, string> = {}): Record<string, unknown> {
   const script = `
     const nomyo = require(${JSON.stringify(join(root, "dist", "index.js"))});
     const print = (value) => process.stdout.write(JSON.stringify(value));
-    const attempt = (work) => { try { return work(); } catch ({ name, code, option, message }) { return { name, code, option, message }; } };
+    const attempt = (work) => {
+      try { return work(); } catch ({ name, code, option, message }) { return { name, code, option, message }; }
+    };
     ${code}`;
   const ended = run(rules, ["-e", script], env);
   if (ended.out === "") throw new Error(`ended with ${ended.code ?? ended.signal ?? "nothing"}: ${ended.err}`);
@@ -59,7 +66,8 @@ const client = `(secureMemory) => new nomyo.SecureCompletionClient({ apiKey: nul
            const one = (${client})({ mechanism: "mlock" });
            one.generateKeys().then(() => {
              const { mechanism, mechanismChosen, weakerBecause, degraded, stats } = nomyo.getMemoryProtectionInfo();
-             print({ before, mechanism, mechanismChosen, weakerBecause, degraded, hidden: stats.bytesLockedBy.memfd_secret });
+             const hidden = stats.bytesLockedBy.memfd_secret;
+             print({ before, mechanism, mechanismChosen, weakerBecause, degraded, hidden });
              process.exit(0);
            });`,
         );
@@ -74,7 +82,9 @@ const client = `(secureMemory) => new nomyo.SecureCompletionClient({ apiKey: nul
       });
 
       test("mlock forgoes it: by the option of the first client", () => {
-        const code = `(${client})({ mechanism: "mlock", policy: "preferred" }); print({ mechanism: nomyo.getMemoryProtectionInfo().mechanism });`;
+        const code =
+          `(${client})({ mechanism: "mlock", policy: "preferred" }); print({ mechanism: ` +
+          "nomyo.getMemoryProtectionInfo().mechanism });";
         expect(inPackage(kills, code)).toEqual({ mechanism: "mlock" });
       });
 

@@ -1,6 +1,7 @@
 /**
- * A subject: calls the addon's asynchronous functions, and lets each allocation that the addon makes on the JavaScript thread meanwhile
- * fail, one call after the other: `no-memory.cjs ORDERS`, with test/support/failing-malloc.c before it. Prints what came of it as JSON.
+ * A subject: calls the addon's asynchronous functions, and lets each allocation that the addon makes on the JavaScript
+ * thread meanwhile fail, one call after the other: `no-memory.cjs ORDERS`, with test/support/failing-malloc.c before
+ * it. Prints what came of it as JSON.
  */
 const { openSync, readFileSync, readSync, writeSync } = require("node:fs");
 const { join } = require("node:path");
@@ -37,7 +38,8 @@ async function given() {
   const asked = native.bufferFrom(request, "required");
   const echoing = { created: 1, maxBytes: 1e6, maxDepth: 64, room: 0 };
   const answered = native.bufferFrom(
-    '{"id":"a","model":"m","created":1,"choices":[{"index":0,"message":{"role":"assistant","content":"x"},"finish_reason":"stop"}]}',
+    '{"id":"a","model":"m","created":1,"choices":[' +
+      '{"index":0,"message":{"role":"assistant","content":"x"},"finish_reason":"stop"}]}',
     "required",
   );
   const events = { metadata: "{}", includeUsage: false, maxDepth: 64, maxBytes: 1e6 };
@@ -134,7 +136,8 @@ async function main() {
   const all = async () => {
     for (const [name, call] of Object.entries(calls)) outcomes[name] = await sweep(call);
   };
-  // What is made once, and kept: also each thread's own random generators, and a key's blinding for the threads other than its first.
+  // What is made once, and kept: also each thread's own random generators, and a key's blinding for the threads other
+  // than its first.
   await all();
   for (let round = 0; round < 20; round++) {
     const atOnce = Array.from({ length: 8 }, () => Object.values(calls).map((call) => call()));

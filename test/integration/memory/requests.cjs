@@ -12,7 +12,10 @@ answerCalls({
     client = new SecureChatCompletion({ baseUrl, allowHttp: true, apiKey: null, secureMemory, maxRetries: 0, logger });
     await client.ready();
   },
-  /** Sends a request whose JSON has `promptBytes` bytes, for an answer with `answerBytes` of content; gives the content's length. */
+  /**
+   * Sends a request whose JSON has `promptBytes` bytes, for an answer with `answerBytes` of content; gives the
+   * content's length.
+   */
   async ask({ promptBytes, answerBytes }) {
     const request = (filling) => ({
       model: "test",

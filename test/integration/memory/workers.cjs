@@ -1,4 +1,6 @@
-/** A subject: worker threads with a client each, that finish their requests, or are terminated in the middle of work. */
+/**
+ * A subject: worker threads with a client each, that finish their requests, or are terminated in the middle of work.
+ */
 const { once } = require("node:events");
 const { Worker, isMainThread, parentPort, workerData } = require("node:worker_threads");
 const { SecureChatCompletion } = require("../../../dist/index.js");
@@ -93,7 +95,9 @@ async function runWorker({ task, baseUrl, keyDir, requests, bytes }) {
   parentPort.postMessage(answers.length);
 }
 
-/** Starts workers that each have `requests` under way at once; gives how many answers were right, and the pool's peak. */
+/**
+ * Starts workers that each have `requests` under way at once; gives how many answers were right, and the pool's peak.
+ */
 async function runToTheEnd({ workers, ...work }) {
   const results = await Promise.all(
     Array.from({ length: workers }, async () => {
@@ -108,7 +112,10 @@ async function runToTheEnd({ workers, ...work }) {
   return results.reduce((sum, count) => sum + count, 0);
 }
 
-/** Gives whether a package that a worker moved to this thread is as it was, once the worker is gone and others were sealed. */
+/**
+ * Gives whether a package that a worker moved to this thread is as it was, once the worker is gone and others were
+ * sealed.
+ */
 async function outlivingPackage({ bytes }) {
   const { sealJson } = require("../../../dist/envelope/seal.js");
   const key = await native.generatePrivateKey(2048, "required");

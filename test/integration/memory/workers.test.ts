@@ -36,7 +36,10 @@ describe("worker threads", () => {
   });
   afterEach(() => subject.kill());
 
-  /** What is in use while nothing is under way, beside the stacks of the package's threads: those start when they are needed. */
+  /**
+   * What is in use while nothing is under way, beside the stacks of the package's threads: those start when they are
+   * needed.
+   */
   async function inUse(): Promise<{ bytesInUse: number; allocations: number }> {
     const { bytesInUse, allocations, threads } = await subject.call<Settled>("settled");
     expect(threads).toBeLessThanOrEqual(availableParallelism());

@@ -121,7 +121,7 @@ describe("the openai package with nothing but baseURL", () => {
     }
   });
 
-  it("gets a 424 that it does not retry for a broken answer and for a wrong pin, and nothing was sent for the pin", async () => {
+  it("gets a 424 that it does not retry for a broken answer and a wrong pin, for which nothing was sent", async () => {
     await start();
     server.onPost = (_body, _request, response) => void response.end("{}");
     await expect(sdk({ maxRetries: 2 }).chat.completions.create({ model: "m", messages })).rejects.toMatchObject({

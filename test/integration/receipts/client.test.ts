@@ -200,7 +200,7 @@ describe("with a folder", () => {
     expect(new Set(receipts.map(({ payload_id: id }) => id)).size).toBe(60);
   });
 
-  test("a receipt that cannot be written keeps the answer back, and later requests are not sent until it can", async () => {
+  test("a receipt that cannot be written keeps the answer back, and later requests too until it can", async () => {
     const one = client(folder);
     await one.create(request);
     // Moved away: what is written now would be nobody's.

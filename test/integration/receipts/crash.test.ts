@@ -44,7 +44,8 @@ onUnix(
           .slice(0, -1)
           .filter((line) => line !== "torn")
           .map(Number);
-        // It went on where its forerunner had ended: with what was vouched for, and at most the lines that were under way.
+        // It went on where its forerunner had ended: with what was vouched for, and at most the lines that were under
+        // way.
         expect(sequences[0]).toBeGreaterThan(vouchedFor);
         expect(sequences[0]).toBeLessThanOrEqual(vouchedFor + 5);
         vouchedFor = Math.max(...sequences);

@@ -63,7 +63,7 @@ test("each answer, whole or streamed, has one before its first byte", async () =
   expect(JSON.stringify(receiptsIn(folder))).not.toContain("QUOKKA");
 });
 
-test("a refused answer has one; one whose receipt cannot be written is not handed on, and is not to be sent again", async () => {
+test("a refused answer has one; one whose receipt cannot be written is kept back, not to be sent again", async () => {
   proxy = await startProxy(options({ attestation: "require" }));
   expect((await ask(proxy.baseUrl)).status).toBe(424);
   expect(receiptsIn(folder)).toMatchObject([{ outcome: "refused", code: "ATTESTATION_MISSING" }]);

@@ -1,4 +1,7 @@
-/** Whatever arrives in place of a package: the right refusal, nothing of the plaintext in it, and a router that works on. */
+/**
+ * Whatever arrives in place of a package: the right refusal, nothing of the plaintext in it, and a router that works
+ * on.
+ */
 import * as http from "node:http";
 import { connect } from "node:net";
 import { startRouter, type Router } from "../../../lib/router/index.js";
@@ -163,7 +166,8 @@ describe("sizes", () => {
     await new Promise<void>((resolve) => socket.once("connect", resolve));
     const headers = Object.entries(secureHeaders(client)).map(([name, value]) => `${name}: ${String(value)}\r\n`);
     socket.write(
-      `POST /v1/chat/secure_completion HTTP/1.1\r\nhost: localhost\r\n${headers.join("")}content-length: 1000\r\n\r\n{"version`,
+      `POST /v1/chat/secure_completion HTTP/1.1\r\nhost: localhost\r\n${headers.join("")}content-length: ` +
+        `1000\r\n\r\n{"version`,
     );
     while ((await underWay()) === 0) await pause();
     socket.destroy();
@@ -217,7 +221,8 @@ describe("sizes", () => {
 });
 
 describe("each byte of a package", () => {
-  // Every position would take minutes on a small machine; the step is a prime, so that it does not keep to base64's groups.
+  // Every position would take minutes on a small machine; the step is a prime, so that it does not keep to base64's
+  // groups.
   const step = process.env["NOMYO_TEST_EVERY_BYTE"] === "1" ? 1 : 7;
 
   test.each<[string, (body: Buffer, at: number) => Buffer]>([
@@ -253,7 +258,10 @@ describe("each byte of a package", () => {
   );
 });
 
-/** Whether an independent reader finds the same package: the required fields equal, the optional ones equal or absent (PROTOCOL 2). */
+/**
+ * Whether an independent reader finds the same package: the required fields equal, the optional ones equal or absent
+ * (PROTOCOL 2).
+ */
 function meansTheSame(changed: Buffer, original: Buffer): boolean {
   let parsed: Partial<NodePackage>;
   try {

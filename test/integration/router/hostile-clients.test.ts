@@ -1,4 +1,7 @@
-/** Clients that stall, flood, or send what is none of theirs: the others are answered, each with its own answer, and the process lives on. */
+/**
+ * Clients that stall, flood, or send what is none of theirs: the others are answered, each with its own answer, and the
+ * process lives on.
+ */
 import { createPublicKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import net from "node:net";
 import { native } from "../../../lib/native.js";

@@ -1,4 +1,7 @@
-/** What the client makes of a router's answers when somebody stands between them: each time the right error, and nothing of the answer. */
+/**
+ * What the client makes of a router's answers when somebody stands between them: each time the right error, and nothing
+ * of the answer.
+ */
 import * as http from "node:http";
 import { chmodSync, cpSync, mkdtempSync, rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";

@@ -1,6 +1,6 @@
 /**
- * Events of the upstream that never come, or come at the wrong moment: each request settles within its deadline, with the right status, and
- * gives its slot and its memory back.
+ * Events of the upstream that never come, or come at the wrong moment: each request settles within its deadline, with
+ * the right status, and gives its slot and its memory back.
  */
 import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -274,19 +274,23 @@ describe("over TLS", () => {
       const { startRouter } = require("./dist/router/index.js");
       const { SecureChatCompletion } = require("./dist/index.js");
       const content = "y".repeat(3_000_000);
-      const body = JSON.stringify({ object: "chat.completion", choices: [{ index: 0, message: { role: "assistant", content } }] });
-      const server = tls.createServer({ cert: readFileSync(process.argv[1]), key: readFileSync(process.argv[2]) }, (socket) => {
+      const choices = [{ index: 0, message: { role: "assistant", content } }];
+      const body = JSON.stringify({ object: "chat.completion", choices });
+      const [cert, key] = process.argv.slice(1).map((file) => readFileSync(file));
+      const server = tls.createServer({ cert, key }, (socket) => {
         let got = 0;
         socket.on("data", (data) => {
           got += data.length;
-          if (got > 3_000_000 && data.at(-1) === 0x7d) socket.write("HTTP/1.1 200 OK\\r\\nContent-Length: " + body.length + "\\r\\n\\r\\n" + body);
+          if (got <= 3_000_000 || data.at(-1) !== 0x7d) return;
+          socket.write("HTTP/1.1 200 OK\\r\\nContent-Length: " + body.length + "\\r\\n\\r\\n" + body);
         });
         socket.on("error", () => undefined);
       });
       server.listen(0, "localhost", async () => {
         const router = await startRouter({ upstream: { url: "https://localhost:" + server.address().port } });
         const client = new SecureChatCompletion({ baseUrl: router.url, allowHttp: true });
-        const answer = await client.create({ model: "m", messages: [{ role: "user", content: "x".repeat(3_000_000) }] });
+        const messages = [{ role: "user", content: "x".repeat(3_000_000) }];
+        const answer = await client.create({ model: "m", messages });
         console.log(answer.choices[0].message.content === content);
         process.exit(0);
       });`;

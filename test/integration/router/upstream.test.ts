@@ -59,7 +59,10 @@ async function startPair(options: Partial<NonNullable<RouterOptions["upstream"]>
 let shared: Pair | undefined;
 afterAll(async () => await shared?.close());
 
-/** An OpenAI-compatible server that does what the test says, and a router before it: one pair for all tests that need no options. */
+/**
+ * An OpenAI-compatible server that does what the test says, and a router before it: one pair for all tests that need no
+ * options.
+ */
 async function withUpstream(
   answer: Pair["answer"],
   use: (router: Router, seen: Seen[]) => Promise<void>,
@@ -87,7 +90,9 @@ describe("what the upstream gets", () => {
     await withUpstream(
       json(completion),
       async (router, seen) => {
-        const text = `{ "model":"m", "messages":[{"role":"user","content":"QUOKKA \\ud83c\\udf0d 🌍"}], "temperature":0.10, "unknown":{"a":[1e5]} }`;
+        const text =
+          `{ "model":"m", "messages":[{"role":"user","content":"QUOKKA \\ud83c\\udf0d 🌍"}], ` +
+          `"temperature":0.10, "unknown":{"a":[1e5]} }`;
         const sealed = nodeSeal(router.publicKey.pem, text);
         expect((await postPackage(router, client, sealed, { "x-other": "1" })).status).toBe(200);
         expect(seen).toHaveLength(1);

@@ -228,7 +228,8 @@ describe("a policy file that is wrong", () => {
 
   test("equal keys of different objects, and values that look like keys, are no duplicates", () => {
     const file =
-      '{"version":1,"profiles":[{"name":"name","note":"mode","pcrs":{"sha256":{"0":"any"}}},{"name":"b","pcrs":{"sha256":{"0":"any"}}}]}';
+      '{"version":1,"profiles":[{"name":"name","note":"mode","pcrs":{"sha256":{"0":"any"}}},' +
+      '{"name":"b","pcrs":{"sha256":{"0":"any"}}}]}';
     expect(parsePolicy(file).profiles).toHaveLength(2);
   });
 });

@@ -1,4 +1,7 @@
-/** Payload ids to qualifying data, and the commitment of the relay binding; OpenSSL and sha256sum give the expected values. */
+/**
+ * Payload ids to qualifying data, and the commitment of the relay binding; OpenSSL and sha256sum give the expected
+ * values.
+ */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

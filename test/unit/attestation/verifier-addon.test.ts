@@ -87,11 +87,13 @@ test("the environment stays as it was, for the process and for its children", ()
   const addon = join(__dirname, "../../../build/Release/nomyo_native.node");
   const script = `
     const { execFileSync } = require("node:child_process");
-    const seen = () => JSON.stringify([process.env, execFileSync("env", ["-0"], { encoding: "utf8" }).split("\\0").sort()]);
+    const ofChildren = () => execFileSync("env", ["-0"], { encoding: "utf8" }).split("\\0").sort();
+    const seen = () => JSON.stringify([process.env, ofChildren()]);
     const before = seen();
     const native = require(${JSON.stringify(addon)});
     native.tssInfo();
-    native.verifyAttestation(${JSON.stringify(JSON.stringify(vector.tpm_attestation))}, new Uint8Array(16), '{"version":1}', null)
+    const block = ${JSON.stringify(JSON.stringify(vector.tpm_attestation))};
+    native.verifyAttestation(block, new Uint8Array(16), '{"version":1}', null)
       .then(() => process.exit(seen() === before ? 0 : 1));`;
   const env: NodeJS.ProcessEnv = { ...process.env };
   delete env["TSS2_LOG"];
@@ -104,7 +106,9 @@ test("nothing is put on the terminal, although libtss2-mu would by itself", () =
   // The number of PCR banks, before the last bank (2), its selection (4) and the digest (34): libtss2-mu warns of it.
   quote[quote.length - 34 - 6 - 4] = 0xff;
   const bad = JSON.stringify({ ...vector.tpm_attestation, quote_b64: quote.toString("base64") });
-  const script = `require(${JSON.stringify(addon)}).verifyAttestation(${JSON.stringify(bad)}, new Uint8Array(16), '{"version":1}', null)
+  const script = `
+    const native = require(${JSON.stringify(addon)});
+    native.verifyAttestation(${JSON.stringify(bad)}, new Uint8Array(16), '{"version":1}', null)
     .then((text) => process.exit(JSON.parse(text).code === "ATTESTATION_MALFORMED" ? 0 : 1));`;
   const run = (log: string | undefined): string => {
     const env: NodeJS.ProcessEnv = { ...process.env, TSS2_LOG: log };

@@ -1,6 +1,6 @@
 /**
- * Quotes of a real (software) TPM, made with tpm2-tools, of every kind that a server may send: each must verify, offline and by the
- * TPM itself, and tpm2_checkquote must agree where it can judge (it knows no RSAPSS).
+ * Quotes of a real (software) TPM, made with tpm2-tools, of every kind that a server may send: each must verify,
+ * offline and by the TPM itself, and tpm2_checkquote must agree where it can judge (it knows no RSAPSS).
  */
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";

@@ -1,6 +1,6 @@
 /**
- * The verifier against test/vectors: quotes of a software TPM, of real machines and cloud TPMs, and forgeries of all of them, made by
- * an independent implementation. The index says what must come out.
+ * The verifier against test/vectors: quotes of a software TPM, of real machines and cloud TPMs, and forgeries of all of
+ * them, made by an independent implementation. The index says what must come out.
  */
 import { createHash } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
@@ -124,11 +124,13 @@ describe("a message names what was found and what was expected", () => {
     const expected = { qualifying_data_hex: "00112233445566778899aabbccddeeff" };
     const without = { ...loadVector("hardware/gotpmtools-cos-85-no-nonce-sha256.json"), ...expected };
     expect((await verify(without, { version: 1 })).message).toBe(
-      "The quote was made without qualifying data, where 00112233445566778899aabbccddeeff (16 bytes) was expected: it answers no request, and may be an old one.",
+      "The quote was made without qualifying data, where 00112233445566778899aabbccddeeff (16 bytes) was expected: " +
+        "it answers no request, and may be an old one.",
     );
     const other = { ...loadVector("hardware/gotpmtools-cos-85-nonce9009-sha256.json"), ...expected };
     expect((await verify(other, { version: 1 })).message).toBe(
-      "The quote was made for other qualifying data, 9009 (2 bytes), where 00112233445566778899aabbccddeeff (16 bytes) was expected: it is not the answer to this request.",
+      "The quote was made for other qualifying data, 9009 (2 bytes), where 00112233445566778899aabbccddeeff (16 " +
+        "bytes) was expected: it is not the answer to this request.",
     );
   });
 
@@ -147,7 +149,8 @@ describe("a message names what was found and what was expected", () => {
     const report = await verify(vector, policy);
     expect(report.code).toBe("PCR_BASELINE");
     expect(report.message).toBe(
-      'The PCR values fit no profile of the policy. The nearest, "fw 1.41", expects another value of sha256:2; the report has what it expects and what was found.',
+      'The PCR values fit no profile of the policy. The nearest, "fw 1.41", expects another value of sha256:2; the ' +
+        "report has what it expects and what was found.",
     );
     expect(report.nearest).toEqual({
       profile: "fw 1.41",

@@ -1,4 +1,7 @@
-/** Wrong arguments of verifyTpmAttestation, and failures of the verifier itself: neither may look like a verdict on the server. */
+/**
+ * Wrong arguments of verifyTpmAttestation, and failures of the verifier itself: neither may look like a verdict on the
+ * server.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { engineTcti, parseTpmAttestation, verifyTpmAttestation } from "../../../lib/attestation/verify.js";

@@ -1,4 +1,6 @@
-/** `nomyo-native chat` before a made-up client: what its options ask for, and what it does with answers and failures. */
+/**
+ * `nomyo-native chat` before a made-up client: what its options ask for, and what it does with answers and failures.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,6 @@
-/** Output: what would steer a terminal is replaced, in text, in JSON and in bytes of the pool; what is lost is an error. */
+/**
+ * Output: what would steer a terminal is replaced, in text, in JSON and in bytes of the pool; what is lost is an error.
+ */
 import { Writable } from "node:stream";
 import { harmless, harmlessParts, Output } from "../../../lib/cli/output.js";
 import { writeSecret } from "../../../lib/cli/secret-output.js";

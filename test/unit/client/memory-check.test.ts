@@ -22,10 +22,10 @@ beforeEach(() => {
 });
 afterAll(() => jest.restoreAllMocks());
 
-test.each(["required", "preferred"] as const)("%s tries what a client needs beyond what is in use", (policy) => {
+test.each(["required", "preferred"] as const)("%s tries what a client needs beyond what is in use", (locking) => {
   machine({ degraded: false }, 100 * 1024);
-  new MemoryCheck(policy, logger);
-  expect(probe.mock.calls).toEqual([[700 * 1024, policy]]);
+  new MemoryCheck(locking, logger);
+  expect(probe.mock.calls).toEqual([[700 * 1024, locking]]);
   expect(logger.warn).not.toHaveBeenCalled();
 });
 
@@ -76,24 +76,27 @@ test("preferred names the call that a jail refuses, and does not blame the limit
 describe("a weaker mechanism than the first choice", () => {
   const because = { call: "memfd_secret", error: "EMFILE", errno: 24, cause: "descriptors" } as const;
 
-  test.each(["required", "preferred"] as const)("is told once to the logger and to the channel, under %s", (policy) => {
-    const messages: unknown[] = [];
-    const listener = (message: unknown): void => void messages.push(message);
-    diagnosticsChannel.subscribe("nomyo:memory", listener);
-    try {
-      const check = new MemoryCheck(policy, logger);
-      expect(logger.warn).not.toHaveBeenCalled();
-      machine({ weakerBecause: because, mechanism: "mixed" });
-      check.report();
-      check.report();
-    } finally {
-      diagnosticsChannel.unsubscribe("nomyo:memory", listener);
-    }
-    expect(logger.warn.mock.calls).toEqual([
-      [expect.stringMatching(/locked by mlock, not memfd_secret.*memfd_secret: EMFILE \(24\)/), expect.anything()],
-    ]);
-    expect(messages).toEqual([{ event: "weaker-mechanism", mechanism: "mixed", because }]);
-  });
+  test.each(["required", "preferred"] as const)(
+    "is told once to the logger and to the channel, under %s",
+    (locking) => {
+      const messages: unknown[] = [];
+      const listener = (message: unknown): void => void messages.push(message);
+      diagnosticsChannel.subscribe("nomyo:memory", listener);
+      try {
+        const check = new MemoryCheck(locking, logger);
+        expect(logger.warn).not.toHaveBeenCalled();
+        machine({ weakerBecause: because, mechanism: "mixed" });
+        check.report();
+        check.report();
+      } finally {
+        diagnosticsChannel.unsubscribe("nomyo:memory", listener);
+      }
+      expect(logger.warn.mock.calls).toEqual([
+        [expect.stringMatching(/locked by mlock, not memfd_secret.*memfd_secret: EMFILE \(24\)/), expect.anything()],
+      ]);
+      expect(messages).toEqual([{ event: "weaker-mechanism", mechanism: "mixed", because }]);
+    },
+  );
 
   test("concerns nobody under off", () => {
     machine({ weakerBecause: because });

@@ -17,7 +17,8 @@ function cache(cacheTtl = 60_000): ServerKeyCache {
 beforeEach(() => jest.clearAllMocks());
 afterAll(() => jest.restoreAllMocks());
 
-// That dropping wipes the AES key, native/test/envelope/key_wrapper_test.cc shows: the pool's numbers here are of the whole process.
+// That dropping wipes the AES key, native/test/envelope/key_wrapper_test.cc shows: the pool's numbers here are of the
+// whole process.
 test("closing has it wiped, once", async () => {
   const keys = cache();
   const { key } = await keys.get(patient);

@@ -1,4 +1,7 @@
-/** The events that the addon makes in the pool are those that chat/chunks.ts makes of the value, whatever the answer holds. */
+/**
+ * The events that the addon makes in the pool are those that chat/chunks.ts makes of the value, whatever the answer
+ * holds.
+ */
 import fc from "fast-check";
 import type { ChatCompletion } from "../../../lib/chat/chat-types.js";
 import { toChunks } from "../../../lib/chat/chunks.js";

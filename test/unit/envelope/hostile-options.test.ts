@@ -1,4 +1,6 @@
-/** The raw addon under options whose getters run code in the middle of a call: they throw, or dispose of what is used. */
+/**
+ * The raw addon under options whose getters run code in the middle of a call: they throw, or dispose of what is used.
+ */
 import { native } from "../../../lib/native.js";
 import type { PublicKeyHandle, SealText } from "../../../lib/native.js";
 import { quickKey, type TestKey } from "../../support/client-key.js";

@@ -1,6 +1,7 @@
 /**
- * Sealing writes what `JSON.stringify` writes, opening gives what `JSON.parse` gives, for values that nobody thought of. The other end is
- * Node's own crypto. `NOMYO_PROPERTY_RUNS` sets how many values each property sees (5 000 by default; the long run is 100 000).
+ * Sealing writes what `JSON.stringify` writes, opening gives what `JSON.parse` gives, for values that nobody thought
+ * of. The other end is Node's own crypto. `NOMYO_PROPERTY_RUNS` sets how many values each property sees (5 000 by
+ * default; the long run is 100 000).
  */
 import fc from "fast-check";
 import { openPackage } from "../../../lib/envelope/open.js";
@@ -62,7 +63,8 @@ test(
   timeout,
 );
 
-// JSON text in forms that JSON.stringify never writes: other spaces, other escapes, other spellings of numbers, duplicate keys.
+// JSON text in forms that JSON.stringify never writes: other spaces, other escapes, other spellings of numbers,
+// duplicate keys.
 const space = fc.constantFrom("", "", "", " ", "\n", "\t\r ");
 const hex4 = (unit: number): string => "\\u" + unit.toString(16).padStart(4, "0");
 const stringText = fc.oneof(
@@ -71,7 +73,27 @@ const stringText = fc.oneof(
     (string) =>
       `"${Array.from({ length: Math.min(string.length, 99) }, (_, i) => hex4(string.charCodeAt(i))).join("")}"`,
   ),
-  fc.array(fc.constantFrom("\\/", "/", "\\b", "\\f", "\\n", "\\\\", '\\"', "é", "漢", "😀", "\\u00E9", "\\uD83D\\uDE00", "\\ud83d", "a"), { maxLength: 30 }).map((parts) => `"${parts.join("")}"`), // prettier-ignore
+  fc
+    .array(
+      fc.constantFrom(
+        "\\/",
+        "/",
+        "\\b",
+        "\\f",
+        "\\n",
+        "\\\\",
+        '\\"',
+        "é",
+        "漢",
+        "😀",
+        "\\u00E9",
+        "\\uD83D\\uDE00",
+        "\\ud83d",
+        "a",
+      ),
+      { maxLength: 30 },
+    )
+    .map((parts) => `"${parts.join("")}"`),
 );
 const digits = fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 1, maxLength: 25 }).map((list) => list.join(""));
 const numberText = fc
@@ -80,7 +102,7 @@ const numberText = fc
     digits,
     fc.option(digits),
     fc.option(fc.tuple(fc.constantFrom("e", "E", "e+", "E-", "e-"), fc.integer({ min: 0, max: 400 }))),
-  ) // prettier-ignore
+  )
   .map(
     ([sign, whole, fraction, exponent]) =>
       sign + whole.replace(/^0+(?=.)/, "") + (fraction === null ? "" : `.${fraction}`) + (exponent?.join("") ?? ""),
@@ -102,7 +124,7 @@ const { json } = fc.letrec<{ json: string }>((tie) => ({
               tie("json"),
             ),
             { maxLength: 6 },
-          ) // prettier-ignore
+          )
           .map((members) => `{${members.map(([a, name, b, member]) => `${a}${name}${b}:${member}`).join(",")}}`),
       ),
       space,
@@ -133,7 +155,7 @@ test(
         json,
         fc.nat(),
         fc.constantFrom("", '"', "\\", "{", "}", "[", "]", ",", ":", "0", "-", ".", "e", "\n", "\x01", "t", "u", " "),
-      ) // prettier-ignore
+      )
       .map(([whole, at, insert]) => {
         const place = at % (whole.length + 1);
         return whole.slice(0, place) + insert + whole.slice(place + (at % 3));

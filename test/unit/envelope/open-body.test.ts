@@ -94,7 +94,7 @@ describe("memory that can change while it is read is refused by name", () => {
   });
 });
 
-test("a key and a password are copied before the call returns, so that a view may be written to meanwhile", async () => {
+test("a key and a password are copied before the call returns, so a view may be written to meanwhile", async () => {
   const pem = native.bufferFrom(key.privatePem, "required");
   const view = native.bufferView(pem);
   const importing = native.importPrivateKey(pem, null, "required");

@@ -44,7 +44,9 @@ describe("the value of an opened package is what JSON.parse gives", () => {
     ["white space", ' \t\r\n{ "a" : [ ] , "b" : { } } \n'],
     [
       "numbers",
-      '{"a":[0,-0,-0.0,1,-1,123456789,1234567890,4294967296,0.1,1e5,1E+5,1e-7,1e309,-1e309,1e-400,-1e-400,9007199254740993,5e-324,1.7976931348623157e308,123456789012345678901234567890]}',
+      '{"a":[0,-0,-0.0,1,-1,123456789,1234567890,4294967296,0.1,1e5,' +
+        "1E+5,1e-7,1e309,-1e309,1e-400,-1e-400,9007199254740993," +
+        "5e-324,1.7976931348623157e308,123456789012345678901234567890]}",
     ],
     ["words", '{"a":[true,false,null]}'],
     ["duplicate keys", '{"a":1,"b":2,"a":3,"\\u0061":4}'],
@@ -95,7 +97,12 @@ describe("the value of an opened package is what JSON.parse gives", () => {
   test("elements are own ones, too, where Array.prototype has a setter", async () => {
     let ran = false;
     const prototype = Object.getPrototypeOf((await openText('{"a":[]}')).get("/a")) as object;
-    Object.defineProperty(prototype, "1", { configurable: true, set: () => { ran = true; } }); // prettier-ignore
+    Object.defineProperty(prototype, "1", {
+      configurable: true,
+      set: () => {
+        ran = true;
+      },
+    });
     try {
       const value = (await openText('{"a":[1,2,3]}')).value() as { a: number[] };
       expect(ran).toBe(false);
@@ -151,7 +158,12 @@ describe("the value of an opened package is what JSON.parse gives", () => {
     let ran = false;
     // The addon's values are of the main realm, jest's own are not.
     const prototype = Object.getPrototypeOf(native.memoryInfo()) as object;
-    Object.defineProperty(prototype, "polluted", { configurable: true, set: () => { ran = true; } }); // prettier-ignore
+    Object.defineProperty(prototype, "polluted", {
+      configurable: true,
+      set: () => {
+        ran = true;
+      },
+    });
     try {
       const value = (await openText('{"polluted":1,"a":{"polluted":2}}')).value() as Record<string, unknown>;
       expect(ran).toBe(false);
@@ -171,7 +183,8 @@ describe("the value of an opened package is what JSON.parse gives", () => {
 
 describe("JSON pointers", () => {
   const text =
-    '{"choices":[{"message":{"content":"say \\"h\\u00e9llo\\" \\ud83d\\ude00"}}],"a/b":{"m~n":[1,{"x":null}]},"d":1,"d":2,"\\ud800":"\\udc00"}';
+    '{"choices":[{"message":{"content":"say \\"h\\u00e9llo\\" ' +
+    '\\ud83d\\ude00"}}],"a/b":{"m~n":[1,{"x":null}]},"d":1,"d":2,"\\ud800":"\\udc00"}';
 
   test("name values", async () => {
     const opened = await openText(text);
@@ -226,7 +239,7 @@ describe("bad input", () => {
     }
   });
 
-  test("every byte of a package flipped, dropped or doubled: never opened, one message, nothing of the answer", async () => {
+  test("every byte of a package flipped, dropped or doubled: never opened, one message, no answer", async () => {
     const secret = "the answer that must not show";
     const body = nodeSeal(key.publicPem, JSON.stringify({ a: secret }));
     const labels = body.indexOf('"key_algorithm"');

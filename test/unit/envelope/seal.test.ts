@@ -94,9 +94,32 @@ describe("sealJson writes what JSON.stringify writes", () => {
 describe("sealJson refuses what JSON.stringify fails for, with its error as the cause", () => {
   test.each([
     ["a BigInt", () => ({ a: 1n })],
-    ["a cycle", () => { const a: Record<string, unknown> = {}; a["a"] = a; return a; }], // prettier-ignore
-    ["a throwing getter", () => ({ get a(): never { throw new RangeError("mine"); } })], // prettier-ignore
-    ["a throwing toJSON", () => ({ a: { toJSON() { throw new RangeError("mine"); } } })], // prettier-ignore
+    [
+      "a cycle",
+      () => {
+        const a: Record<string, unknown> = {};
+        a["a"] = a;
+        return a;
+      },
+    ],
+    [
+      "a throwing getter",
+      () => ({
+        get a(): never {
+          throw new RangeError("mine");
+        },
+      }),
+    ],
+    [
+      "a throwing toJSON",
+      () => ({
+        a: {
+          toJSON() {
+            throw new RangeError("mine");
+          },
+        },
+      }),
+    ],
   ])("%s", (_name, make) => {
     const thrown = (work: () => unknown): unknown => {
       try {
@@ -171,7 +194,10 @@ describe("a snapshot", () => {
   });
 
   const now = () => native.memoryInfo().stats.bytesInUse;
-  /** No key is being made ahead. From here to the next `await` nothing else is freed: the collector's work is done between turns. */
+  /**
+   * No key is being made ahead. From here to the next `await` nothing else is freed: the collector's work is done
+   * between turns.
+   */
   const settled = async () => {
     await settledPool(() => native.memoryInfo());
     return now();

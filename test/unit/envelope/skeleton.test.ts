@@ -1,4 +1,6 @@
-/** The JSON with its long strings taken out: put back, it is what JSON.stringify writes, whatever it is asked to write. */
+/**
+ * The JSON with its long strings taken out: put back, it is what JSON.stringify writes, whatever it is asked to write.
+ */
 import { runInNewContext } from "node:vm";
 import { ConfigurationError } from "../../../lib/errors.js";
 import { skeletonOf } from "../../../lib/envelope/skeleton.js";
@@ -42,27 +44,96 @@ class Shown {
 const withToJson = Object.assign(() => 1, { toJSON: () => long("function") });
 
 const values: [string, () => unknown][] = [
-  ["boxed values, as elements and members", () => [new String("s"), new String(long("s")), new Number(1.5), new Boolean(false), { a: new String(long("t")) }]],
+  [
+    "boxed values, as elements and members",
+    () => [new String("s"), new String(long("s")), new Number(1.5), new Boolean(false), { a: new String(long("t")) }],
+  ],
   ["a boxed symbol", () => ({ a: Object(Symbol("s")) as object })],
-  ["a boxed string that says something else", () => [Object.assign(new String("a"), { toString: () => long("said") })],],
+  ["a boxed string that says something else", () => [Object.assign(new String("a"), { toString: () => long("said") })]],
   ["functions with a toJSON, and without", () => [withToJson, { a: withToJson, b: () => 1 }]],
-  ["a toJSON that gives itself", () => ({ a: { toJSON(): unknown { return this; }, b: long("itself") } })],
-  ["a toJSON that gives a list with a toJSON", () => ({ a: { toJSON: () => Object.assign(Array(40).fill(1), { toJSON: () => 2 }) } })],
-  ["a toJSON that is no function", () => [{ toJSON: 3, a: long("a") }, Object.assign(Array(40).fill(1), { toJSON: 4 })]],
+  [
+    "a toJSON that gives itself",
+    () => ({
+      a: {
+        toJSON(): unknown {
+          return this;
+        },
+        b: long("itself"),
+      },
+    }),
+  ],
+  [
+    "a toJSON that gives a list with a toJSON",
+    () => ({ a: { toJSON: () => Object.assign(Array(40).fill(1), { toJSON: () => 2 }) } }),
+  ],
+  [
+    "a toJSON that is no function",
+    () => [{ toJSON: 3, a: long("a") }, Object.assign(Array(40).fill(1), { toJSON: 4 })],
+  ],
   ["keys of elements and members for toJSON", () => [new Shown(1), { k: new Shown(long("k")), 7: [new Shown(2)] }]],
-  ["objects of no prototype, of a class, of another realm", () => [Object.assign(Object.create(null) as object, { a: long("n") }), new (class { a = long("c"); })(), runInNewContext('({ a: [1, "x".repeat(99)], b: new String("y".repeat(99)) })')]],
-  ["names that the prototype has", () => ({ constructor: long("c"), toString: 1, ["__proto__"]: { a: long("p") }, hasOwnProperty: [] })],
-  ["lists long enough to be left as they are", () => [Array.from({ length: 50 }, (_, i) => i / 7), Array(50).fill("short"), Array(50).fill(null), Array(50).fill(true), [...Array<number>(50).fill(NaN), Infinity]]],
-  ["long lists with something in them", () => [[...Array<number>(50).fill(1), long("z")], [...Array<number>(50).fill(1), undefined], [...Array<number>(50).fill(1), [long("q")]], Array(50), [...Array<number>(50).fill(1), () => 1]]],
-  ["a proxy of an object and of lists", () => [new Proxy({ a: long("a"), b: 1 }, {}), new Proxy([1, long("b")], {}), new Proxy(Array(40).fill(1), {})]],
-  ["a list whose proxy lies about its length", () => [new Proxy([1, 2, 3], { get: (target, key) => (key === "length" ? 2.5 : (Reflect.get(target, key) as unknown)) })]],
-  ["more levels than an outline has, with strings before and after", () => [long("before"), nested(250, long("leaf")), long("after")]],
-  ["a list too large for an outline, with strings before and after", () => [long("before"), [...Array<number>(1_000_001).fill(1), long("in")], long("after")]],
-  ["the same object twice", () => { const twice = { a: long("twice") }; return [twice, twice]; }],
+  [
+    "objects of no prototype, of a class, of another realm",
+    () => [
+      Object.assign(Object.create(null) as object, { a: long("n") }),
+      new (class {
+        a = long("c");
+      })(),
+      runInNewContext('({ a: [1, "x".repeat(99)], b: new String("y".repeat(99)) })'),
+    ],
+  ],
+  [
+    "names that the prototype has",
+    () => ({ constructor: long("c"), toString: 1, ["__proto__"]: { a: long("p") }, hasOwnProperty: [] }),
+  ],
+  [
+    "lists long enough to be left as they are",
+    () => [
+      Array.from({ length: 50 }, (_, i) => i / 7),
+      Array(50).fill("short"),
+      Array(50).fill(null),
+      Array(50).fill(true),
+      [...Array<number>(50).fill(NaN), Infinity],
+    ],
+  ],
+  [
+    "long lists with something in them",
+    () => [
+      [...Array<number>(50).fill(1), long("z")],
+      [...Array<number>(50).fill(1), undefined],
+      [...Array<number>(50).fill(1), [long("q")]],
+      Array(50),
+      [...Array<number>(50).fill(1), () => 1],
+    ],
+  ],
+  [
+    "a proxy of an object and of lists",
+    () => [new Proxy({ a: long("a"), b: 1 }, {}), new Proxy([1, long("b")], {}), new Proxy(Array(40).fill(1), {})],
+  ],
+  [
+    "a list whose proxy lies about its length",
+    () => [
+      new Proxy([1, 2, 3], { get: (target, key) => (key === "length" ? 2.5 : (Reflect.get(target, key) as unknown)) }),
+    ],
+  ],
+  [
+    "more levels than an outline has, with strings before and after",
+    () => [long("before"), nested(250, long("leaf")), long("after")],
+  ],
+  [
+    "a list too large for an outline, with strings before and after",
+    () => [long("before"), [...Array<number>(1_000_001).fill(1), long("in")], long("after")],
+  ],
+  [
+    "the same object twice",
+    () => {
+      const twice = { a: long("twice") };
+      return [twice, twice];
+    },
+  ],
   ["nothing", () => undefined],
   ["a function, a symbol", () => Symbol("s")],
   ["a long string alone", () => long("alone")],
-]; // prettier-ignore
+];
 
 test.each(values)("%s", (_name, make) => {
   expect(filled(make())).toBe(JSON.stringify(make()));

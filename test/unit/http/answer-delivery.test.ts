@@ -1,4 +1,6 @@
-/** Answers that their client does not read: how long they are held, and that it is noticed when they are not any more. */
+/**
+ * Answers that their client does not read: how long they are held, and that it is noticed when they are not any more.
+ */
 import { once } from "node:events";
 import http from "node:http";
 import { connect, type AddressInfo, type Socket } from "node:net";

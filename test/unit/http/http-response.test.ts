@@ -80,7 +80,8 @@ describe("a response is read, in pieces of every size", () => {
     ],
     [
       "after interim ones",
-      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nContent-Length: 9\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nContent-Length: 9\r\n\r\nHTTP/1.1 200 " +
+        "OK\r\nContent-Length: 1\r\n\r\nx",
       { ...plain, contentLength: 1 },
       "x",
     ],
@@ -92,7 +93,8 @@ describe("a response is read, in pieces of every size", () => {
     ],
     [
       "with a date to come back at",
-      "HTTP/1.1 503 No\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\nContent-Encoding: identity\r\nContent-Length: 1\r\n\r\nx",
+      "HTTP/1.1 503 No\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\nContent-Encoding: " +
+        "identity\r\nContent-Length: 1\r\n\r\nx",
       { ...plain, status: 503, contentLength: 1 },
       "x",
     ],

@@ -44,7 +44,7 @@ describe("RateLimiter", () => {
     }
   });
 
-  it("fails at once with the time-out error when its turn comes after the deadline, and gives the token back", async () => {
+  it("fails at once with the time-out error when its turn comes too late, and gives the token back", async () => {
     const limiter = new RateLimiter({ perSecond: 0.001, burst: 1 }, () => 0);
     const deadline = new Deadline(1000, []);
     deadline.startClock();

@@ -12,9 +12,9 @@ test.each<[Partial<MemoryInfo>, string]>([
   [{ degraded: false, mechanism: "mlock" }, "required"],
   [{ degraded: true, mechanism: "mlock" }, "preferred"],
   [{ degraded: false, mechanism: "none" }, "preferred"],
-])("%j meets %s at most", (state, policyMet) => {
+])("%j meets %s at most", (state, lockingMet) => {
   jest.spyOn(native, "memoryInfo").mockReturnValue({ ...real, ...state });
-  expect(getMemoryProtectionInfo()).toMatchObject({ ...state, policyMet });
+  expect(getMemoryProtectionInfo()).toMatchObject({ ...state, lockingMet });
 });
 
 test("hardenProcess throws the package's own error where there is no such thing", () => {

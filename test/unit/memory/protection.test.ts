@@ -15,7 +15,8 @@ const onLinux = process.platform === "linux" ? it : it.skip;
 /** Runs `code` with `native` in a process of its own, and returns what it prints as JSON. */
 function inProcess(code: string, before: readonly string[] = []): unknown {
   const addon = JSON.stringify(copy.path("build/Release/nomyo_native.node"));
-  const script = `const native = require(${addon}); const print = (v) => process.stdout.write(JSON.stringify(v)); ${code}`;
+  const script =
+    `const native = require(${addon}); const print = (v) => process.stdout.write(JSON.stringify(v)); ` + `${code}`;
   const command = [...before, copy.node, "-e", script];
   return JSON.parse(execFileSync(command[0]!, command.slice(1), { encoding: "utf8" }));
 }
@@ -39,7 +40,7 @@ describe("getMemoryProtectionInfo", () => {
     const info = getMemoryProtectionInfo();
     expect(info.opensslVersion).toMatch(/^OpenSSL 3\./);
     expect(info.opensslInPool).toBe(true);
-    expect(info.policyMet).toBe("required");
+    expect(info.lockingMet).toBe("required");
   });
 
   onLinux("agrees with what the kernel says of locked memory, swap and ptrace", () => {
@@ -73,8 +74,10 @@ describe("hardenProcess", () => {
   onLinux("turns core dumps off and makes the process not dumpable", () => {
     const result = inProcess(
       `native.hardenProcess();
-       print({ enabled: native.memoryInfo().coreDumpsEnabled, owner: require("node:fs").statSync("/proc/self/mem").uid,
-               limits: require("node:fs").readFileSync("/proc/self/limits", "utf8").match(/Max core file size *(\\S+) *(\\S+)/).slice(1) });`,
+       const { readFileSync, statSync } = require("node:fs");
+       const core = /Max core file size *(\\S+) *(\\S+)/.exec(readFileSync("/proc/self/limits", "utf8"));
+       print({ enabled: native.memoryInfo().coreDumpsEnabled, owner: statSync("/proc/self/mem").uid,
+               limits: core.slice(1) });`,
       ["prlimit", "--core=unlimited"],
     );
     // The files in /proc of a process that is not dumpable are root's.
@@ -115,13 +118,13 @@ const asOrdinaryAccount = (limit: number): string[] =>
 
 describe("what is made of an answer when no more can be locked", () => {
   // Strings with escapes are decoded in memory of the pool.
-  const code = (policy: string) => `
+  const code = (locking: string) => `
     (async () => {
       const key = await native.generatePrivateKey(2048, "required");
       const text = JSON.stringify({ a: "\\n".repeat(40000), b: "\\u00e9\\t\\u20ac".repeat(9000), c: "x" });
       const package_ = native.sealBytes(native.privateKeyPublic(key), Buffer.from(text),
         { maxPlaintextBytes: 1 << 20, locking: "required" });
-      const opened = await native.open(key, package_, { maxPlaintextBytes: 1 << 20, maxDepth: 10 }, "${policy}");
+      const opened = await native.open(key, package_, { maxPlaintextBytes: 1 << 20, maxDepth: 10 }, "${locking}");
       const all = [];
       for (let size = 1 << 20; size >= 1024; ) {
         try { all.push(native.bufferAlloc(size, "required")); } catch { size >>= 1; }
@@ -149,7 +152,9 @@ describe("what is made of an answer when no more can be locked", () => {
 
 describe("an account with a lock limit", () => {
   const tryBoth = `
-    const attempt = (work) => { try { return work() ?? "works"; } catch (error) { return { code: error.code, message: error.message }; } };
+    const attempt = (work) => {
+      try { return work() ?? "works"; } catch ({ code, message }) { return { code, message }; }
+    };
     print({ required: attempt(() => native.memoryProbe(1 << 20, "required")),
             preferred: attempt(() => native.bufferLocked(native.bufferAlloc(1 << 20, "preferred"))),
             off: attempt(() => native.bufferLocked(native.bufferAlloc(1 << 20, "off"))),

@@ -93,7 +93,7 @@ describe("SecureBuffer", () => {
     }
   });
 
-  it("is locked, unless the policy is off", () => {
+  it("is locked, unless that is off", () => {
     using required = SecureBuffer.from("secret");
     using off = SecureBuffer.from("secret", "off");
     expect(required.locked).toBe(true);
@@ -113,7 +113,7 @@ describe("SecureBuffer", () => {
     ["a string as size", () => SecureBuffer.alloc("5" as unknown as number)],
     ["a number as source", () => SecureBuffer.from(5 as unknown as string)],
     ["an array of another kind", () => SecureBuffer.from(new Uint16Array(2) as unknown as Uint8Array)],
-    ["an unknown policy", () => SecureBuffer.alloc(5, "always" as "off")],
+    ["an unknown locking", () => SecureBuffer.alloc(5, "always" as "off")],
   ])("throws a TypeError for %s", (_name, work) => {
     expect(work).toThrow(aTypeError);
   });
@@ -249,8 +249,8 @@ describe("SecureBuffer", () => {
         collect();
         await setImmediate();
       }
-      // Not even when the array buffer has been collected: the finalizer runs at the end of a thread, too, when it may live on.
-      // (Small things of tests before this one may go meanwhile.)
+      // Not even when the array buffer has been collected: the finalizer runs at the end of a thread, too, when it may
+      // live on. (Small things of tests before this one may go meanwhile.)
       expect(stats().bytesInUse - before.bytesInUse).toBeGreaterThan(size / 2);
     });
 
@@ -272,7 +272,9 @@ describe("SecureBuffer", () => {
          const native = require(${JSON.stringify(addon)});
          const buffer = native.bufferFrom("s".repeat(50000), "required");
          let moved;
-         try { native.bufferUse(buffer, (view) => { moved = view.buffer.transfer(); }); } catch (error) { if (error.code !== "VIEW_TAKEN") throw error; }
+         try { native.bufferUse(buffer, (view) => { moved = view.buffer.transfer(); }); } catch (error) {
+           if (error.code !== "VIEW_TAKEN") throw error;
+         }
          parentPort.postMessage(moved, [moved]);`,
         { eval: true },
       );

@@ -389,7 +389,7 @@ describe("quotes", () => {
     };
     const claimed = { verified: true, trust: "certified", code: undefined, message: undefined } as const;
 
-    test("a quote that is right counts as what the structural checks can tell, whatever the report claims", async () => {
+    test("a quote that is right counts as what structural checks can tell, whatever the report claims", async () => {
       await write([elsewhere(await attested(), claimed)]);
       const { code, stdout } = await receipt("verify", folder);
       expect(code).toBe(20);
@@ -450,7 +450,7 @@ describe("quotes", () => {
     });
   });
 
-  test("every report that the verifier makes, of whatever block by whatever policy, holds with and without it", async () => {
+  test("every report that the verifier makes, of any block by any policy, holds with and without it", async () => {
     const policies = [
       report,
       checkPolicy({ version: 1, mode: "report", signature: { schemes: ["rsapss"] }, banks: ["sha1", "sha256"] }),

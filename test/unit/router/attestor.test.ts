@@ -87,7 +87,7 @@ test("a TPM that was restarted is opened anew within the same quote", async () =
   expect(tpm).toMatchObject({ opened: 2, closed: 1 });
 });
 
-test("a TPM that is gone makes answers without attestation until it is back; the operator hears it once each time", async () => {
+test("a TPM that is gone: answers without attestation until it is back; the operator is told each time", async () => {
   const tpm = new Tpm();
   const attestor = make(tpm);
   await attestor.start();
