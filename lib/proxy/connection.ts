@@ -27,6 +27,8 @@ export interface Admitted {
   readonly maxBodyBytes: number;
   /** It is refused with this, whatever its body holds. */
   readonly refused?: Answer;
+  /** The connection ends after the answer. */
+  readonly last?: boolean;
   /**
    * Never rejects. `body` is the callee's from now on. `signal` aborts when the client goes away.
    */
@@ -92,6 +94,9 @@ const LEAST_MEAN_BYTES = 64;
 /** `idle`: between requests. `closing`: nothing that comes is looked at. */
 type State = "idle" | "receiving" | "answering" | "closing";
 
+/** `silent`: between requests. `dripping`: a request's headers are coming. `leaving`: it was answered, and ends. */
+export type Idleness = "silent" | "dripping" | "leaving";
+
 /** A request that is coming in. */
 interface Receiving {
   readonly reader: RequestReader;
@@ -122,8 +127,11 @@ export class Connection {
     this.#settings = settings;
   }
 
-  get idle(): boolean {
-    return this.#state === "idle";
+  /** Undefined while a request of it is served. */
+  get idleness(): Idleness | undefined {
+    if (this.#state === "idle") return "silent";
+    if (this.#state === "closing") return "leaving";
+    return this.#state === "receiving" && this.#receiving?.admitted === undefined ? "dripping" : undefined;
   }
 
   /** `socket` reads into memory of the pool, and gives what it has read to {@link take}. */
@@ -196,6 +204,7 @@ export class Connection {
     receiving.head = head;
     if (head.minor === 0 || hasWord(head.headers.get("connection"), "close")) this.#last = true;
     const admitted = (receiving.admitted = admit(head));
+    if (admitted.last === true) this.#last = true;
     this.#arm(times.request, () => this.#refuse(new Refusal(408, "The request did not arrive in time.")));
     if (admitted.refused !== undefined && (head.chunked || (head.contentLength ?? 0) > 0)) {
       throw new EarlyAnswer(admitted.refused);

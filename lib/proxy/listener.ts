@@ -8,7 +8,7 @@ import { withoutBrackets } from "../printable.js";
 import { HeldView } from "../memory/pool-bytes.js";
 import { readingInto, readingTls } from "./accepted-socket.js";
 import { Connection } from "./connection.js";
-import type { ConnectionSettings } from "./connection.js";
+import type { ConnectionSettings, Idleness } from "./connection.js";
 import { unixPathOf } from "./handed-socket.js";
 
 /** Whether each connection has memory of its own to read into. */
@@ -199,15 +199,15 @@ export class Listener {
     memory.release();
   }
 
-  /** Connections without a request go first, the oldest before others. */
+  /** Connections without a request go first, then those whose headers are still coming; the oldest before others. */
   #makeRoom(): boolean {
-    for (const connection of this.#connections) {
-      if (!connection.idle) continue;
-      connection.cut();
-      this.#connections.delete(connection);
-      return true;
-    }
-    return false;
+    const connections = [...this.#connections];
+    const of = (state: Idleness): Connection | undefined => connections.find(({ idleness }) => idleness === state);
+    const first = of("silent") ?? of("dripping") ?? of("leaving");
+    if (first === undefined) return false;
+    first.cut();
+    this.#connections.delete(first);
+    return true;
   }
 }
 

@@ -63,7 +63,16 @@ export function localKey({ headers }: RequestHead, { apiKeys }: AccessSettings):
   return apiKeys.open ? 0 : apiKeys.identify(headers.get("authorization"));
 }
 
-export function unknownKey(): Answer {
+/** `seconds`: above 0 where too many wrong keys came; then it says when to come again. */
+export function unknownKey(seconds: number): Answer {
+  if (seconds > 0) {
+    return errorAnswer(
+      429,
+      "LOCAL_KEY",
+      "The proxy's own API key is not known, like many others of late. One that is known would be answered.",
+      { "retry-after": String(seconds) },
+    );
+  }
   return errorAnswer(
     401,
     "LOCAL_KEY",

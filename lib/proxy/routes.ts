@@ -5,6 +5,7 @@ import { Admission } from "../http/admission.js";
 import type { Ticket } from "../http/admission.js";
 import type { RequestFormatError, RequestHead } from "../http/http-request.js";
 import { errorKind } from "../http/error-kind.js";
+import { KeyGuesses } from "../http/key-guesses.js";
 import { Refusal } from "../http/refusal.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
 import { errorAnswer, json } from "./answer.js";
@@ -65,6 +66,7 @@ const routes: Readonly<Record<string, Exclude<Route, "other">>> = {
 export class Routes {
   readonly #settings: RouteSettings;
   readonly #admission: Admission;
+  readonly #guesses = new KeyGuesses();
   readonly #startedAt = Math.floor(Date.now() / 1000);
 
   constructor(settings: RouteSettings) {
@@ -94,7 +96,10 @@ export class Routes {
     if (byName !== undefined) return settled(byName);
     if (head.method === "OPTIONS" && head.headers.has("access-control-request-method")) return settled(preflight(head));
     const key = localKey(head, this.#settings.access);
-    if (key === null && route !== "healthz") return settled(unknownKey());
+    if (key === null && route !== "healthz") {
+      const last = head.headers.has("authorization");
+      return { ...settled(unknownKey(last ? this.#guesses.count() : 0)), last };
+    }
     if (route !== "chat_completions") return settled(this.#read(route, head));
     let ticket: Ticket;
     try {

@@ -14,6 +14,8 @@ import type { AccessEntry, RouterSettings } from "./options.js";
 import { RateLimits } from "./rate-limit.js";
 import { Disconnected, Refusal, unavailable } from "../http/refusal.js";
 import { hostName, isOfAPage } from "../http/request-names.js";
+import { KeyGuesses } from "../http/key-guesses.js";
+import { WaitingConnections } from "./waiting-connections.js";
 
 /** Milliseconds for a request's headers, and for the whole of it. */
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -26,6 +28,13 @@ const ANSWER_LIMITS: DeliveryLimits = { idleMs: 30_000, totalMs: 600_000 };
 /** How long a refused upload may go on before the connection is cut, so that the client gets to read the refusal. */
 const LINGER_MS = 5_000;
 const MAX_HEADER_BYTES = 16 * 1024;
+/** Connections of which no request is admitted. Those with one are bounded by how many requests are. */
+const MAX_WAITING_CONNECTIONS = 1024;
+/**
+ * Requests of one connection that wait for their answers; one more, and the connection ends. A client sends its next
+ * request when it has its answer: thousands at once are no client's, and would be looked at before anybody else's.
+ */
+const MAX_UNANSWERED = 64;
 
 interface Answer {
   readonly status: number;
@@ -44,8 +53,12 @@ export class RouterServer {
   readonly #server: http.Server;
   readonly #running = new Set<AbortController>();
   readonly #admission: Admission;
+  readonly #guesses = new KeyGuesses();
+  readonly #waiting = new WaitingConnections(MAX_WAITING_CONNECTIONS);
   /** The requests of a connection whose answers have not left yet. */
   readonly #unanswered = new WeakMap<Duplex, Set<Exchange>>();
+  /** Connections that end after an answer that is being made: what comes behind is not looked at. */
+  readonly #closing = new WeakSet<Duplex>();
   #stopping = false;
 
   constructor(settings: RouterSettings, completion: CompletionSettings, health: () => Record<string, unknown>) {
@@ -68,7 +81,9 @@ export class RouterServer {
             cert: settings.tls.cert as string | Buffer,
             key: settings.tls.key as string | Buffer,
             minVersion: "TLSv1.2",
+            handshakeTimeout: HEADERS_TIMEOUT_MS,
           });
+    this.#server.on("connection", (socket) => this.#waiting.opened(socket));
     this.#server.on("request", (request, response) => void this.#serve(request, response, () => undefined));
     this.#server.on("checkContinue", (request, response) => {
       void this.#serve(request, response, () => response.writeContinue());
@@ -109,6 +124,12 @@ export class RouterServer {
 
   async #serve(request: http.IncomingMessage, response: http.ServerResponse, sendContinue: () => void): Promise<void> {
     const start = performance.now();
+    const { socket } = request;
+    if (this.#closing.has(socket)) return;
+    if (socket.destroyed || (this.#unanswered.get(socket)?.size ?? 0) >= MAX_UNANSWERED) {
+      socket.destroy();
+      return;
+    }
     const controller = new AbortController();
     response.on("close", () => controller.abort());
     // Errors of a connection show as "close"; without listeners they would end the process.
@@ -155,6 +176,7 @@ export class RouterServer {
     entry: { bytesIn: number },
   ): Promise<Answer> {
     try {
+      refuseTwoHosts(request);
       if (this.#settings.apiKeys.open) refusePages(request, this.#settings.host);
       if (route === "healthz") {
         const status = this.#stopping ? 503 : 200;
@@ -177,7 +199,10 @@ export class RouterServer {
         throw error;
       }
     } catch (error) {
-      if (error instanceof Refusal) return json(error.status, { detail: error.message }, error.headers);
+      if (error instanceof Refusal) {
+        if (error.headers["connection"] === "close") this.#closing.add(request.socket);
+        return json(error.status, { detail: error.message }, error.headers);
+      }
       if (!(error instanceof Disconnected) && !signal.aborted) {
         // The message of an unforeseen error might quote what it was working on: only its kind is told.
         this.#settings.log(`internal error (${errorKind(error)})`);
@@ -193,12 +218,30 @@ export class RouterServer {
     if (!this.#settings.apiKeys.open) {
       const identified = this.#settings.apiKeys.identify(request.headers.authorization);
       if (identified === null) {
-        throw new Refusal(401, "The API key is missing or not known.", { "www-authenticate": "Bearer" });
+        throw this.#unknownKey(request.headers.authorization !== undefined);
       }
       key = identified;
     }
     this.#limiter?.take(key);
-    return this.#admission.admit(key);
+    const ticket = this.#admission.admit(key);
+    const wait = this.#waiting.serve(request.socket);
+    return {
+      ...ticket,
+      leave: () => {
+        ticket.leave();
+        wait();
+      },
+    };
+  }
+
+  #unknownKey(given: boolean): Refusal {
+    const seconds = given ? this.#guesses.count() : 0;
+    const close = given ? { connection: "close" } : {};
+    if (seconds === 0) {
+      return new Refusal(401, "The API key is missing or not known.", { "www-authenticate": "Bearer", ...close });
+    }
+    const detail = "The API key is not known, like many others of late. One that is known would be answered.";
+    return new Refusal(429, detail, { "retry-after": String(seconds), ...close });
   }
 
   /** A sealed answer, which is held, and counted, until the client has it: he may read it slowly, or never. */
@@ -251,6 +294,15 @@ async function linger(request: http.IncomingMessage): Promise<void> {
     request.once("close", done);
     request.resume();
   });
+}
+
+/**
+ * RFC 9112 3.2: a request with two Host headers is refused, since a proxy in front may have gone by the other one; and
+ * what stands behind it on the connection is not looked at.
+ */
+function refuseTwoHosts({ headersDistinct }: http.IncomingMessage): void {
+  if ((headersDistinct["host"]?.length ?? 0) < 2) return;
+  throw new Refusal(400, "The request has more than one Host header.", { connection: "close" });
 }
 
 /**

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "core/crypto/rsa_key.h"
+#include "core/crypto/rsa_oaep.h"
 #include "core/envelope/opener.h"
 #include "core/json/check.h"
 #include "core/memory/locked_pool.h"
@@ -22,6 +23,8 @@ const nomyo::RsaPrivateKey& Key() {
     const std::string pem{std::istreambuf_iterator<char>(file), {}};
     auto read = nomyo::RsaPrivateKey::Import({reinterpret_cast<const std::uint8_t*>(pem.data()), pem.size()}, {});
     if (!read) std::abort();
+    // A thread's first error of OpenSSL makes the list that it keeps for errors, in the pool where that is OpenSSL's.
+    if (nomyo::OaepDecrypt(*read, {})) std::abort();
     return std::move(*read);
   }();
   return key;

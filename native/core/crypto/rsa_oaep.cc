@@ -1,5 +1,6 @@
 #include "core/crypto/rsa_oaep.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <openssl/rsa.h>
@@ -67,6 +68,26 @@ Result<SecureBuffer> OaepDecrypt(const RsaPrivateKey& key, std::span<const std::
   }
   message->Truncate(length);
   return message;
+}
+
+Status OaepUnwrap(const RsaPrivateKey& key, std::span<const std::uint8_t> ciphertext, std::span<std::uint8_t> out) {
+  ClearOpenSslError();
+  const EvpPkeyCtx context(EVP_PKEY_CTX_dup(key.oaep_decryption()));
+  if (!context) return CryptoError("RSA-OAEP decryption");
+  auto message = SecureBuffer::Allocate(std::max(key.size(), out.size()));
+  if (!message) return message.error();
+  std::size_t length = message->size();
+  const int done = EVP_PKEY_decrypt(context.get(), message->data(), &length, ciphertext.data(), ciphertext.size());
+  if (OpenSslWasRefusedMemory() && done != 1) return CryptoError("RSA-OAEP decryption");
+  ClearOpenSslError();
+  // All ones where there is a message of that length. Volatile, so that no compiler makes a branch of it.
+  const auto right = static_cast<unsigned>(done == 1) & static_cast<unsigned>(length == out.size());
+  const volatile auto mask = static_cast<std::uint8_t>(0U - right);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const std::uint8_t taken = mask;
+    out[i] = static_cast<std::uint8_t>((message->data()[i] & taken) | (out[i] & ~taken));
+  }
+  return Status::Ok();
 }
 
 }  // namespace nomyo

@@ -41,4 +41,11 @@ Result<EvpPkeyCtx> PrepareOaepDecryption(EVP_PKEY* key);
 // was.
 Result<SecureBuffer> OaepDecrypt(const RsaPrivateKey& key, std::span<const std::uint8_t> ciphertext);
 
+// OaepUnwrap puts the message of `ciphertext` into `out` where it has exactly that length, and leaves `out` as it was
+// where it has another or there is none: so who filled `out` with random bytes before has a key in any case, and what
+// follows fails for a forged ciphertext where it fails for a wrong tag. Whichever it was, the same is done in the same
+// order: no error is made, nothing is allocated for one case alone, no branch is taken on it. Worker threads only.
+// Errors, none of which the ciphertext decides: kCrypto, kMemoryLock, kOutOfMemory.
+Status OaepUnwrap(const RsaPrivateKey& key, std::span<const std::uint8_t> ciphertext, std::span<std::uint8_t> out);
+
 }  // namespace nomyo

@@ -32,15 +32,13 @@ bool DecodeInParts(std::string_view text, std::span<std::uint8_t> out, const Can
   return Base64Decode(text, out);
 }
 
-// The package's AES key, or a random one when there is none to be had.
+// The package's AES key, or a random one when there is none to be had: drawn before, so that it costs the same time.
 Result<SecureBuffer> UnwrapKey(const RsaPrivateKey& key, std::span<const std::uint8_t> wrapped) {
-  auto aes_key = OaepDecrypt(key, wrapped);
-  if (aes_key && aes_key->size() == kAesKeyBytes) return aes_key;
-  if (!aes_key && aes_key.error().code != Code::kDecrypt) return aes_key.error();
-  auto random = SecureBuffer::Allocate(kAesKeyBytes);
-  if (!random) return random.error();
-  if (!KernelRandom(random->bytes())) return Error{Code::kCrypto, "The operating system gave no random bytes."};
-  return random;
+  auto aes_key = SecureBuffer::Allocate(kAesKeyBytes);
+  if (!aes_key) return aes_key.error();
+  if (!KernelRandom(aes_key->bytes())) return Error{Code::kCrypto, "The operating system gave no random bytes."};
+  if (const Status status = OaepUnwrap(key, wrapped, aes_key->bytes()); !status) return status.error();
+  return aes_key;
 }
 
 }  // namespace

@@ -121,6 +121,10 @@ Error OpenSslError(Error otherwise) {
   return refusal == LockedPool::Refusal::kNone ? std::move(otherwise) : LockedPool::Instance().Explain(refusal, bytes);
 }
 
+bool OpenSslWasRefusedMemory() noexcept {
+  return refused != LockedPool::Refusal::kNone;
+}
+
 void ClearOpenSslError() noexcept {
   // Where memory is short this may be refused the queue itself, which is no news.
   ERR_clear_error();

@@ -37,6 +37,9 @@ bool OpenSslInPool() noexcept;
 // queue: kMemoryLock or kOutOfMemory when the pool refused OpenSSL memory since ClearOpenSslError(), else `otherwise`.
 Error OpenSslError(Error otherwise);
 
+// OpenSslWasRefusedMemory says whether the pool refused OpenSSL memory on this thread since ClearOpenSslError().
+bool OpenSslWasRefusedMemory() noexcept;
+
 // ClearOpenSslError empties this thread's error queue and forgets a refusal; called before a sequence of OpenSSL calls.
 void ClearOpenSslError() noexcept;
 

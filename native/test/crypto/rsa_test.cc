@@ -269,5 +269,33 @@ TEST(RsaOaep, WrapsAndUnwraps) {
   }
 }
 
+TEST(RsaOaep, LeavesWhatWasThereWhereThereIsNoMessageOfThatLength) {
+  auto key = Import(ReadKey("client_private.pem"));
+  auto public_key = key->PublicKey();
+  auto encryptor = OaepEncryptor::For(*public_key);
+  ASSERT_TRUE(encryptor);
+  const std::string before = "before, with thirty-two letters.";
+  const auto after = [&](std::string wrapped) {
+    std::string out = before;
+    EXPECT_TRUE(OaepUnwrap(*key, BytesOf(wrapped), {reinterpret_cast<std::uint8_t*>(out.data()), out.size()}));
+    return out;
+  };
+  const auto wrap = [&](const std::string& message) {
+    std::string wrapped(public_key->size(), '\0');
+    EXPECT_TRUE(
+        encryptor->Encrypt(BytesOf(message), {reinterpret_cast<std::uint8_t*>(wrapped.data()), wrapped.size()}));
+    return wrapped;
+  };
+  const std::string good = wrap("0123456789abcdef0123456789abcdef");
+  EXPECT_EQ(after(good), "0123456789abcdef0123456789abcdef");
+  std::string changed = good;
+  changed[100] = static_cast<char>(changed[100] ^ 1);
+  for (const std::string& wrong :
+       {changed, good.substr(1), std::string(), std::string(512, '\0'), std::string(512, '\xff'), wrap(""),
+        wrap("0123456789abcdef"), wrap("0123456789abcdef0123456789abcdef+")}) {
+    EXPECT_EQ(after(wrong), before);
+  }
+}
+
 }  // namespace
 }  // namespace nomyo

@@ -139,6 +139,24 @@ TEST_F(TpmQuote, IsMadeByATpmThatOthersHaveLockedOut) {
   EXPECT_TRUE(quote) << quote.error().message;
 }
 
+TEST_F(TpmQuote, OfATpmThatOthersHaveFilledSaysSoAndWorksAgainWhenThereIsRoom) {
+  connection_.reset();
+  const std::string tools = "TPM2TOOLS_TCTI=" + tpm_.tcti() + " ";
+  const std::string fill = tools + "tpm2_createprimary -Q -C o -c " + tpm_.folder() + "/full.ctx";
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(std::system(fill.c_str()), 0);
+  SetUp();
+  for (int i = 0; i < 2; ++i) {
+    const auto quote = Make({});
+    ASSERT_FALSE(quote);
+    EXPECT_NE(quote.error().message.find("no free slot for a key"), std::string::npos) << quote.error().message;
+  }
+  connection_.reset();
+  ASSERT_EQ(std::system((tools + "tpm2_flushcontext -t").c_str()), 0);
+  SetUp();
+  const auto quote = Make({});
+  EXPECT_TRUE(quote) << quote.error().message;
+}
+
 TEST_F(TpmQuote, ReadsAllPcrsOfSeveralBanksInOrder) {
   const auto quote = Make({.pcrs = "sha384:23,0+sha256:0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23"});
   ASSERT_TRUE(quote) << quote.error().message;

@@ -184,6 +184,22 @@ describe("floods", () => {
     await idle[0]!.received;
   });
 
+  test("so do those whose headers drip, the oldest first; an honest request is answered beside them", async () => {
+    await start({ maxConnections: 3 });
+    const attack: RawConnection[] = [];
+    for (let i = 0; i < 9; i += 1) {
+      attack.push(await raw(`POST /v1/chat/completions HTTP/1.1\r\nX-${i}: `));
+      // The proxy is of this process: by then it has read that.
+      for (let turns = 0; turns < 10; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(bodyOf(await answered(await raw(whole)))).toContain("QUOKKA");
+    await Promise.all(attack.slice(0, 7).map(({ received }) => received));
+    expect(attack.slice(7).map(({ socket, text }) => [socket.destroyed, text()])).toEqual([
+      [false, ""],
+      [false, ""],
+    ]);
+  });
+
   test("requests over the limit are told to come back, and those before them are answered", async () => {
     await start({ maxRequests: 1 });
     const { asked, release } = holdAnswers();
@@ -196,6 +212,47 @@ describe("floods", () => {
     release();
     expect(statusOf(await answered(first))).toBe(200);
   });
+});
+
+test("local keys that are guessed: each ends its connection, the most are 429, and a right one is answered", async () => {
+  const clock = jest.spyOn(performance, "now").mockReturnValue(performance.now());
+  try {
+    await start({ apiKeys: ["clinic-a-0123456789abcdef"] });
+    const ask = async (key: string): Promise<RawConnection> =>
+      await raw(`GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${key}\r\n\r\n`);
+    const seen: number[] = [];
+    for (let i = 0; i < 70; i += 1) seen.push(statusOf(await (await ask(`wrong-${i}`)).received));
+    expect(seen).toEqual(Array.from({ length: 70 }, (_, index) => (index < 60 ? 401 : 429)));
+    const right = await ask("clinic-a-0123456789abcdef");
+    expect(statusOf(await answered(right))).toBe(200);
+    // No key is no guess: its connection stays.
+    const none = await raw("GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    expect(statusOf(await answered(none))).toBe(401);
+    expect([right, none].map(({ socket }) => socket.destroyed)).toEqual([false, false]);
+  } finally {
+    clock.mockRestore();
+  }
+});
+
+test("a route in another spelling is none, nothing is proxied, and nothing is upgraded", async () => {
+  await start();
+  const ask = async (line: string, more = ""): Promise<number> => {
+    const connection = await raw(`${line} HTTP/1.1\r\nHost: localhost\r\n${more}Connection: close\r\n\r\n`);
+    return statusOf(await connection.received);
+  };
+  for (const path of ["//healthz", "/healthz/", "/%68ealthz", "/x/../healthz", "/healthz;x", "/healthz%00"]) {
+    expect([path, await ask(`GET ${path}`)]).toEqual([path, 404]);
+  }
+  for (const line of ["GET healthz", "GET /he\tlthz", "GET *", "CONNECT evil.example:443"]) {
+    const status = await ask(line);
+    expect([line, [400, 404, 405].includes(status)]).toEqual([line, true]);
+  }
+  expect([404, 400]).toContain(await ask("GET http://evil.example/healthz"));
+  const upgraded = await raw(
+    "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n",
+  );
+  expect(statusOf(await upgraded.received)).toBe(200);
+  expect(server.received).toEqual([]);
 });
 
 test("what clients left behind is wiped: no pool memory grows with them", async () => {
