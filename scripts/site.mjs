@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { dirname, join, posix, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Application, TSConfigReader } from "typedoc";
+import { Application, Converter, ReflectionKind, TSConfigReader } from "typedoc";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const to = resolve(process.argv[2] ?? join(root, "build/site"));
@@ -24,7 +24,7 @@ const markdown = (folder) =>
   readdirSync(join(root, folder))
     .filter((name) => name.endsWith(".md"))
     .map((name) => posix.join(folder, name));
-const pages = [...markdown("docs"), ...markdown("docs/decisions"), "examples/README.md"];
+const found = [...markdown("docs"), ...markdown("docs/decisions"), "examples/README.md"];
 const alone = [
   "README.md",
   "SECURITY.md",
@@ -54,6 +54,8 @@ for (const line of readFileSync(join(root, "docs/README.md"), "utf8").split("\n"
     if (parts.has("") && !parts.has(file)) parts.set(file, parts.get(""));
   }
 }
+/** In the order of docs/README.md, which itself comes first; then the rest. */
+const pages = [...new Set(["docs/README.md", ...[...parts.keys()].filter((path) => found.includes(path)), ...found])];
 const partOf = (path) =>
   parts.get(path) ??
   (path.startsWith("docs/decisions/") ? "Decisions" : path === "docs/README.md" ? "Begin" : "Change");
@@ -66,7 +68,8 @@ function prepared(path) {
     const file = posix.join(posix.dirname(path), target).replace(/\/$/, "");
     return pages.includes(file) || alone.includes(file) || beside.includes(file) ? whole : shown;
   });
-  if (path === "README.md") return body;
+  // The site's name is its title already.
+  if (path === "README.md") return body.replace(/^# .*\n+/, "");
   const front = `---\ntitle: ${JSON.stringify(title)}\ncategory: ${partOf(path)}\n---\n\n`;
   // Of a heading's code typedoc would make nothing in its anchor.
   return front + body.replace(/^#+ .*$/gm, (heading) => heading.replaceAll("`", ""));
@@ -79,7 +82,8 @@ function deadLinks(folder) {
   const ids = new Map(
     [...html].map(([file, text]) => [file, new Set([...text.matchAll(/\bid="([^"]+)"/g)].map((m) => m[1]))]),
   );
-  const dead = [];
+  // A server may not give out what has a hidden file's name.
+  const dead = files.filter((file) => posix.basename(file).startsWith(".")).map((file) => `${file}: a hidden file`);
   for (const [file, text] of html) {
     for (const [, target] of text.matchAll(/\b(?:href|src)="([^"]+)"/g)) {
       if (/^(?:[a-z]+:|\/\/)/.test(target)) continue;
@@ -124,6 +128,10 @@ try {
     },
     [new TSConfigReader()],
   ); // not typedoc.json, which is for docs/api
+  // Beside documents what is exported is a module; its name is in every address, and must not be that of a hidden file.
+  app.converter.on(Converter.EVENT_CREATE_DECLARATION, (_context, reflection) => {
+    if (reflection.kindOf(ReflectionKind.Module)) reflection.name = "nomyo-native";
+  });
   const project = await app.convert();
   if (project === undefined) throw new Error("typedoc found errors");
   rmSync(to, { recursive: true, force: true });

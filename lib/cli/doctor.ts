@@ -19,7 +19,7 @@ import type { Streams } from "./streams.js";
  * What `secureMemory: "required"` needs to lock for one request at a time: two job stacks (128 KiB each), keys, and the
  * buffers of sealing and of a short answer. An answer's plaintext comes on top.
  */
-const REQUIRED_BYTES = 1024 * 1024;
+export const REQUIRED_BYTES = 1024 * 1024;
 /**
  * The lock limit up to which answers are likely to be refused: a stack for each of a few threads, and a long answer or
  * two.

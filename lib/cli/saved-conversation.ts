@@ -1,5 +1,5 @@
 /** A conversation as a file, because its user asks for one: it leaves the pool for good. */
-import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, constants, ftruncateSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import { UsageError } from "./exit-code.js";
 
@@ -10,7 +10,7 @@ export interface SaidTurn {
 
 /**
  * Writes the turns to a new file that only its owner may read (mode 0600): Markdown, a heading for each turn. Nothing
- * is ever replaced. The bytes go from the pool to write(2). What cannot be written whole is removed again.
+ * is ever replaced. The bytes go from the pool to write(2). What cannot be written whole is emptied and removed again.
  */
 export function saveConversation(path: string, turns: readonly SaidTurn[]): void {
   let fd: number;
@@ -28,14 +28,22 @@ export function saveConversation(path: string, turns: readonly SaidTurn[]): void
       write(fd, Buffer.from("\n\n"));
     }
   } catch (error) {
-    try {
-      unlinkSync(path);
-    } catch {
-      throw new UsageError(`${path} was written in part and cannot be removed: what is in it is plaintext; delete it.`);
-    }
-    throw notSaved(path, error);
+    throw takenBack(path, fd) ?? notSaved(path, error);
   } finally {
     closeSync(fd);
+  }
+}
+
+/** Empties the file, whatever its name is by now, and removes it; gives what is to be said where one of these fails. */
+function takenBack(path: string, fd: number): UsageError | undefined {
+  try {
+    ftruncateSync(fd, 0);
+    unlinkSync(path);
+    return undefined;
+  } catch {
+    return new UsageError(
+      `${path} was written in part, and could not be removed: what is in it is plaintext; delete it.`,
+    );
   }
 }
 

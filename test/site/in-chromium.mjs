@@ -1,8 +1,17 @@
 // node test/site/in-chromium.mjs FOLDER [SCREENSHOTS]: the site (scripts/site) looked at in a headless Chromium, at the
-// width of a phone and of a desktop: nothing is wider than the window, the navigation leads to another page, and search
-// finds a page. Speaks Chromium's own debugging protocol. Run by `scripts/site --check`.
+// width of a phone and of a desktop: nothing is wider than the window, no program of a page fails, the navigation leads
+// to another page, and search finds a page. Speaks Chromium's own debugging protocol. Run by `scripts/site --check`.
 import { spawn } from "node:child_process";
-import { createReadStream, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join, resolve, sep } from "node:path";
@@ -48,6 +57,9 @@ const address = await new Promise((found, failed) => {
   });
 });
 
+const failures = [];
+const check = (holds, what) => void (holds || failures.push(what));
+
 const pages = await (await fetch(`http://${new URL(address).host}/json`)).json();
 const socket = new WebSocket(pages.find(({ type }) => type === "page").webSocketDebuggerUrl);
 await new Promise((opened) => socket.addEventListener("open", opened, { once: true }));
@@ -56,6 +68,7 @@ const waiting = new Map();
 const events = new Map();
 socket.addEventListener("message", ({ data }) => {
   const { id, result, error, method } = JSON.parse(data);
+  if (method === "Runtime.exceptionThrown") check(false, `a program of the page failed: ${data.slice(0, 500)}`);
   if (id === undefined) return events.get(method)?.();
   const { done, failed } = waiting.get(id);
   if (error) failed(new Error(error.message));
@@ -89,19 +102,19 @@ async function open(path) {
   await loaded;
 }
 
-const failures = [];
-const check = (holds, what) => void (holds || failures.push(what));
+/** All documents, and one page of each kind of the API. */
 const paths = [
   "index.html",
-  "documents/Quick_start.html",
-  "documents/How_it_works,_in_three_pictures.html",
-  "documents/Error_codes.html",
-  "documents/Configuration.html",
-  "classes/SecureChatCompletion.html",
+  ...readdirSync(join(folder, "documents")).map((name) => `documents/${name}`),
+  ...["classes", "interfaces", "functions", "types"].map(
+    (kind) => `${kind}/${readdirSync(join(folder, kind)).sort()[0] ?? "none"}`,
+  ),
+  "classes/nomyo-native.SecureChatCompletion.html",
 ];
 
 try {
   await send("Page.enable");
+  await send("Runtime.enable");
   for (const [name, width, height, mobile] of [
     ["phone", 390, 844, true],
     ["desktop", 1440, 900, false],
@@ -166,4 +179,6 @@ if (failures.length > 0) {
   console.error(`site: ${failures.join("\nsite: ")}`);
   process.exit(1);
 }
-console.log("site: looked at in Chromium, at 390 and 1440 pixels: no page too wide, navigation and search work");
+console.log(
+  `site: ${paths.length} pages in Chromium, at 390 and 1440 pixels: none is too wide, navigation and search work`,
+);

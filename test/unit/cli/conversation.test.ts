@@ -1,5 +1,5 @@
 /** A conversation with `chat` at a terminal, before a made-up client: what is said, what is sent, and what is not. */
-import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import fs, { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AttestationError } from "../../../lib/attestation/attestation-error.js";
@@ -177,6 +177,53 @@ describe("/save", () => {
     expect(stderr.match(/There is a file .* already, and none is replaced/g)).toHaveLength(2);
     expect(readFileSync(file, "utf8")).toBe("mine");
     expect(() => statSync(join(folder, "elsewhere.md"))).toThrow("ENOENT");
+  });
+
+  describe("of which a part cannot be written", () => {
+    const file = join(folder, "half.md");
+    /** A disk that is full after the first bytes. */
+    function fill(): void {
+      const write = fs.writeSync as (fd: number, bytes: Uint8Array, at?: number) => number;
+      let written = 0;
+      jest.spyOn(fs, "writeSync").mockImplementation(((fd: number, bytes: Uint8Array, at?: number) => {
+        if (written > 10) throw Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" });
+        written += bytes.length;
+        return write(fd, bytes, at);
+      }) as never);
+    }
+    afterEach(() => {
+      jest.restoreAllMocks();
+      rmSync(file, { force: true });
+    });
+
+    test("leaves no file", async () => {
+      fill();
+      const { code, stderr } = await talk(lines("secret", `/save ${file}`, "/exit"));
+      expect(code).toBe(0);
+      expect(stderr).toContain(`${file} cannot be written (ENOSPC).`);
+      expect(stderr).not.toContain("plaintext");
+      expect(() => statSync(file)).toThrow("ENOENT");
+    });
+
+    test("says so where it cannot be removed, and it is empty by then", async () => {
+      fill();
+      jest.spyOn(fs, "unlinkSync").mockImplementation(() => {
+        expect(readFileSync(file, "utf8")).toBe("");
+        throw new Error("EPERM: operation not permitted");
+      });
+      const { stderr } = await talk(lines("secret", `/save ${file}`, "/exit"));
+      expect(stderr).toContain(`${file} was written in part, and could not be removed: what is in it is plaintext`);
+      expect(readFileSync(file, "utf8")).toBe("");
+    });
+
+    test("says so where it cannot be emptied", async () => {
+      fill();
+      jest.spyOn(fs, "ftruncateSync").mockImplementation(() => {
+        throw new Error("EIO: i/o error");
+      });
+      const { stderr } = await talk(lines("secret", `/save ${file}`, "/exit"));
+      expect(stderr).toContain("what is in it is plaintext; delete it.");
+    });
   });
 
   test("says what is missing or wrong", async () => {
