@@ -161,7 +161,7 @@ function openssl({ build, memory }: Facts): Finding {
   const name = "OpenSSL";
   const found =
     `${build.opensslVersion}, the addon's own, allocating ` +
-    `${memory.opensslInPool ? "from the locked pool" : "outside the locked pool"}`;
+    (memory.opensslInPool ? "from the locked pool" : "outside the locked pool");
   if (!memory.opensslInPool) {
     return {
       name,

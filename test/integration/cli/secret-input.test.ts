@@ -109,7 +109,7 @@ test("a FIFO as a key file is refused at once", () => {
   const fifo = join(folder, "key-fifo");
   execFileSync("mkfifo", ["-m", "600", fifo]);
   expect(() =>
-    execFileSync(process.execPath, [built, "keys", "show", fifo], { stdio: "pipe", timeout: 30_000 }),
+    execFileSync(process.execPath, [built, "keys", "show", fifo], { stdio: "pipe", timeout: 250_000 }),
   ).toThrow(/is not a regular file/);
 });
 

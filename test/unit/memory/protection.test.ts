@@ -16,7 +16,7 @@ const onLinux = process.platform === "linux" ? it : it.skip;
 function inProcess(code: string, before: readonly string[] = []): unknown {
   const addon = JSON.stringify(copy.path("build/Release/nomyo_native.node"));
   const script =
-    `const native = require(${addon}); const print = (v) => process.stdout.write(JSON.stringify(v)); ` + `${code}`;
+    `const native = require(${addon}); const print = (v) => process.stdout.write(JSON.stringify(v)); ` + code;
   const command = [...before, copy.node, "-e", script];
   return JSON.parse(execFileSync(command[0]!, command.slice(1), { encoding: "utf8" }));
 }
