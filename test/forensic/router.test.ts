@@ -13,6 +13,7 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { asLockable } from "../support/lockable.js";
 import {
   outsidePool,
   scanProcess,
@@ -38,13 +39,14 @@ const textOf = (bytes: number) =>
     .toString("base64url")
     .slice(0, bytes);
 
+const large = asLockable(64 << 20, 9_000_000, 1_000_000);
 const cases = [
   { bytes: 1_000, form: "whole" },
   { bytes: 1_000, form: "chunked" },
   { bytes: 300_000, form: "whole" },
   { bytes: 300_000, form: "chunked" },
-  { bytes: 9_000_000, form: "whole" },
-  { bytes: 9_000_000, form: "chunked" },
+  { bytes: large, form: "whole" },
+  { bytes: large, form: "chunked" },
   { bytes: 1_000, form: "refused" },
   { bytes: 300_000, form: "refused" },
 ] as const;
@@ -160,12 +162,12 @@ describeUnless(unreadable)(named("a router with its echo model", unreadable), ()
     router = undefined;
   });
 
-  test.each([1_000, 300_000, 9_000_000])("leaves nothing of %d bytes, when it is done", async (bytes) => {
+  test.each([1_000, 300_000, large])("leaves nothing of %d bytes, when it is done", async (bytes) => {
     router = await startRouter([]);
     const prompt = textOf(bytes);
     const raw = await ask(router, prompt);
     expect(nodeOpen(client.privatePem, raw.body).plaintext.includes(prompt)).toBe(true);
-    const patterns = bytes === 9_000_000 ? samplePatterns : textPatterns;
+    const patterns = bytes === large ? samplePatterns : textPatterns;
     expect((await search(router, { prompt }, patterns)).hits.slice(0, 10)).toEqual([]);
     await searchDump(router, { prompt }, patterns);
   });
@@ -225,7 +227,7 @@ describe.each([
         try {
           expect(request.includes(prompt)).toBe(true);
           await respond(response, form, answer, async () => {
-            if (bytes < 9_000_000) middle = await search(router, { prompt, answer });
+            if (bytes < large) middle = await search(router, { prompt, answer });
           });
         } catch (error) {
           failure = error;
@@ -234,8 +236,8 @@ describe.each([
       };
       const raw = await ask(router, prompt);
       expect(failure).toBeUndefined();
-      // Every byte of 9 MB is looked for once; in pieces, samples of it.
-      const sampled = bytes === 9_000_000 && form === "chunked";
+      // Every byte of the largest is looked for once; in pieces, samples of it.
+      const sampled = bytes === large && form === "chunked";
       const after = await search(router, { prompt, answer }, sampled ? samplePatterns : textPatterns);
       expect(raw.status).toBe(form === "refused" ? 502 : 200);
       if (form !== "refused") expect(nodeOpen(client.privatePem, raw.body).plaintext.includes(answer)).toBe(true);

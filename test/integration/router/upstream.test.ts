@@ -1,6 +1,7 @@
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
 import { startRouter, type Router, type RouterOptions } from "../../../lib/router/index.js";
+import { asLockable } from "../../support/lockable.js";
 import { chat, detailOf, postPackage } from "../../support/node-client.js";
 import { nodeKeyPair, nodeSeal } from "../../support/node-package.js";
 import { routerKeyFile } from "../../support/router-key.js";
@@ -149,8 +150,9 @@ describe("what the client gets", () => {
     });
   });
 
-  test("an answer of 20 MB, in chunks", async () => {
-    const content = "ü".repeat(10_000_000);
+  const megabytes = asLockable(64 << 20, 20, 2);
+  test(`an answer of ${megabytes} MB, in chunks`, async () => {
+    const content = "ü".repeat(megabytes * 500_000);
     await withUpstream(
       (response) => {
         const text = Buffer.from(JSON.stringify({ ...completion, content }));
