@@ -12,18 +12,26 @@ const middle = (values) => summarise(values).median;
 /** A difference under one per cent is not looked at: where the linker puts a loop makes as much. */
 const leastNoise = 0.01;
 
-/** Of the median of `values`; from the median deviation, which single wild rounds do not change (the factors are those of a normal distribution). */
+/**
+ * Of the median of `values`; from the median deviation, which single wild rounds do not change (the factors are those
+ * of a normal distribution).
+ */
 function standardError(values) {
   const centre = middle(values);
   const deviation = 1.4826 * middle(values.map((value) => Math.abs(value - centre)));
   return (1.2533 * deviation) / Math.sqrt(values.length);
 }
 
-/** How much more the second is, round by round, as logarithms: neighbours in time, so the machine was the same for both. */
+/**
+ * How much more the second is, round by round, as logarithms: neighbours in time, so the machine was the same for both.
+ */
 const differences = (first, second) =>
   first.map((value, round) => Math.log(second[round] / value)).filter(Number.isFinite);
 
-/** What one contender differs by from itself, and three standard errors of the less certain of the differences that are given. */
+/**
+ * What one contender differs by from itself, and three standard errors of the less certain of the differences that are
+ * given.
+ */
 function noiseOf(self, ...between) {
   const errors = [self, ...between].filter((values) => values.length > 0).map(standardError);
   return Math.max(leastNoise, (self.length > 0 ? Math.abs(middle(self)) : 0) + 3 * Math.max(...errors));
@@ -43,8 +51,9 @@ const fastest = "the fastest pure-Node pipeline";
 const load = [2, 8, 32, 256];
 
 /**
- * Each bound: the job; the case's name; who is judged, beside whom (`node`: the fastest way that Node had in this case; after a minus: whose
- * figure is taken off); what that may be at most; the bound in words; the figure, `median`, by name or made of a round and its result.
+ * Each bound: the job; the case's name; who is judged, beside whom (`node`: the fastest way that Node had in this case;
+ * after a minus: whose figure is taken off); what that may be at most; the bound in words; the figure, `median`, by
+ * name or made of a round and its result.
  */
 const bounds = [
   ["seal, 9 MB ASCII", "seal variants ascii 9 MB", "native / node", 1 / 4, `4 × ${fastest}`],
@@ -124,7 +133,10 @@ const texts = new Map([
   ...["rssGrowth", "poolGrowth"].map((figure) => [figure, mebibytes]),
 ]);
 
-/** How cost grows with size: the exponent b of cost = a · size^b, by least squares on the logarithms. Costs that noise made negative do not count. */
+/**
+ * How cost grows with size: the exponent b of cost = a · size^b, by least squares on the logarithms. Costs that noise
+ * made negative do not count.
+ */
 export function fitExponent(points) {
   const logarithms = points.filter(({ cost }) => cost > 0).map(({ size, cost }) => [Math.log(size), Math.log(cost)]);
   const mean = (of) => logarithms.reduce((sum, pair) => sum + of(pair), 0) / logarithms.length;
@@ -142,8 +154,9 @@ function growth(kind, results) {
 
 /**
  * @param {object[]} results
- * @returns {{job: string, bound: string, measured: string, noise?: string, verdict: "met" | "NOT MET" | "noisy" | "not shown"}[]} noisy:
- *   the measured figure is nearer to the bound than what a contender differs by from itself, so that neither is shown
+ * @returns {{job: string, bound: string, measured: string, noise?: string, verdict: "met" | "NOT MET" | "noisy" | "not
+ *   shown"}[]} noisy: the measured figure is nearer to the bound than what a contender differs by from itself, so that
+ *   neither is shown
  */
 export const judged = (results) => [
   ...bounds.map((bound) => judge(bound, results)),
@@ -190,11 +203,11 @@ function verdict(value, limit, noise, { kind, rounds }) {
 }
 
 /**
- * For each case that was measured with this build, this build again and another one (`native`, `native:again`, `native@…`) what the other
- * one's time is beside ours.
+ * For each case that was measured with this build, this build again and another one (`native`, `native:again`,
+ * `native@…`) what the other one's time is beside ours.
  *
- * @returns {{case: string, own: string, other: string, difference: string, noise: string, verdict: string, met: boolean}[]} `met` is
- *   false when this build is slower by more than noise
+ * @returns {{case: string, own: string, other: string, difference: string, noise: string, verdict: string, met:
+ *   boolean}[]} `met` is false when this build is slower by more than noise
  */
 export function compared(results) {
   return results.flatMap((other) => {

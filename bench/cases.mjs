@@ -44,7 +44,8 @@ export const contenderNames = {
  * @typedef {object} Case
  * @property {string} name kind, label, content and size: unique
  * @property {string} kind which measurement of a contender (bench/contender.mjs), or of a load
- * @property {string[]} contenders with an optional variant after a colon; `again`: the same once more, whose difference is noise
+ * @property {string[]} contenders with an optional variant after a colon; `again`: the same once more, whose difference
+ *   is noise
  * @property {string} [label]
  * @property {string} [content]
  * @property {number} [size] bytes of the serialised request, or of what is encrypted or encoded
@@ -57,7 +58,8 @@ export const contenderNames = {
  * @property {number} [moreRounds] so many times the rounds of the other cases
  * @property {boolean} [isFresh] a new process for each round
  * @property {number[]} [inFlights] requests at a time: one result for each
- * @property {Record<string, {servers: string[], client: string}>} [routes] processes of bench/requests-process.mjs, for each contender
+ * @property {Record<string, {servers: string[], client: string}>} [routes] processes of bench/requests-process.mjs, for
+ *   each contender
  */
 
 const all = ["native", "node", "webcrypto", "python"];
@@ -188,7 +190,10 @@ const cases = [
   return { name: [kind, label, content, size && sizeText(size)].filter(Boolean).join(" "), quick, ...item };
 });
 
-/** What two builds are compared by: what a request costs. Not what chance decides, nor what is measured once more elsewhere. */
+/**
+ * What two builds are compared by: what a request costs. Not what chance decides, nor what is measured once more
+ * elsewhere.
+ */
 const comparable = new Set(["seal", "open", "rsa", "attestation", "router", "start", "hold"]);
 const isComparable = ({ kind, label }) => comparable.has(kind) && !["variants", "growth", "beside RSA"].includes(label);
 

@@ -1,5 +1,5 @@
-// Before a contender is timed, what it made is checked by another one: what it sealed is opened by Node's crypto (and what Node sealed by
-// the addon), what it opened is compared with the request.
+// Before a contender is timed, what it made is checked by another one: what it sealed is opened by Node's crypto (and
+// what Node sealed by the addon), what it opened is compared with the request.
 import { createDecipheriv, createHash, createPublicKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";

@@ -1,7 +1,10 @@
-// contender.mjs NAME FOLDER: one contender in a process of its own; FOLDER has the build of this package. Answers each line with one:
-//   {do: "prepare", kind, variant?, content?, size?, label?, pauseMs?, folder}  → {evidence}: what the measuring side checks before it times
+// contender.mjs NAME FOLDER: one contender in a process of its own; FOLDER has the build of this package. Answers each
+// line with one:
+//   {do: "prepare", kind, variant?, content?, size?, label?, pauseMs?, folder}
+//     → {evidence}: what the measuring side checks before it times
 //   {do: "warm", milliseconds} → {}
-//   {do: "round", milliseconds, samples?} → {samples, …}: milliseconds of single runs; `fixed`: of the same on a 2-byte request; and figures
+//   {do: "round", milliseconds, samples?}
+//     → {samples, …}: milliseconds of single runs; `fixed`: of the same on a 2-byte request; and figures
 import { createHash, randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -120,8 +123,8 @@ const kinds = {
 };
 
 /**
- * Keeps twice as many operations in flight as there are cores; gives the delays of a 1 ms timer in milliseconds beyond that millisecond.
- * Without an operation: an idle process, the machine's own noise.
+ * Keeps twice as many operations in flight as there are cores; gives the delays of a 1 ms timer in milliseconds beyond
+ * that millisecond. Without an operation: an idle process, the machine's own noise.
  */
 async function stall(operation, milliseconds) {
   const delays = monitorEventLoopDelay({ resolution: 1 });

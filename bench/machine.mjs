@@ -17,7 +17,10 @@ async function pythonVersions() {
   return { python: version, cryptography, opensslCryptography };
 }
 
-/** What makes one libcrypto faster than another: the processor's own instructions for wide integers, AES and GCM (Linux's names for them). */
+/**
+ * What makes one libcrypto faster than another: the processor's own instructions for wide integers, AES and GCM
+ * (Linux's names for them).
+ */
 function features() {
   const [, flags = ""] = /^(?:flags|Features)\s*: (.*)$/m.exec(textOf("/proc/cpuinfo")) ?? [];
   return flags.split(" ").filter((flag) => /^(avx2|avx512f|avx512ifma|vaes|vpclmulqdq|sve2?|aes|pmull)$/.test(flag));

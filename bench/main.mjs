@@ -7,30 +7,35 @@ import { parseArgs } from "node:util";
 
 const help = `Usage: npm run bench -- [options]
 
-Measures sealing, opening, keys, attestation and whole requests on this machine, beside Node's own crypto, Web Crypto, Python's
-\`cryptography\` and \`openssl speed\`, and checks the bounds that this package promises. Needs a build (scripts/build).
+Measures sealing, opening, keys, attestation and whole requests on this machine, beside Node's own crypto, Web Crypto,
+Python's \`cryptography\` and \`openssl speed\`, and checks the bounds that this package promises. Needs a build
+(scripts/build).
 
   --quick          a first picture in about a minute; the figures are rougher
   --bounds         only what the bounds and the document need: about ten minutes
-  --only PATTERN   only the cases whose name holds PATTERN, e.g. seal, "open ascii", rsa, keygen, variant, router, proxy, start;
-                   may be repeated
+  --only PATTERN   only the cases whose name holds PATTERN, e.g. seal, "open ascii", rsa, keygen, variant, router,
+                   proxy, start; may be repeated
   --rounds N       rounds for each case (9, bounds: 4, quick: 2); contenders take turns in each
-  --soak N         requests of the memory test through the local router (10 000, bounds: 5000; quick: none); 100 000 show that it is flat
+  --soak N         requests of the memory test through the local router (10 000, bounds: 5000; quick: none); 100 000
+                   show that it is flat
   --node LINE      measure under this line of Node, which scripts/setup has installed; may be repeated
-  --against WHAT   compare with another build: a folder of this repository, at any commit, in which scripts/build was run, or an addon (a
-                   file *.node) in the place of this build's, e.g. with another OpenSSL. This build, this build again and that one take
-                   turns; a difference within what this build differs by from itself is noise
+  --against WHAT   compare with another build: a folder of this repository, at any commit, in which scripts/build was
+                   run, or an addon (a file *.node) in the place of this build's, e.g. with another OpenSSL. This build,
+                   this build again and that one take turns; a difference within what this build differs by from itself
+                   is noise
   --tcti STRING    the TPM that is asked for quotes (a software TPM)
   --json FILE      write everything that was measured
-  --from FILE      measure nothing: report what earlier --json FILEs hold; may be repeated, and of one case the last counts
+  --from FILE      measure nothing: report what earlier --json FILEs hold; may be repeated, and of one case the last
+                   counts
   --svg FILE       draw it
   --docs           write docs/benchmarks.md, .svg and .json
   --strict         exit with 3 or 4 (otherwise it is only reported)
   --list           name the cases and stop
   --help
 
-Exit codes: 0 measured, 1 a contender gave a wrong result or the measurement failed, 2 wrong arguments; with --strict 3 when a bound is not
-met or this build is slower than the other, 4 when none is, but the machine is too noisy to tell of some.
+Exit codes: 0 measured, 1 a contender gave a wrong result or the measurement failed, 2 wrong arguments; with --strict 3
+when a bound is not met or this build is slower than the other, 4 when none is, but the machine is too noisy to tell of
+some.
 `;
 
 class UsageError extends Error {}

@@ -1,4 +1,5 @@
-// Runs the chosen cases and makes the report. One loop: prepare, check, warm up, then everybody in turns; what differs is who is asked.
+// Runs the chosen cases and makes the report. One loop: prepare, check, warm up, then everybody in turns; what differs
+// is who is asked.
 import { existsSync, readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { summarise } from "../dist/bench/statistics.js";
@@ -14,7 +15,10 @@ const about = ({ name, kind, content, size, label, inFlight }, contender) => ({
   ...{ case: name, kind, content, size, label, inFlight, contender, unit: "ms" },
 });
 
-/** Everybody in turns (A B C, B C A, …), so that a machine that grows slower or faster meanwhile does so for all of them. */
+/**
+ * Everybody in turns (A B C, B C A, …), so that a machine that grows slower or faster meanwhile does so for all of
+ * them.
+ */
 async function inTurns(rounds, sides, ask) {
   const answers = sides.map(() => []);
   for (let round = 0; round < rounds; round++) {
@@ -53,7 +57,10 @@ class Load {
   #route;
   #folder;
 
-  /** @param {{servers: string[], client: string}} route each server gets the address of the one before, the client the last one's */
+  /**
+   * @param {{servers: string[], client: string}} route each server gets the address of the one before, the client the
+   * last one's
+   */
   constructor(contender, route, folder) {
     this.contender = contender;
     this.#route = route;
@@ -154,8 +161,8 @@ async function measured(item, contenders, given, options) {
 }
 
 /**
- * The C++ core alone, without Node: the google-benchmark programs of native/bench, where they have been built (scripts/setup bench installs
- * what they need):
+ * The C++ core alone, without Node: the google-benchmark programs of native/bench, where they have been built
+ * (scripts/setup bench installs what they need):
  *   cmake -S . -B build/bench -G Ninja -DNOMYO_BUILD_ADDON=OFF -DNOMYO_BUILD_BENCHMARKS=ON && cmake --build build/bench
  */
 function corePrograms() {
@@ -169,7 +176,10 @@ function corePrograms() {
 
 const inMs = { ns: 1e-6, us: 1e-3, ms: 1, s: 1e3 };
 
-/** One result for each of their benchmarks: the median of its repetitions, of which google-benchmark wants more than one. */
+/**
+ * One result for each of their benchmarks: the median of its repetitions, of which google-benchmark wants more than
+ * one.
+ */
 async function coreSpeed(item, { rounds, turnMs }) {
   const results = [];
   for (const program of corePrograms()) {

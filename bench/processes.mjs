@@ -1,4 +1,5 @@
-// Other programs: those that are asked line by line, and those that run once. Every contender is one of them, and is asked alike.
+// Other programs: those that are asked line by line, and those that run once. Every contender is one of them, and is
+// asked alike.
 import { execFile, spawn } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
@@ -17,7 +18,10 @@ export function partsOf(contender) {
   return { name, variant, folder };
 }
 
-/** The side of a child that is asked: answers each line of standard input, a JSON text, with one line, until there are no more. */
+/**
+ * The side of a child that is asked: answers each line of standard input, a JSON text, with one line, until there are
+ * no more.
+ */
 export async function answerLines(answer) {
   for await (const line of createInterface({ input: process.stdin })) {
     const command = JSON.parse(line);
@@ -101,13 +105,19 @@ async function milliseconds(work) {
 
 const speed = (...options) => output("openssl", ["speed", "-mr", "-elapsed", "-seconds", "1", ...options]);
 const perSecond = (text, form) => Number(form.exec(text)[1]);
-/** `+F2:<n>:<bits>:<signatures a second>:<verifications a second>`, of elliptic curves `+F4`; with -multi after those of the processes. */
+/**
+ * `+F2:<n>:<bits>:<signatures a second>:<verifications a second>`, of elliptic curves `+F4`; with -multi after those of
+ * the processes.
+ */
 const signatures = /^\+F2:\d+:4096:([\d.e+-]+):/m;
 const verifications = /^\+F[24]:\d+:\d+:[\d.e+-]+:([\d.e+-]+)/m;
 const verified = { rsa2048: "rsa2048", "ecc-p256": "ecdsap256", "ecc-p384": "ecdsap384" };
 const rsa = async () => 1000 / perSecond(await speed("rsa4096"), signatures);
 
-/** Milliseconds of one operation over a second of them, by the clock on the wall; under load of a core's time, all at work. */
+/**
+ * Milliseconds of one operation over a second of them, by the clock on the wall; under load of a core's time, all at
+ * work.
+ */
 const opensslJobs = {
   ...{ rsa, open: rsa },
   async router() {

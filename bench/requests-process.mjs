@@ -1,7 +1,8 @@
-// requests-process.mjs KIND URL BUILD FOLDER: a server (the local router, our proxy before it, a model, a plain reverse proxy before that) or a
-// client under load, in a process of its own. Answers each line of standard input with one.
+// requests-process.mjs KIND URL BUILD FOLDER: a server (the local router, our proxy before it, a model, a plain reverse
+// proxy before that) or a client under load, in a process of its own. Answers each line of standard input with one.
 //   a server: {} → its address, CPU milliseconds and delays of its event loop since it was last asked
-//   a client: {milliseconds?, requests?, inFlight} → latencies, requests a second, CPU, delays of the event loop; of a counted run, growth of memory
+//   a client: {milliseconds?, requests?, inFlight} → latencies, requests a second, CPU, delays of the event loop; of a
+//     counted run, growth of memory
 import { createPrivateKey, createPublicKey, randomUUID, sign } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -22,7 +23,10 @@ const signOffThread = promisify(sign);
 /** One key for all that need one of their own: making it is not what is measured. */
 const keyFile = `${folder}/private.pem`;
 const privateKey = createPrivateKey(readFileSync(keyFile));
-/** A bare private operation of RSA-4096 on libuv's threads. (A signature: Node has no decryption off the JavaScript thread.) */
+/**
+ * A bare private operation of RSA-4096 on libuv's threads. (A signature: Node has no decryption off the JavaScript
+ * thread.)
+ */
 const operate = (bytes) => signOffThread("sha256", bytes.subarray(0, 32), privateKey);
 
 /** What clients without this package need: the router's key, and the headers of a request. */
@@ -49,7 +53,8 @@ const poster = (agent, path) => {
           else reject(new Error(`The server answered ${response.statusCode}: ${answer.toString().slice(0, 200)}`));
         });
       });
-      // While others had their turns the server may have closed a connection that was kept: Node's manual says to ask again.
+      // While others had their turns the server may have closed a connection that was kept: Node's manual says to ask
+      // again.
       const isStale = (error) => request.reusedSocket && error.code === "ECONNRESET";
       request.on("error", (error) => (isStale(error) ? post(bytes, headers).then(resolve, reject) : reject(error)));
       request.end(bytes);
@@ -64,9 +69,9 @@ const completion = (text, found) => {
 const ownAgent = () => new http.Agent({ keepAlive: true, scheduling: "lifo" });
 
 /**
- * HTTP alone: what Node's own client costs for the same bytes. Each request is a package that was sealed beforehand; its answer is not
- * opened. With RSA each answer is followed by a bare private operation: what HTTP and RSA cost at the least when they share the cores,
- * with each other and with the router.
+ * HTTP alone: what Node's own client costs for the same bytes. Each request is a package that was sealed beforehand;
+ * its answer is not opened. With RSA each answer is followed by a bare private operation: what HTTP and RSA cost at the
+ * least when they share the cores, with each other and with the router.
  */
 async function httpClient(withRsa) {
   const { server, headers } = await ownKeys();
@@ -99,7 +104,10 @@ const clients = {
     poolStats = () => native.memoryInfo().stats;
     return async () => completion(JSON.stringify(await client.create(prompt)), '"content"');
   },
-  /** By Node alone: `fetch`, and an envelope whose private operation runs on the JavaScript thread, as Node has no other. */
+  /**
+   * By Node alone: `fetch`, and an envelope whose private operation runs on the JavaScript thread, as Node has no
+   * other.
+   */
   async node() {
     const { server, headers } = await ownKeys();
     return async () => {
@@ -187,7 +195,10 @@ async function listening(server) {
   return `http://127.0.0.1:${server.address().port}`;
 }
 
-/** The least that any proxy does: hands on what comes, both ways; and, where the local router would, one bare private operation. */
+/**
+ * The least that any proxy does: hands on what comes, both ways; and, where the local router would, one bare private
+ * operation.
+ */
 function reverse(withRsa) {
   const agent = ownAgent();
   const { hostname, port } = new URL(url);

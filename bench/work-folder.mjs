@@ -43,7 +43,9 @@ export class WorkFolder {
     writeFileSync(join(this.path, name), data, { mode: 0o600 });
   }
 
-  /** Writes the request and the package of a case, for the contenders that cannot make them or must not make their own. */
+  /**
+   * Writes the request and the package of a case, for the contenders that cannot make them or must not make their own.
+   */
   add({ content, size }) {
     if (content === undefined || this.#made.has(`${content}-${size}`)) return;
     this.#made.add(`${content}-${size}`);

@@ -112,10 +112,25 @@ const owners = {
 
 /** `import { value, type Type }` reads as an import of values, and is none of its type. */
 const typesApart = {
-  meta: { type: "suggestion", schema: [], messages: { apart: "Import types for themselves: import type { … }." } },
+  meta: {
+    type: "suggestion",
+    fixable: "code",
+    schema: [],
+    messages: { apart: "Import types for themselves: import type { … }." },
+  },
   create: (context) => ({
-    ImportSpecifier(node) {
-      if (node.importKind === "type") context.report({ node, messageId: "apart" });
+    ImportDeclaration(node) {
+      const isType = (one) => one.importKind === "type";
+      if (!node.specifiers.some(isType)) return;
+      const text = (one) => context.sourceCode.getText(one).replace(/^type /, "");
+      const named = (some) => some.filter((one) => one.type === "ImportSpecifier").map(text);
+      const values = node.specifiers.filter((one) => !isType(one));
+      const whole = values.filter((one) => one.type !== "ImportSpecifier").map(text);
+      const braced = named(values).length === 0 ? [] : [`{ ${named(values).join(", ")} }`];
+      const from = `from ${node.source.raw};`;
+      const ofTypes = `import type { ${named(node.specifiers.filter(isType)).join(", ")} } ${from}`;
+      const ofValues = values.length === 0 ? "" : `import ${[...whole, ...braced].join(", ")} ${from}\n`;
+      context.report({ node, messageId: "apart", fix: (fixer) => fixer.replaceText(node, `${ofValues}${ofTypes}`) });
     },
   }),
 };

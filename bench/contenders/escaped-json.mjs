@@ -1,5 +1,5 @@
-// Sealing without `JSON.stringify` for long ASCII strings: V8 makes the JSON around them; they are escaped in JavaScript, four bytes at a
-// step. Not what a program would do, but faster, and so a harder yardstick.
+// Sealing without `JSON.stringify` for long ASCII strings: V8 makes the JSON around them; they are escaped in
+// JavaScript, four bytes at a step. Not what a program would do, but faster, and so a harder yardstick.
 import { scratch, sealBytes, sealPieces } from "../../dist/bench/node-envelope.js";
 
 const pieceBytes = 32 * 1024;
@@ -11,7 +11,10 @@ for (const byte of [...Array(32).keys(), 0x22, 0x5c]) {
   escapes[byte] = Buffer.from(JSON.stringify(String.fromCharCode(byte)).slice(1, -1));
 }
 
-/** Writes the first `length` bytes of `bytes`, escaped, to `out` at `at`, of which `view` shows the memory; gives the end. */
+/**
+ * Writes the first `length` bytes of `bytes`, escaped, to `out` at `at`, of which `view` shows the memory; gives the
+ * end.
+ */
 function escapePiece(length, out, view, at) {
   const one = (byte) => {
     const escape = escapes[byte];
@@ -21,7 +24,8 @@ function escapePiece(length, out, view, at) {
   const whole = length >> 2;
   for (let index = 0; index < whole; index++) {
     const word = words[index];
-    // The high bit of each byte tells, in the three terms: below 0x20; a quotation mark; a backslash. Carries only ever report too much.
+    // The high bit of each byte tells, in the three terms: below 0x20; a quotation mark; a backslash. Carries only ever
+    // report too much.
     const control = (word - 0x20202020) & ~word;
     const quote = word ^ 0x22222222;
     const backslash = word ^ 0x5c5c5c5c;

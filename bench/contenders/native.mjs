@@ -1,4 +1,5 @@
-// This package, of whichever build: what it has in public by its public names, sealing and opening by the functions that its client uses.
+// This package, of whichever build: what it has in public by its public names, sealing and opening by the functions
+// that its client uses.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -45,7 +46,10 @@ export async function open(key, body) {
 /** Without a value for JavaScript. */
 export const openOnly = async (key, body) => (await openPackage(key, body, opening)).dispose();
 
-/** The whole opening of a 2-byte request: the private operation, the way to its thread and back, and a few microseconds of AES and JSON. */
+/**
+ * The whole opening of a 2-byte request: the private operation, the way to its thread and back, and a few microseconds
+ * of AES and JSON.
+ */
 export const privateOperation = (key, body) => () => open(key, body);
 
 export async function generate() {

@@ -1,4 +1,5 @@
-// Node's own crypto, as fast as it gets (lib/bench/node-envelope.ts), and other ways to do the same, so that the choice can be checked.
+// Node's own crypto, as fast as it gets (lib/bench/node-envelope.ts), and other ways to do the same, so that the choice
+// can be checked.
 import {
   constants,
   createCipheriv,

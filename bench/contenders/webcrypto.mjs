@@ -1,5 +1,6 @@
-// Web Crypto in the way of nomyo-js 0.1.0, the pure-JavaScript sibling, written from its description: the tag stays glued to the
-// ciphertext, keys are imported for each request, and base64 is made a byte at a time through strings of one character.
+// Web Crypto in the way of nomyo-js 0.1.0, the pure-JavaScript sibling, written from its description: the tag stays
+// glued to the ciphertext, keys are imported for each request, and base64 is made a byte at a time through strings of
+// one character.
 import { readFileSync } from "node:fs";
 
 const { subtle } = globalThis.crypto;

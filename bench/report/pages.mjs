@@ -1,4 +1,5 @@
-// The report as text for a terminal, the verdicts first, and as docs/benchmarks.md, which is written here and never by hand.
+// The report as text for a terminal, the verdicts first, and as docs/benchmarks.md, which is written here and never by
+// hand.
 import { fileURLToPath } from "node:url";
 import { format, resolveConfig } from "prettier";
 import { timeText } from "../../dist/bench/statistics.js";
@@ -64,7 +65,8 @@ export function tables(report) {
   const machine = surroundings(report).map(([name, value]) => `${name.padEnd(14)}${value}`);
   const compared = report.builds.length > 0;
   const first = compared
-    ? `This build beside another (differences within what it differs by from itself are noise)\n\n${grid(rows(builds, report.builds))}`
+    ? "This build beside another (differences within what it differs by from itself are " +
+      `noise)\n\n${grid(rows(builds, report.builds))}`
     : `Promised bounds: ${summary(report)}\n\n${grid(
         rows(
           bounds,
@@ -97,13 +99,16 @@ function grid([head, ...rows]) {
 export async function document(report) {
   const parts = [
     "# Benchmarks",
-    "Written by `npm run bench -- --bounds --docs`. Run it on your machine: figures from another one say little. `--quick` takes about a " +
+    "Written by `npm run bench -- --bounds --docs`. Run it on your machine: figures from another one say little. " +
+      "`--quick` takes about a " +
       "minute; `--help` tells the rest. All figures are in [benchmarks.json](benchmarks.json).",
     table([["measured", "on and with"], ...surroundings(report)]),
     "![Time by size, and rates at 9 MB, beside Node's crypto, Web Crypto and Python](benchmarks.svg)",
     "## Promised bounds",
-    `${summary(report)}. Ratios are medians of the rounds of this one run. Noise is what a contender differs by from itself, with three standard ` +
-      "errors: a figure that is nearer to its bound than that is _noisy_, neither met nor not. What is _not shown_ was not measured, or for too short.",
+    `${summary(report)}. Ratios are medians of the rounds of this one run. Noise is what a contender differs by from ` +
+      "itself, with three standard " +
+      "errors: a figure that is nearer to its bound than that is _noisy_, neither met nor not. What is _not shown_ " +
+      "was not measured, or for too short.",
     table(rows(bounds, report.bounds)),
     "## Times",
     "Medians of single calls, or of requests; what this package did first, where it takes part.",
@@ -122,7 +127,8 @@ function table([columns, ...rows]) {
 
 /** Machine and versions, as lines of a name and a value. */
 function surroundings({ machine, versions, startedAt, seconds, quick, rounds }) {
-  const memory = `${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB; load at the start ${machine.loadAtStart.toFixed(2)}`;
+  const memory =
+    `${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB; load at the start ` + `${machine.loadAtStart.toFixed(2)}`;
   const { python, cryptography } = versions;
   const ofPython = `${python}, cryptography ${cryptography}, ${versions.opensslCryptography}`;
   return [
@@ -142,18 +148,23 @@ function surroundings({ machine, versions, startedAt, seconds, quick, rounds }) 
   ];
 }
 
-const method = `- Each contender of a case runs in a process of its own. Before it is timed, what it makes is opened by another one, or compared with what it
-  must give; a wrong result ends the run. All are warmed up, then take turns (A B C, B C A, …). Calls shorter than 50 µs are timed in batches.
-- Sizes are those of the serialised request. \`ascii\` is a clinical letter with quotes and line ends to escape, \`latin1\` German with umlauts, \`cjk\`
-  Japanese, Chinese and emoji, \`tools\` a conversation with tool calls whose results are JSON in JSON (200 messages; 40 at 8 KB, 4 at 1 KB).
+const method = `
+- Each contender of a case runs in a process of its own. Before it is timed, what it makes is opened by another one,
+  or compared with what it must give; a wrong result ends the run. All are warmed up, then take turns (A B C, B C A,
+  …). Calls shorter than 50 µs are timed in batches.
+- Sizes are those of the serialised request. \`ascii\` is a clinical letter with quotes and line ends to escape,
+  \`latin1\` German with umlauts, \`cjk\` Japanese, Chinese and emoji, \`tools\` a conversation with tool calls whose
+  results are JSON in JSON (200 messages; 40 at 8 KB, 4 at 1 KB).
 - _Paced_ is a millisecond after the call before: the next AES key has been wrapped meanwhile, on another core.
-- _Without RSA_ is the whole less the opening of a 2-byte package, in the same process. nomyo-native's private operation (\`rsa\`) is the opening
-  of such a package, on another thread and back; the others' is the bare operation. Its attestation is all checks, the others' one signature.
-- The JavaScript thread is held (\`hold\`) for as long as its event loop is busy. Memory is the most that the first opening of a process takes,
-  without the value that V8 then makes of it.
-- "Node, fastest" is the best of several ways of building and opening the same package with \`node:crypto\` and \`Buffer\` alone
-  ([lib/bench/node-envelope.ts](../lib/bench/node-envelope.ts)); neither keys nor plaintext are protected in memory there. "Web Crypto, as
-  nomyo-js" has that client's steps. \`openssl speed\` and Python are the system's: of the same library where the versions above are the same.
-- Requests have 1 KB; clients and servers are processes of their own on this machine. "HTTP and RSA alone" posts a package made beforehand, and
-  follows each answer with one bare private operation off the JavaScript thread; beside the router with \`--upstream\` it is a plain reverse
-  proxy that does as much.`;
+- _Without RSA_ is the whole less the opening of a 2-byte package, in the same process. nomyo-native's private
+  operation (\`rsa\`) is the opening of such a package, on another thread and back; the others' is the bare operation.
+  Its attestation is all checks, the others' one signature.
+- The JavaScript thread is held (\`hold\`) for as long as its event loop is busy. Memory is the most that the first
+  opening of a process takes, without the value that V8 then makes of it.
+- "Node, fastest" is the best of several ways of building and opening the same package with \`node:crypto\` and
+  \`Buffer\` alone ([lib/bench/node-envelope.ts](../lib/bench/node-envelope.ts)); neither keys nor plaintext are
+  protected in memory there. "Web Crypto, as nomyo-js" has that client's steps. \`openssl speed\` and Python are the
+  system's: of the same library where the versions above are the same.
+- Requests have 1 KB; clients and servers are processes of their own on this machine. "HTTP and RSA alone" posts a
+  package made beforehand, and follows each answer with one bare private operation off the JavaScript thread; beside
+  the router with \`--upstream\` it is a plain reverse proxy that does as much.`.trimStart();

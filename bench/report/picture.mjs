@@ -13,7 +13,10 @@ const KiB = 1024;
 const marks = [KiB, 32 * KiB, KiB * KiB, 9 * KiB * KiB];
 const largest = marks.at(-1);
 
-/** Left column of panels, right column; upper row, lower row. Bars need height: a label is as high as its bar, and no higher. */
+/**
+ * Left column of panels, right column; upper row, lower row. Bars need height: a label is as high as its bar, and no
+ * higher.
+ */
 const columns = [90, 690];
 const rows = [
   { top: 130, height: 290 },

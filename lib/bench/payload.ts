@@ -19,7 +19,8 @@ export interface ChatRequest {
 
 const paragraphs: Readonly<Record<Content, string>> = {
   ascii:
-    'The patient, aged 54, reported "mild" pain since Tuesday.\nNo fever; blood pressure 128/84 mmHg, pulse 72, SpO2 97 %.\n' +
+    'The patient, aged 54, reported "mild" pain since Tuesday.\nNo fever; blood pressure 128/84 mmHg, pulse 72, SpO2 ' +
+    "97 %.\n" +
     "Plan: review in 2 weeks, continue ramipril 5 mg (1-0-0), see C:\\letters\\2026\\0457.txt.\n\n",
   latin1:
     'Die Patientin, 54 Jahre, berichtet über "leichte" Schmerzen seit Dienstag; kein Fieber, Temperatur 36,8 °C.\n' +

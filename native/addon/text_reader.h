@@ -24,8 +24,8 @@ class TextReader {
   explicit TextReader(Napi::Env env) : env_(env) {}
 
   // Read calls latin1(bytes) or utf16(units) for each piece of `text`: a Latin-1 string, or { wide, pieces }. Errors:
-  // kInvalidArgument when it is something else, or a piece is too long (where a getter threw, its exception is pending);
-  // kMemoryLock, kOutOfMemory; theirs. Pieces before the error have been read then.
+  // kInvalidArgument when it is something else, or a piece is too long (where a getter threw, its exception is
+  // pending); kMemoryLock, kOutOfMemory; theirs. Pieces before the error have been read then.
   template <class Latin1, class Utf16>
   Status Read(napi_value text, Latin1 latin1, Utf16 utf16) {
     const Napi::Value value(env_, text);

@@ -6,13 +6,16 @@
  * that is full, a key that takes hours to derive. Under mlock, where the pool can be read: what the search finds there
  * shows that it looks for the right thing.
  */
-import { generateKeyPairSync, randomBytes, type KeyObject } from "node:crypto";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HeldExchange } from "../support/held-exchange.js";
-import { startLocalRouter, type LocalRouter } from "../support/local-router.js";
-import { outsidePool, whyNotReadable, type Hit, type Patterns, type Scan } from "../support/memory-scan.js";
+import { startLocalRouter } from "../support/local-router.js";
+import type { LocalRouter } from "../support/local-router.js";
+import { outsidePool, whyNotReadable } from "../support/memory-scan.js";
+import type { Hit, Patterns, Scan } from "../support/memory-scan.js";
 import { rsaKeyPatterns, secretText, textPatterns } from "../support/secret-patterns.js";
 import { withoutMemfdSecret } from "../support/subject.js";
 import { WatchedProcess } from "../support/watched-process.js";

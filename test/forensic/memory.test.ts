@@ -13,16 +13,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { dumpCore, dumpsCore } from "../support/core-dump.js";
-import { HeldExchange, type SealedPackage } from "../support/held-exchange.js";
-import {
-  outsidePool,
-  scanCore,
-  scanFiles,
-  scanProcess,
-  whyNotReadable,
-  type Patterns,
-  type Scan,
-} from "../support/memory-scan.js";
+import { HeldExchange } from "../support/held-exchange.js";
+import type { SealedPackage } from "../support/held-exchange.js";
+import { outsidePool, scanCore, scanFiles, scanProcess, whyNotReadable } from "../support/memory-scan.js";
+import type { Patterns, Scan } from "../support/memory-scan.js";
 import {
   aesKeyPatterns,
   keyFileKey,
@@ -31,7 +25,8 @@ import {
   secretText,
   textPatterns,
 } from "../support/secret-patterns.js";
-import { Subject, withoutMemfdSecret, type Circumstances } from "../support/subject.js";
+import { Subject, withoutMemfdSecret } from "../support/subject.js";
+import type { Circumstances } from "../support/subject.js";
 import { askForReports, writesReports } from "../support/watched-process.js";
 
 // Some seconds each on an idle machine; more where gdb has to make the core dump.

@@ -9,19 +9,14 @@
 import { once } from "node:events";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server, type ServerResponse } from "node:http";
+import { createServer } from "node:http";
+import type { Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { asLockable } from "../support/lockable.js";
-import {
-  outsidePool,
-  scanProcess,
-  whyNotReadable,
-  type Hit,
-  type Patterns,
-  type ProcessScan,
-} from "../support/memory-scan.js";
+import { outsidePool, scanProcess, whyNotReadable } from "../support/memory-scan.js";
+import type { Hit, Patterns, ProcessScan } from "../support/memory-scan.js";
 import { bytesOf } from "../support/model-server.js";
 import { fetchRaw, postPackage } from "../support/node-client.js";
 import { nodeKeyPair, nodeOpen, nodeSeal } from "../support/node-package.js";

@@ -8,7 +8,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { aesKeySchedule } from "../support/aes-key-schedule.js";
-import { scanFiles, scanProcess, whyNotReadable, type Pattern } from "../support/memory-scan.js";
+import { scanFiles, scanProcess, whyNotReadable } from "../support/memory-scan.js";
+import type { Pattern } from "../support/memory-scan.js";
 import { rsaKeyPatterns, secretText, textPatterns } from "../support/secret-patterns.js";
 import { WatchedProcess } from "../support/watched-process.js";
 

@@ -1,8 +1,12 @@
-/** The numbers of docs/deployment.md, and of what is deployed as it says, are those that `doctor` goes by and prints. */
+/**
+ * The numbers of docs/deployment.md, and of what is deployed as it says, are those that `doctor` goes by and prints.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { examine, gatherFacts, render, REQUIRED_BYTES, type Facts } from "../../lib/cli/doctor.js";
-import { fixCommands, type Place } from "../../lib/cli/fix-commands.js";
+import { examine, gatherFacts, render, REQUIRED_BYTES } from "../../lib/cli/doctor.js";
+import type { Facts } from "../../lib/cli/doctor.js";
+import { fixCommands } from "../../lib/cli/fix-commands.js";
+import type { Place } from "../../lib/cli/fix-commands.js";
 import type { MemoryInfo } from "../../lib/native.js";
 import { root } from "../support/built-package.js";
 

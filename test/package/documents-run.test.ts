@@ -20,11 +20,15 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import ts from "typescript";
 
-import { startRouter, type Router } from "../../lib/router/index.js";
+import { startRouter } from "../../lib/router/index.js";
+import type { Router } from "../../lib/router/index.js";
 import { buildPackage, root } from "../support/built-package.js";
-import { makeCertificates, type Certificates } from "../support/certificates.js";
-import { type Block, blocksOf, documents } from "../support/document-blocks.js";
-import { startModel, type TestServer } from "../support/model-server.js";
+import { makeCertificates } from "../support/certificates.js";
+import type { Certificates } from "../support/certificates.js";
+import { blocksOf, documents } from "../support/document-blocks.js";
+import type { Block } from "../support/document-blocks.js";
+import { startModel } from "../support/model-server.js";
+import type { TestServer } from "../support/model-server.js";
 import { routerKeyFile } from "../support/router-key.js";
 import { SoftwareTpm } from "../support/software-tpm.js";
 

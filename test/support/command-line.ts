@@ -1,11 +1,13 @@
 /** Runs the `nomyo-native` command: within the test, with streams of its own, or built and as a process. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { main } from "../../lib/cli/main.js";
 import { Output } from "../../lib/cli/output.js";
-import { type LineOptions, type SecretInput, tooMuch, withoutLineEnd } from "../../lib/cli/secret-input.js";
+import { tooMuch, withoutLineEnd } from "../../lib/cli/secret-input.js";
+import type { LineOptions, SecretInput } from "../../lib/cli/secret-input.js";
 import type { Streams } from "../../lib/cli/streams.js";
 import { SecureBuffer } from "../../lib/memory/secure-buffer.js";
 

@@ -11,8 +11,10 @@ import type { IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { unwrapKey } from "../../lib/bench/node-envelope.js";
-import { startLocalRouter, type LocalRouter } from "./local-router.js";
-import { bytesOf, startModel, startServer, type TestServer } from "./model-server.js";
+import { startLocalRouter } from "./local-router.js";
+import type { LocalRouter } from "./local-router.js";
+import { bytesOf, startModel, startServer } from "./model-server.js";
+import type { TestServer } from "./model-server.js";
 
 /** What tests need of a package on the wire; all base64. */
 export interface SealedPackage {

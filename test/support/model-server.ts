@@ -1,6 +1,7 @@
 /** An OpenAI-compatible server with a made-up model, for the local router to stand before. */
 import { once } from "node:events";
-import { createServer, type IncomingMessage } from "node:http";
+import { createServer } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export interface TestServer {

@@ -5,7 +5,8 @@
 import { randomUUID } from "node:crypto";
 import * as http from "node:http";
 import * as https from "node:https";
-import { nodeOpen, nodeSeal, type NodeKeyPair } from "./node-package.js";
+import { nodeOpen, nodeSeal } from "./node-package.js";
+import type { NodeKeyPair } from "./node-package.js";
 
 export interface RawAnswer {
   readonly status: number;

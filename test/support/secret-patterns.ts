@@ -1,5 +1,6 @@
 /** How a secret can look in memory. A copy that is partly overwritten is found too: any fragment is a hit. */
-import { createCipheriv, createDecipheriv, pbkdf2Sync, randomBytes, type KeyObject } from "node:crypto";
+import { createCipheriv, createDecipheriv, pbkdf2Sync, randomBytes } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { aesKeySchedule } from "./aes-key-schedule.js";
 import type { Pattern } from "./memory-scan.js";
 

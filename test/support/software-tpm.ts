@@ -1,7 +1,8 @@
 /**
  * A software TPM (swtpm) of the test's own: in a temporary folder, on a unix socket there or on a free loopback port.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";

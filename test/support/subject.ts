@@ -1,5 +1,6 @@
 /** A child process that a test watches from outside: a plain script that runs the built package and answers calls. */
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 
 /** What is put before `node SCRIPT` on the command line, to change the circumstances of the process. */

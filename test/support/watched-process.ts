@@ -2,7 +2,8 @@
  * Any Node program, started so that everything can be had of it from outside: its memory, a diagnostic report, a heap
  * snapshot, and at the end a core dump. Linux only. The programs need not know of it; memory-scan.ts shows the use.
  */
-import { spawn, type ChildProcessByStdio } from "node:child_process";
+import { spawn } from "node:child_process";
+import type { ChildProcessByStdio } from "node:child_process";
 import {
   closeSync,
   mkdirSync,
@@ -19,15 +20,8 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { dumpCore, dumpsCore } from "./core-dump.js";
-import {
-  compiledScanner,
-  scanCore,
-  scanFiles,
-  scanProcess,
-  type CoreScan,
-  type Patterns,
-  type ProcessScan,
-} from "./memory-scan.js";
+import { compiledScanner, scanCore, scanFiles, scanProcess } from "./memory-scan.js";
+import type { CoreScan, Patterns, ProcessScan } from "./memory-scan.js";
 import type { Circumstances, Exit } from "./subject.js";
 
 /** Signals that no program here uses otherwise. */

@@ -4,7 +4,8 @@ import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { native, type TpmAttestationBlock, type TpmHandle } from "../../../lib/native.js";
+import { native } from "../../../lib/native.js";
+import type { TpmAttestationBlock, TpmHandle } from "../../../lib/native.js";
 import { SoftwareTpm } from "../../support/software-tpm.js";
 
 const nonce = createHash("sha256").update("0d4c2f3e-0f4e-4b0e-9d0a-7f3b1c1d2e3f").digest().subarray(0, 16);

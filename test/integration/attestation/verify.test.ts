@@ -6,10 +6,12 @@ import { baselineFrom } from "../../../lib/attestation/baseline.js";
 import { enforce, enforcementOf } from "../../../lib/attestation/enforcement.js";
 import type { AttestationPolicy } from "../../../lib/attestation/policy.js";
 import { boundPayloadId, qualifyingDataOf } from "../../../lib/attestation/qualifying-data.js";
-import { parseTpmAttestation, verifyTpmAttestation, type VerifyOptions } from "../../../lib/attestation/verify.js";
+import { parseTpmAttestation, verifyTpmAttestation } from "../../../lib/attestation/verify.js";
+import type { VerifyOptions } from "../../../lib/attestation/verify.js";
 import { AttestationError } from "../../../lib/attestation/attestation-error.js";
 import { ConfigurationError } from "../../../lib/errors.js";
-import { native, type QuoteOptions, type TpmAttestationBlock, type TpmHandle } from "../../../lib/native.js";
+import { native } from "../../../lib/native.js";
+import type { QuoteOptions, TpmAttestationBlock, TpmHandle } from "../../../lib/native.js";
 import { SoftwareTpm } from "../../support/software-tpm.js";
 
 const payloadId = "8f14e45f-ceea-467f-9b1c-1f0e3d2c4b5a";

@@ -16,7 +16,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { native } from "../../../lib/native.js";
-import { startCommand, type CommandProcess } from "../../support/command-line.js";
+import { startCommand } from "../../support/command-line.js";
+import type { CommandProcess } from "../../support/command-line.js";
 
 const folder = mkdtempSync(join(tmpdir(), "nomyo-attest-merge-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,7 +1,8 @@
 import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startRouter, type Router } from "../../../lib/router/index.js";
+import { startRouter } from "../../../lib/router/index.js";
+import type { Router } from "../../../lib/router/index.js";
 import { runCommand } from "../../support/command-line.js";
 import { routerKeyFile } from "../../support/router-key.js";
 

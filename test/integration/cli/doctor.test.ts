@@ -1,6 +1,7 @@
 /** `nomyo-native doctor` as a process, under lock limits that suffice and that do not. */
 import { spawnSync } from "node:child_process";
-import { copyPackage, type PackageCopy } from "../../support/package-copy.js";
+import { copyPackage } from "../../support/package-copy.js";
+import type { PackageCopy } from "../../support/package-copy.js";
 import { unprivileged } from "../../support/subject.js";
 
 let copy: PackageCopy;

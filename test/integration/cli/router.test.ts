@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startCommand, runCommand, type CommandProcess } from "../../support/command-line.js";
+import { startCommand, runCommand } from "../../support/command-line.js";
+import type { CommandProcess } from "../../support/command-line.js";
 import { startModel } from "../../support/model-server.js";
-import { chat, fetchRaw, postPackage, type Target } from "../../support/node-client.js";
+import { chat, fetchRaw, postPackage } from "../../support/node-client.js";
+import type { Target } from "../../support/node-client.js";
 import { nodeKeyPair, nodeSeal } from "../../support/node-package.js";
 import { routerKeyFile } from "../../support/router-key.js";
 

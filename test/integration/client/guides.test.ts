@@ -1,5 +1,6 @@
 /** The programs of docs/guides.md that serve, or are tests themselves, as they stand there. */
-import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -7,11 +8,14 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { startRouter, type Router } from "../../../lib/router/index.js";
+import { startRouter } from "../../../lib/router/index.js";
+import type { Router } from "../../../lib/router/index.js";
 import { buildPackage, root } from "../../support/built-package.js";
-import { makeCertificates, type Certificates } from "../../support/certificates.js";
+import { makeCertificates } from "../../support/certificates.js";
+import type { Certificates } from "../../support/certificates.js";
 import { blocksOf } from "../../support/document-blocks.js";
-import { startModel, type TestServer } from "../../support/model-server.js";
+import { startModel } from "../../support/model-server.js";
+import type { TestServer } from "../../support/model-server.js";
 import { routerKeyFile } from "../../support/router-key.js";
 
 const blocks = blocksOf("docs/guides.md").filter(({ runBy }) => runBy === "test/integration/client/guides.test.ts");

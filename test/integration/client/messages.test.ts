@@ -1,11 +1,13 @@
 /** What a person reads when something is wrong: what was expected, what was found, and what to change. */
-import { createServer, type RequestListener, type Server as HttpServer } from "node:http";
+import { createServer } from "node:http";
+import type { RequestListener, Server as HttpServer } from "node:http";
 import https from "node:https";
 import type { AddressInfo } from "node:net";
 import { createSecureFetch } from "../../../lib/openai/secure-fetch.js";
 import type { ClientOptions } from "../../../lib/client/options.js";
 import { startRouter } from "../../../lib/router/index.js";
-import { makeCertificates, type Certificates } from "../../support/certificates.js";
+import { makeCertificates } from "../../support/certificates.js";
+import type { Certificates } from "../../support/certificates.js";
 import { runCommand } from "../../support/command-line.js";
 import { routerKeyFile } from "../../support/router-key.js";
 import { TestClients } from "../../support/test-clients.js";

@@ -1,14 +1,17 @@
 /**
- * A network that resets, truncates, stalls, doubles, changes and drips, at each step of the protocol: each request ends in its own answer
- * or in the right error, nothing of it stays, and the next request works on whatever connection is left.
+ * A network that resets, truncates, stalls, doubles, changes and drips, at each step of the protocol: each request ends
+ * in its own answer or in the right error, nothing of it stays, and the next request works on whatever connection is
+ * left.
  */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { SecureChatCompletion } from "../../../lib/client/secure-chat-completion.js";
+import type { SecureChatCompletion } from "../../../lib/client/secure-chat-completion.js";
 import { APIConnectionTimeoutError, NomyoError } from "../../../lib/errors.js";
 import { native } from "../../../lib/native.js";
-import { startRouter, type Router } from "../../../lib/router/index.js";
-import { FaultProxy, type Exchange, type Harm, type Place } from "../../support/fault-proxy.js";
+import { startRouter } from "../../../lib/router/index.js";
+import type { Router } from "../../../lib/router/index.js";
+import { FaultProxy } from "../../support/fault-proxy.js";
+import type { Exchange, Harm, Place } from "../../support/fault-proxy.js";
 import { routerKeyFile } from "../../support/router-key.js";
 import settledPool from "../../support/settled-pool.cjs";
 import { TestClients } from "../../support/test-clients.js";

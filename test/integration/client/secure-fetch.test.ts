@@ -1,6 +1,7 @@
 /** createSecureFetch under the published `openai` package and the Vercel AI SDK. */
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { APICallError, generateText, streamText, tool, type ToolSet } from "ai";
+import { APICallError, generateText, streamText, tool } from "ai";
+import type { ToolSet } from "ai";
 import OpenAI from "openai";
 import { z } from "zod";
 

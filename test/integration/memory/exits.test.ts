@@ -1,8 +1,10 @@
 /** `process.exit()` in the middle of anything: the process ends with its own exit code, never by a signal. */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { makeKeyFolder, type KeyFolder } from "../../support/key-folder.js";
-import { startLocalRouter, type LocalRouter } from "../../support/local-router.js";
+import { makeKeyFolder } from "../../support/key-folder.js";
+import type { KeyFolder } from "../../support/key-folder.js";
+import { startLocalRouter } from "../../support/local-router.js";
+import type { LocalRouter } from "../../support/local-router.js";
 import { seededRandom } from "../../support/seeded-random.js";
 
 const tasks = ["keys", "requests", "buffers", "workers"] as const;

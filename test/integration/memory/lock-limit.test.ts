@@ -1,8 +1,11 @@
 /** A client under an account that may lock little: 8 MiB, as systemd gives it, and 64 KiB, as older containers do. */
 import { spawnSync } from "node:child_process";
-import { startLocalRouter, type LocalRouter } from "../../support/local-router.js";
-import { startModel, type TestServer } from "../../support/model-server.js";
-import { copyPackage, type PackageCopy } from "../../support/package-copy.js";
+import { startLocalRouter } from "../../support/local-router.js";
+import type { LocalRouter } from "../../support/local-router.js";
+import { startModel } from "../../support/model-server.js";
+import type { TestServer } from "../../support/model-server.js";
+import { copyPackage } from "../../support/package-copy.js";
+import type { PackageCopy } from "../../support/package-copy.js";
 import { Subject, unprivileged } from "../../support/subject.js";
 
 const MiB = 1024 * 1024;

@@ -1,8 +1,10 @@
 /** The process-wide pool under worker threads: its numbers stay exact, however the workers end. */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { makeKeyFolder, type KeyFolder } from "../../support/key-folder.js";
-import { startLocalRouter, type LocalRouter } from "../../support/local-router.js";
+import { makeKeyFolder } from "../../support/key-folder.js";
+import type { KeyFolder } from "../../support/key-folder.js";
+import { startLocalRouter } from "../../support/local-router.js";
+import type { LocalRouter } from "../../support/local-router.js";
 import { seededRandom } from "../../support/seeded-random.js";
 import { Subject } from "../../support/subject.js";
 

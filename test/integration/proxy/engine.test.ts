@@ -5,9 +5,12 @@
  */
 import { rmSync } from "node:fs";
 import OpenAI from "openai";
-import { startProxy, type Proxy } from "../../../lib/proxy/index.js";
-import { startRouter, type Router } from "../../../lib/router/index.js";
-import { bytesOf, startServer, type TestServer } from "../../support/model-server.js";
+import { startProxy } from "../../../lib/proxy/index.js";
+import type { Proxy } from "../../../lib/proxy/index.js";
+import { startRouter } from "../../../lib/router/index.js";
+import type { Router } from "../../../lib/router/index.js";
+import { bytesOf, startServer } from "../../support/model-server.js";
+import type { TestServer } from "../../support/model-server.js";
 import { routerKeyFile } from "../../support/router-key.js";
 import { SoftwareTpm } from "../../support/software-tpm.js";
 import { vectorKeyDir } from "../../support/test-clients.js";

@@ -9,7 +9,8 @@ import { native } from "../../../lib/native.js";
 import { startProxy } from "../../../lib/proxy/index.js";
 import type { Proxy, ProxyOptions } from "../../../lib/proxy/index.js";
 import { makeCertificates } from "../../support/certificates.js";
-import { connectRaw, type RawConnection } from "../../support/raw-http.js";
+import { connectRaw } from "../../support/raw-http.js";
+import type { RawConnection } from "../../support/raw-http.js";
 import { echo, ReferenceServer } from "../../support/reference-server.js";
 import settledPool from "../../support/settled-pool.cjs";
 import { vectorKeyDir } from "../../support/test-clients.js";
@@ -214,7 +215,7 @@ describe("floods", () => {
   });
 });
 
-test("local keys that are guessed: each ends its connection, the most are 429, and a right one is answered", async () => {
+test("local keys that are guessed: each ends its connection, most are 429, and a right one is answered", async () => {
   const clock = jest.spyOn(performance, "now").mockReturnValue(performance.now());
   try {
     await start({ apiKeys: ["clinic-a-0123456789abcdef"] });

@@ -3,10 +3,12 @@
  * no client ever does what would keep within it: a slow machine comes to the same end, later.
  */
 import { BodyBudget } from "../../../lib/http/request-body.js";
-import { defaultTimes, type ConnectionTimes, type Outcome } from "../../../lib/proxy/connection.js";
+import { defaultTimes } from "../../../lib/proxy/connection.js";
+import type { ConnectionTimes, Outcome } from "../../../lib/proxy/connection.js";
 import { errorAnswer } from "../../../lib/proxy/answer.js";
 import { Listener } from "../../../lib/proxy/listener.js";
-import { connectRaw, type RawConnection } from "../../support/raw-http.js";
+import { connectRaw } from "../../support/raw-http.js";
+import type { RawConnection } from "../../support/raw-http.js";
 
 const HOURS = 3_600_000;
 /** More than the kernel keeps for a client that does not read. */

@@ -1,13 +1,16 @@
 /**
- * Attacks on the router's HTTP: requests that two readers could understand differently, connections that never get to a request, floods,
- * guesses. What should not be answered is not, and an honest request is answered while the attack is under way.
+ * Attacks on the router's HTTP: requests that two readers could understand differently, connections that never get to a
+ * request, floods, guesses. What should not be answered is not, and an honest request is answered while the attack is
+ * under way.
  */
 import tls from "node:tls";
-import { startRouter, type AccessEntry, type Router, type RouterOptions } from "../../../lib/router/index.js";
+import { startRouter } from "../../../lib/router/index.js";
+import type { AccessEntry, Router, RouterOptions } from "../../../lib/router/index.js";
 import { makeCertificates } from "../../support/certificates.js";
 import { chat, fetchRaw, postPackage, secureHeaders } from "../../support/node-client.js";
 import { nodeKeyPair, nodeSeal } from "../../support/node-package.js";
-import { connectRaw, type RawConnection } from "../../support/raw-http.js";
+import { connectRaw } from "../../support/raw-http.js";
+import type { RawConnection } from "../../support/raw-http.js";
 import { routerKeyFile } from "../../support/router-key.js";
 
 const client = nodeKeyPair(2048);
@@ -92,7 +95,8 @@ describe("what two readers could understand differently", () => {
     ["a chunk extension with a line feed", post(chunked) + "2;\n{}\r\n0\r\n\r\n"],
     [
       "two hosts",
-      "POST /v1/chat/secure_completion HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nContent-Length: 2\r\n\r\n{}",
+      "POST /v1/chat/secure_completion HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n" +
+        "Content-Length: 2\r\n\r\n{}",
     ],
     ["chunks in HTTP/1.0", post(chunked, "1.0") + "0\r\n\r\n"],
     ["another version", post("Content-Length: 2", "3.0") + "{}"],

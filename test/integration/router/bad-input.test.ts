@@ -4,10 +4,13 @@
  */
 import * as http from "node:http";
 import { connect } from "node:net";
-import { startRouter, type Router } from "../../../lib/router/index.js";
 import { whyNotLockable } from "../../support/lockable.js";
-import { chat, detailOf, fetchRaw, postPackage, secureHeaders, type RawAnswer } from "../../support/node-client.js";
-import { nodeKeyPair, nodeOpen, nodeSeal, type NodePackage } from "../../support/node-package.js";
+import { startRouter } from "../../../lib/router/index.js";
+import type { Router } from "../../../lib/router/index.js";
+import { chat, detailOf, fetchRaw, postPackage, secureHeaders } from "../../support/node-client.js";
+import type { RawAnswer } from "../../support/node-client.js";
+import { nodeKeyPair, nodeOpen, nodeSeal } from "../../support/node-package.js";
+import type { NodePackage } from "../../support/node-package.js";
 import { routerKeyFile } from "../../support/router-key.js";
 
 const client = nodeKeyPair(2048);

@@ -5,8 +5,9 @@
 import { createPublicKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import net from "node:net";
 import { native } from "../../../lib/native.js";
-import { startRouter, type Router, type RouterOptions } from "../../../lib/router/index.js";
 import { whyNotLockable } from "../../support/lockable.js";
+import { startRouter } from "../../../lib/router/index.js";
+import type { Router, RouterOptions } from "../../../lib/router/index.js";
 import { chat, detailOf, fetchRaw, postPackage, secureHeaders } from "../../support/node-client.js";
 import { nodeKeyPair, nodeSeal } from "../../support/node-package.js";
 import { routerKeyFile } from "../../support/router-key.js";

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { startRouter, type Router, type RouterOptions } from "../../../lib/router/index.js";
+import { startRouter } from "../../../lib/router/index.js";
+import type { Router, RouterOptions } from "../../../lib/router/index.js";
 import { chat, detailOf, fetchRaw, postPackage, secureHeaders } from "../../support/node-client.js";
 import { nodeKeyPair, nodeSeal } from "../../support/node-package.js";
 import { routerKeyFile } from "../../support/router-key.js";

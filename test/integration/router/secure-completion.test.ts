@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
-import { startRouter, type Router } from "../../../lib/router/index.js";
+import { startRouter } from "../../../lib/router/index.js";
+import type { Router } from "../../../lib/router/index.js";
 import { chat, detailOf, fetchRaw, postPackage, secureHeaders } from "../../support/node-client.js";
 import { nodeKeyPair, nodeOpen, nodeSeal } from "../../support/node-package.js";
 

@@ -2,7 +2,8 @@
  * Events of the upstream that never come, or come at the wrong moment: each request settles within its deadline, with
  * the right status, and gives its slot and its memory back.
  */
-import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import net from "node:net";
@@ -10,9 +11,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import tls from "node:tls";
 import { native } from "../../../lib/native.js";
-import { startRouter, type Router, type RouterOptions } from "../../../lib/router/index.js";
+import { startRouter } from "../../../lib/router/index.js";
+import type { Router, RouterOptions } from "../../../lib/router/index.js";
 import { whyNotLockable } from "../../support/lockable.js";
-import { chat, detailOf, postPackage, type RawAnswer } from "../../support/node-client.js";
+import { chat, detailOf, postPackage } from "../../support/node-client.js";
+import type { RawAnswer } from "../../support/node-client.js";
 import { nodeKeyPair, nodeSeal } from "../../support/node-package.js";
 import { routerKeyFile } from "../../support/router-key.js";
 

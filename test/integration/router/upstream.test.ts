@@ -1,7 +1,8 @@
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
-import { startRouter, type Router, type RouterOptions } from "../../../lib/router/index.js";
 import { asLockable } from "../../support/lockable.js";
+import { startRouter } from "../../../lib/router/index.js";
+import type { Router, RouterOptions } from "../../../lib/router/index.js";
 import { chat, detailOf, postPackage } from "../../support/node-client.js";
 import { nodeKeyPair, nodeSeal } from "../../support/node-package.js";
 import { routerKeyFile } from "../../support/router-key.js";

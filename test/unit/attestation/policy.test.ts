@@ -4,7 +4,8 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { checkPolicy, parsePolicy, policyId, type AttestationPolicy } from "../../../lib/attestation/policy.js";
+import { checkPolicy, parsePolicy, policyId } from "../../../lib/attestation/policy.js";
+import type { AttestationPolicy } from "../../../lib/attestation/policy.js";
 import { ConfigurationError } from "../../../lib/errors.js";
 
 const hex = (byte: string, bytes: number): string => byte.repeat(bytes);

@@ -6,7 +6,8 @@ import { createHash } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 
-import { attestationCodes, type AttestationReport } from "../../../lib/attestation/report.js";
+import { attestationCodes } from "../../../lib/attestation/report.js";
+import type { AttestationReport } from "../../../lib/attestation/report.js";
 import { native } from "../../../lib/native.js";
 import { SoftwareTpm } from "../../support/software-tpm.js";
 

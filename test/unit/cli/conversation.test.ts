@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { AttestationError } from "../../../lib/attestation/attestation-error.js";
 import { APIConnectionError, APIUserAbortError } from "../../../lib/errors.js";
 import { SecureBuffer } from "../../../lib/memory/secure-buffer.js";
-import { runCommand, type Terminal } from "../../support/command-line.js";
+import { runCommand } from "../../support/command-line.js";
+import type { Terminal } from "../../support/command-line.js";
 
 const asked = jest.fn<undefined, [string, readonly string[]]>();
 /** Every buffer that came with a question: gone when the conversation is. */

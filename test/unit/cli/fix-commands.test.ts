@@ -1,7 +1,9 @@
 /** `doctor --fix`: the commands for each place, and that none is given where nothing is to be done (docs/cli.md). */
 import { spawnSync } from "node:child_process";
-import { distributionOf, fixCommands, unitOf, type Place } from "../../../lib/cli/fix-commands.js";
-import { gatherFacts, runDoctor, type Facts } from "../../../lib/cli/doctor.js";
+import { distributionOf, fixCommands, unitOf } from "../../../lib/cli/fix-commands.js";
+import type { Place } from "../../../lib/cli/fix-commands.js";
+import { gatherFacts, runDoctor } from "../../../lib/cli/doctor.js";
+import type { Facts } from "../../../lib/cli/doctor.js";
 import type { MemoryInfo } from "../../../lib/native.js";
 import { runCommand, testStreams } from "../../support/command-line.js";
 

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { SecureBuffer } from "../../../lib/memory/secure-buffer.js";
 import { native } from "../../../lib/native.js";
 import { runCommand } from "../../support/command-line.js";
-import { makeKeyFolder, type KeyFolder } from "../../support/key-folder.js";
+import { makeKeyFolder } from "../../support/key-folder.js";
+import type { KeyFolder } from "../../support/key-folder.js";
 
 let keys: KeyFolder;
 let folder: string;

@@ -1,6 +1,7 @@
 /** What moves while somebody waits, with a clock that the test winds. */
 import { painterFor } from "../../../lib/cli/painter.js";
-import { Progress, type Ticker } from "../../../lib/cli/progress.js";
+import { Progress } from "../../../lib/cli/progress.js";
+import type { Ticker } from "../../../lib/cli/progress.js";
 import { testStreams } from "../../support/command-line.js";
 
 class Clock implements Ticker {

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SecureBuffer } from "../../../lib/memory/secure-buffer.js";
 import type { Router, RouterOptions } from "../../../lib/router/index.js";
-import { runCommand, type Outcome } from "../../support/command-line.js";
+import { runCommand } from "../../support/command-line.js";
+import type { Outcome } from "../../support/command-line.js";
 
 const startRouter = jest.fn<Promise<Router>, [RouterOptions]>();
 jest.mock("../../../lib/router/index.js", () => ({ startRouter: (options: RouterOptions) => startRouter(options) }));

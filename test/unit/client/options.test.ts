@@ -4,7 +4,8 @@ import { resolveClientOptions, resolveRequestOptions } from "../../../lib/client
 import type { ClientOptions } from "../../../lib/client/options.js";
 import { SecureChatCompletion } from "../../../lib/client/secure-chat-completion.js";
 import { SecureCompletionClient } from "../../../lib/client/secure-completion-client.js";
-import { ConfigurationError, NomyoError, SecurityError } from "../../../lib/errors.js";
+import type { NomyoError } from "../../../lib/errors.js";
+import { ConfigurationError, SecurityError } from "../../../lib/errors.js";
 
 const thrownBy = (act: () => unknown): NomyoError & { option?: string } => {
   try {

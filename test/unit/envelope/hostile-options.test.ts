@@ -3,7 +3,8 @@
  */
 import { native } from "../../../lib/native.js";
 import type { PublicKeyHandle, SealText } from "../../../lib/native.js";
-import { quickKey, type TestKey } from "../../support/client-key.js";
+import { quickKey } from "../../support/client-key.js";
+import type { TestKey } from "../../support/client-key.js";
 
 type SealOptions = Parameters<typeof native.seal>[4];
 

@@ -1,4 +1,5 @@
-import { Admission, type Ticket } from "../../../lib/http/admission.js";
+import { Admission } from "../../../lib/http/admission.js";
+import type { Ticket } from "../../../lib/http/admission.js";
 import type { Refusal } from "../../../lib/http/refusal.js";
 
 const statusOf = (act: () => unknown): number => {

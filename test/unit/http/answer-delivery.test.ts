@@ -3,8 +3,10 @@
  */
 import { once } from "node:events";
 import http from "node:http";
-import { connect, type AddressInfo, type Socket } from "node:net";
-import { delivered, type DeliveryLimits } from "../../../lib/http/answer-delivery.js";
+import { connect } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
+import { delivered } from "../../../lib/http/answer-delivery.js";
+import type { DeliveryLimits } from "../../../lib/http/answer-delivery.js";
 
 const FOR_EVER = 3_600_000;
 /** More than the system takes for a client that reads nothing. */

@@ -1,4 +1,5 @@
-import { RequestFormatError, RequestReader, type RequestHead } from "../../../lib/http/http-request.js";
+import { RequestFormatError, RequestReader } from "../../../lib/http/http-request.js";
+import type { RequestHead } from "../../../lib/http/http-request.js";
 import { MAX_HEAD_BYTES } from "../../../lib/http/message-reader.js";
 
 interface Read {

@@ -1,9 +1,5 @@
-import {
-  MAX_HEAD_BYTES,
-  ResponseFormatError,
-  ResponseReader,
-  type ResponseHead,
-} from "../../../lib/http/http-response.js";
+import { MAX_HEAD_BYTES, ResponseFormatError, ResponseReader } from "../../../lib/http/http-response.js";
+import type { ResponseHead } from "../../../lib/http/http-response.js";
 
 interface Read {
   readonly head: ResponseHead | undefined;

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { JsonObjectError, scanObject } from "../../../lib/memory/json-members.js";
-import { native, type ScannedObject, type ScanOptions } from "../../../lib/native.js";
+import { native } from "../../../lib/native.js";
+import type { ScannedObject, ScanOptions } from "../../../lib/native.js";
 
 interface Scanned extends ScannedObject {
   /** The text afterwards. */

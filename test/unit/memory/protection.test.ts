@@ -1,7 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { getMemoryProtectionInfo, hardenProcess, SecureBuffer } from "../../../lib/index.js";
-import { copyPackage, type PackageCopy } from "../../support/package-copy.js";
+import { copyPackage } from "../../support/package-copy.js";
+import type { PackageCopy } from "../../support/package-copy.js";
 
 // Other accounts run it too, and cannot enter the folder of one who has checked it out at home.
 let copy: PackageCopy;

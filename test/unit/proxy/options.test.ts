@@ -1,4 +1,5 @@
-import { resolveProxyOptions, type ProxyOptions } from "../../../lib/proxy/options.js";
+import { resolveProxyOptions } from "../../../lib/proxy/options.js";
+import type { ProxyOptions } from "../../../lib/proxy/options.js";
 
 const client = { apiKey: null } as const;
 

@@ -2,7 +2,8 @@ import { execFileSync } from "node:child_process";
 import { qualifyingDataOf } from "../../../lib/attestation/qualifying-data.js";
 import type { TpmAttestationBlock, TpmHandle } from "../../../lib/native.js";
 import type { TpmDriver } from "../../../lib/attestation/tpm.js";
-import { Attestor, type AttestorSettings } from "../../../lib/router/attestor.js";
+import { Attestor } from "../../../lib/router/attestor.js";
+import type { AttestorSettings } from "../../../lib/router/attestor.js";
 import { Disconnected, Refusal } from "../../../lib/http/refusal.js";
 
 /** A TPM whose every step the test decides. */

@@ -1,6 +1,7 @@
 import { ConfigurationError } from "../../../lib/errors.js";
 import { isLoopback } from "../../../lib/http/loopback.js";
-import { resolveOptions, type RouterOptions } from "../../../lib/router/options.js";
+import { resolveOptions } from "../../../lib/router/options.js";
+import type { RouterOptions } from "../../../lib/router/options.js";
 import { completionsUrl } from "../../../lib/router/upstream.js";
 
 const apiKeys = ["a-key-of-some-length-0123"];
