@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { startRouter, type Router } from "../../../lib/router/index.js";
 import { buildPackage, runNode } from "../../support/built-package.js";
 import { routerKeyFile } from "../../support/router-key.js";
+import { vectorKeyDir } from "../../support/test-clients.js";
 
 interface Tried {
   readonly full: string | { readonly name: string; readonly code: string; readonly message: string };
@@ -15,6 +16,7 @@ interface Tried {
 
 const possible = process.platform === "linux" && spawnSync("prlimit", ["--version"]).status === 0;
 const keyFile = routerKeyFile();
+const keyDir = vectorKeyDir();
 let router: Router;
 let folder: string;
 beforeAll(async () => {
@@ -24,6 +26,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await router.close();
   keyFile.remove();
+  rmSync(keyDir, { recursive: true });
 });
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "full-disk-"));
@@ -31,7 +34,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 async function tried(what: string): Promise<Tried[]> {
-  const ended = await runNode([join(__dirname, "full-disk.cjs"), what, folder, router.url]);
+  const ended = await runNode([join(__dirname, "full-disk.cjs"), what, folder, router.url, keyDir]);
   expect([ended.code, ended.stderr]).toEqual([0, ""]);
   return JSON.parse(ended.stdout) as Tried[];
 }
@@ -39,15 +42,12 @@ const filesIn = (where: string): string[] => readdirSync(where, { recursive: tru
 
 (possible ? describe : describe.skip)("where no file may grow", () => {
   test("a key that cannot be written is no key: none of it is left, and the next attempt writes it whole", async () => {
-    for (const [nth, { full, left, then }] of (await tried("keys")).entries()) {
-      expect(full).toMatchObject({ name: "ConfigurationError", message: expect.stringMatching(/EFBIG/) });
-      expect(left.filter((name) => name.startsWith(`keys${nth}/`) && name.includes("private"))).toEqual([]);
-      expect(then).toBe("answer");
-    }
-    for (const keys of ["keys0", "keys1"]) {
-      expect(filesIn(join(folder, keys)).sort()).toEqual(["private_key.pem", "public_key.pem"]);
-      expect(statSync(join(folder, keys, "private_key.pem")).mode & 0o777).toBe(0o600);
-    }
+    const [only] = await tried("keys");
+    expect(only!.full).toMatchObject({ name: "ConfigurationError", message: expect.stringMatching(/EFBIG/) });
+    expect(only!.left.filter((name) => name.includes("private"))).toEqual([]);
+    expect(only!.then).toBe("answer");
+    expect(filesIn(join(folder, "keys")).sort()).toEqual(["private_key.pem", "public_key.pem"]);
+    expect(statSync(join(folder, "keys", "private_key.pem")).mode & 0o777).toBe(0o600);
   });
 
   test("a server that cannot be remembered gets no prompt, until it can be", async () => {
