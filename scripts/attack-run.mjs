@@ -14,7 +14,8 @@ const CONNECTIONS = 64;
 const apiKey = "honest-0123456789abcdef";
 
 const post = (path, more) =>
-  `POST ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${apiKey}\r\nContent-Type: application/json\r\n${more}\r\n`;
+  `POST ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${apiKey}\r\n` +
+  `Content-Type: application/json\r\n${more}\r\n`;
 /** What each connection of an attack says first, and then again and again for as long as it lives. */
 const attacks = {
   "slow headers": {
@@ -129,7 +130,10 @@ async function stage() {
   };
 }
 
-/** Median and count of the times of honest requests, one after the other, for so long; what was wrong goes to `faults`. */
+/**
+ * Median and count of the times of honest requests, one after the other, for so long; what was wrong goes to
+ * `faults`.
+ */
 async function measure(ask, seconds, faults) {
   const times = [];
   const end = performance.now() + seconds * 1000;
@@ -155,7 +159,8 @@ async function lead() {
   const { targets, end } = await stage();
   const faults = { asked: 0, wrong: 0, failed: [] };
   let table =
-    "| attack | on | quiet, ms | beside it, ms | times | honest answers | connections of the attack |\n| --- | --- | --- | --- | --- | --- | --- |\n";
+    "| attack | on | quiet, ms | beside it, ms | times | honest answers | connections of the attack |\n" +
+    "| --- | --- | --- | --- | --- | --- | --- |\n";
   let slow = 0;
   for (const [on, { port, path, ask }] of Object.entries(targets)) {
     await measure(ask, seconds, faults);
@@ -170,13 +175,16 @@ async function lead() {
       const times = beside.median / quiet.median;
       process.stderr.write(`attack: ${name} on the ${on}: ${times.toFixed(1)} times\n`);
       if (times > MOST_TIMES) slow += 1;
-      table += `| ${name} | ${on} | ${quiet.median.toFixed(1)} | ${beside.median.toFixed(1)} | ${times.toFixed(1)} | ${beside.count} | ${made} |\n`;
+      const figures = [quiet.median, beside.median, times].map((figure) => figure.toFixed(1));
+      table += `| ${[name, on, ...figures, beside.count, made].join(" | ")} |\n`;
     }
   }
   const ended = await end();
   process.stdout.write(
-    `${seconds} s of each attack, ${CONNECTIONS} connections at a time (slow headers: 1500), from a thread of the measuring process; medians.\n\n${table}\n` +
-      `${faults.wrong} honest answers were wrong, ${faults.failed.length} honest requests failed, ${slow} medians were over ${MOST_TIMES} times the quiet one; ` +
+    `${seconds} s of each attack, ${CONNECTIONS} connections at a time (slow headers: 1500), ` +
+      `from a thread of the measuring process; medians.\n\n${table}\n` +
+      `${faults.wrong} honest answers were wrong, ${faults.failed.length} honest requests failed, ` +
+      `${slow} medians were over ${MOST_TIMES} times the quiet one; ` +
       `${ended} of 2 servers ended as they should.\n`,
   );
   for (const failure of faults.failed.slice(0, 5)) process.stderr.write(`failed: ${failure}\n`);

@@ -1,5 +1,5 @@
-// scripts/soak-run.mjs (--requests N | --hours N): the load of scripts/soak, and its account. Ends with 1 where an answer was wrong, a request
-// failed that was not given up, or memory has grown.
+// scripts/soak-run.mjs (--requests N | --hours N): the load of scripts/soak, and its account. Ends with 1 where an
+// answer was wrong, a request failed that was not given up, or memory has grown.
 import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -177,7 +177,9 @@ async function account({ pools }, sizes, before) {
     if (sizes.length >= 50 && late - early > GROWTH_KIB) grown.push(name);
     return `${name} ${mib(early)} MiB early, ${mib(late)} MiB late`;
   });
-  const said = `Resident: ${memory.join("; ")}. Pools, against the first worker's end: proxy ${left.proxy} bytes, clients ${left.clients} bytes.`;
+  const said =
+    `Resident: ${memory.join("; ")}. Pools, against the first worker's end: ` +
+    `proxy ${left.proxy} bytes, clients ${left.clients} bytes.`;
   return { grown, said };
 }
 
@@ -207,9 +209,11 @@ async function lead() {
   for (const code of await place.end()) if (code !== 0) grown.push(`a process that ended with ${code}`);
   const asked = sum.right + sum.wrong + sum.givenUp + sum.failed.length;
   process.stdout.write(
-    `${asked} requests in ${seconds} s, by ${sizes.length} worker threads of ${LIFE} requests each, ${AT_A_TIME} at a time in each, a third of them through the proxy; ` +
+    `${asked} requests in ${seconds} s, by ${sizes.length} worker threads of ${LIFE} requests each, ` +
+      `${AT_A_TIME} at a time in each, a third of them through the proxy; ` +
       `clients' keys are replaced every ${ROTATION_MS / 1000} s.\n\n` +
-      `${sum.right} answers were right, ${sum.wrong} were wrong, ${sum.givenUp} requests were given up on purpose, ${sum.failed.length} failed.\n\n${said}\n`,
+      `${sum.right} answers were right, ${sum.wrong} were wrong, ${sum.givenUp} requests were given up on purpose, ` +
+      `${sum.failed.length} failed.\n\n${said}\n`,
   );
   for (const failure of sum.failed.slice(0, 5)) process.stderr.write(`failed: ${failure}\n`);
   if (grown.length > 0) process.stderr.write(`not as before: ${grown.join(", ")}\n`);

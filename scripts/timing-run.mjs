@@ -14,7 +14,10 @@ if (!Number.isInteger(samples) || samples < 10) throw new Error("how many sample
 
 /** A p below this is a difference: with all pairs of a run looked at, chance gives one in ten thousand runs. */
 const ALPHA = 1e-5;
-/** What the positive control adds on a quiet machine: as long as a cache miss or two dozen, far less than one more hash. */
+/**
+ * What the positive control adds on a quiet machine: as long as a cache miss or two dozen, far less than one more
+ * hash.
+ */
 const LEAST_CONTROL_NS = 3_000;
 /** Blocks before those that count: caches get warm, and the noise of the machine shows. */
 const WARMING = 40;
@@ -62,7 +65,8 @@ function wrapped(kind) {
   return publicEncrypt({ key: publicPem, padding: constants.RSA_NO_PADDING }, message).toString("base64");
 }
 
-// The first unwraps to a key, which is not the one that the ciphertext was made with; the others to none. All must be refused alike.
+// The first unwraps to a key, which is not the one that the ciphertext was made with; the others to none. All must be
+// refused alike.
 const kinds = ["valid", "wrong first byte", "wrong label hash", "no 01", "wrong length"];
 const control = "control";
 const client = new SecureCompletionClient({ apiKey: null });
@@ -104,7 +108,10 @@ async function block() {
   return taken;
 }
 
-/** As much as this many samples can tell from the machine's noise, and no less than on a quiet one: the control must be found. */
+/**
+ * As much as this many samples can tell from the machine's noise, and no less than on a quiet one: the control must
+ * be found.
+ */
 async function controlDelay() {
   const noise = [];
   for (let nth = 0; nth < WARMING; nth += 1) {
@@ -125,7 +132,10 @@ await client.close();
 if (words.size !== 1) throw new Error(`the refusals differ in words: ${[...words].join("; ")}`);
 
 const random = () => randomInt(2 ** 32) / 2 ** 32;
-/** The largest delay that would not have been found, of those in steps of a factor of two: added to one kind's samples. */
+/**
+ * The largest delay that would not have been found, of those in steps of a factor of two: added to one kind's
+ * samples.
+ */
 function resolution(values) {
   for (let delay = 10; delay < 1e9; delay *= 2) {
     if (signedRank(values.map((value) => value + delay)) < ALPHA) return delay;
@@ -139,7 +149,8 @@ const row = (one, other, draws) => {
   const values = differences(times[one], times[other]);
   const p = signedRank(values);
   const { median, low, high } = medianInterval(values, random, draws);
-  const row = `| ${one} | ${other} | ${microseconds(median)} | ${microseconds(low)} to ${microseconds(high)} | ${p.toExponential(1)} |\n`;
+  const between = `${microseconds(low)} to ${microseconds(high)}`;
+  const row = `| ${[one, other, microseconds(median), between, p.toExponential(1)].join(" | ")} |\n`;
   return { p, row, values };
 };
 const draws = samples > 10_000 ? 100 : 300;
@@ -156,9 +167,11 @@ const controlled = row("valid", control, draws);
 table += controlled.row;
 const seen = controlled.p < ALPHA;
 process.stdout.write(
-  `${samples} calls of each kind in random order, each with a seed, a key and a ciphertext of its own; all refused with the same words.\n` +
-    `Wilcoxon's signed-rank test of the differences block by block; a p below ${ALPHA} counts as a difference.\n\n${table}\n` +
-    `${found} of ${(kinds.length * (kinds.length - 1)) / 2} pairs differ. The positive control (${microseconds(controlNs)} µs of waiting, put in on purpose) was ` +
+  `${samples} calls of each kind in random order, each with a seed, a key and a ciphertext of its own; ` +
+    "all refused with the same words. Wilcoxon's signed-rank test of the differences block by block; " +
+    `a p below ${ALPHA} counts as a difference.\n\n${table}\n` +
+    `${found} of ${(kinds.length * (kinds.length - 1)) / 2} pairs differ. ` +
+    `The positive control (${microseconds(controlNs)} µs of waiting, put in on purpose) was ` +
     `${seen ? "found" : "NOT found"}; a delay of about ${microseconds(weakest)} µs in any pair would have been.\n`,
 );
 process.exitCode = found === 0 && seen ? 0 : 1;

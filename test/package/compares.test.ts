@@ -1,4 +1,7 @@
-/** docs/timing.md against the code: every comparison in constant time that it lists is there, and none is anywhere else. */
+/**
+ * docs/timing.md against the code: every comparison in constant time that it lists is there, and none is anywhere
+ * else.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 

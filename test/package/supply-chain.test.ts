@@ -1,4 +1,7 @@
-/** What the package is built with: nothing at run time; each development package by its digest, under a licence that is known; workflows pinned. */
+/**
+ * What the package is built with: nothing at run time; each development package by its digest, under a licence that
+ * is known; workflows pinned.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";

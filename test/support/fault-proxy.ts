@@ -1,6 +1,7 @@
 /**
- * A TCP proxy that does one kind of harm at one step of the protocol, and none otherwise. It knows messages of HTTP/1.1 with a
- * Content-Length, or without a body, and hands each on when it is there: so a test says where in a message the harm is done.
+ * A TCP proxy that does one kind of harm at one step of the protocol, and none otherwise. It knows messages of HTTP/1.1
+ * with a Content-Length, or without a body, and hands each on when it is there: so a test says where in a message the
+ * harm is done.
  */
 import net from "node:net";
 

@@ -1,10 +1,12 @@
 /**
- * Whether one kind of call takes longer than another, by samples that were taken in blocks: one of each kind, in an order that chance
- * chose, so that whatever else the machine does meets all alike. A block's difference is what is looked at, and of that its rank:
- * a pause of the machine is one large difference among many, and weighs no more than any other.
+ * Whether one kind of call takes longer than another, by samples that were taken in blocks: one of each kind, in an
+ * order that chance chose, so that whatever else the machine does meets all alike. A block's difference is what is
+ * looked at, and of that its rank: a pause of the machine is one large difference among many, and weighs no more than
+ * any other.
  *
- * Wilcoxon's signed-rank test (Wilcoxon 1945; Pratt's way with zeros, mid-ranks, normal approximation with the correction for ties), which
- * tlsfuzzer and the Marvin toolkit (Kario 2023) use too, beside a bootstrap interval of the median difference.
+ * Wilcoxon's signed-rank test (Wilcoxon 1945; Pratt's way with zeros, mid-ranks, normal approximation with the
+ * correction for ties), which tlsfuzzer and the Marvin toolkit (Kario 2023) use too, beside a bootstrap interval of the
+ * median difference.
  */
 
 /** The differences of `b` from `a`, block by block. */
@@ -52,7 +54,9 @@ function upperTail(z) {
   return 0.5 - density * sum;
 }
 
-/** The median of `values` and the interval that holds 95 % of the medians of as many drawn from them with repetition. */
+/**
+ * The median of `values` and the interval that holds 95 % of the medians of as many drawn from them with repetition.
+ */
 function medianInterval(values, random, draws = 500) {
   const medians = Float64Array.from({ length: draws }, () =>
     median(Float64Array.from(values, () => values[Math.floor(random() * values.length)]).sort()),

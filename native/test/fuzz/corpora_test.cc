@@ -1,5 +1,6 @@
-// Each input of the fuzzers' corpora and seeds, once, through the target it is for: so that CI's sanitizers see all that fuzzing has kept,
-// without libFuzzer. The targets are compiled in under names of their own (native/CMakeLists.txt); what they find ends the program.
+// Each input of the fuzzers' corpora and seeds, once, through the target it is for: so that CI's sanitizers see all
+// that fuzzing has kept, without libFuzzer. The targets are compiled in under names of their own
+// (native/CMakeLists.txt); what they find ends the program.
 #include <gtest/gtest.h>
 #include <unistd.h>
 

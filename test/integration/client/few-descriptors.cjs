@@ -1,6 +1,7 @@
 /**
- * A client in a process that gets no more descriptors for a while: `few-descriptors.cjs URL FOLDER`. A line `limit N` asks the parent for
- * another limit, since a process without descriptors can start none that would raise it; the last line is what became of each request.
+ * A client in a process that gets no more descriptors for a while: `few-descriptors.cjs URL FOLDER`. A line `limit N`
+ * asks the parent for another limit, since a process without descriptors can start none that would raise it; the last
+ * line is what became of each request.
  */
 const { readdirSync, readFileSync, readSync, writeSync } = require("node:fs");
 const nomyo = require("../../../dist/index.js");
@@ -27,7 +28,8 @@ async function attempt(client) {
   await client.ready();
   const [, most] = /Max open files +(\d+)/.exec(readFileSync("/proc/self/limits", "latin1"));
   const told = [];
-  // First none at all, then some: it fails at another place each time, before the key's fetch, the request, or the receipt's file.
+  // First none at all, then some: it fails at another place each time, before the key's fetch, the request, or the
+  // receipt's file.
   const last = Math.max(...readdirSync("/proc/self/fd").map(Number));
   for (const limit of [3, last, last + 1, last + 2, last + 4]) {
     allow(limit);

@@ -1,6 +1,7 @@
 /**
- * A client whose disk is full at one moment: `full-disk.cjs WHAT FOLDER URL KEYS`. The kernel is told to let no file grow over a length
- * (RLIMIT_FSIZE), which is what a full disk does, at a byte that is chosen; then as long as it likes. Prints what became of each attempt.
+ * A client whose disk is full at one moment: `full-disk.cjs WHAT FOLDER URL KEYS`. The kernel is told to let no file
+ * grow over a length (RLIMIT_FSIZE), which is what a full disk does, at a byte that is chosen; then as long as it
+ * likes. Prints what became of each attempt.
  */
 const { execFileSync } = require("node:child_process");
 const { readdirSync } = require("node:fs");

@@ -1,4 +1,7 @@
-/** A disk that is full while keys, known servers and receipts are written: an error that says so, nothing half written, and later it works. */
+/**
+ * A disk that is full while keys, known servers and receipts are written: an error that says so, nothing half
+ * written, and later it works.
+ */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -59,7 +62,7 @@ const filesIn = (where: string): string[] => readdirSync(where, { recursive: tru
     expect(readFileSync(join(folder, "known"), "utf8")).toContain(router.publicKey.spkiSha256);
   });
 
-  test("an answer whose receipt cannot be written is not given, and the chain goes on from the last whole line", async () => {
+  test("an answer whose receipt cannot be written is not given; the chain goes on where it was whole", async () => {
     for (const { full, then } of await tried("receipts")) {
       expect(full).toMatchObject({ message: expect.stringMatching(/EFBIG/) });
       expect(then).toBe("answer");

@@ -1,6 +1,7 @@
 /**
- * A network that resets, truncates, stalls, doubles, changes and drips, at each step of the protocol: each request ends in its own answer
- * or in the right error, nothing of it stays, and the next request works on whatever connection is left.
+ * A network that resets, truncates, stalls, doubles, changes and drips, at each step of the protocol: each request ends
+ * in its own answer or in the right error, nothing of it stays, and the next request works on whatever connection is
+ * left.
  */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";

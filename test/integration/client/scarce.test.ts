@@ -1,4 +1,7 @@
-/** What a system may refuse or do for a while, descriptors and an even clock: each request ends in its answer or in an error that says so. */
+/**
+ * What a system may refuse or do for a while, descriptors and an even clock: each request ends in its answer or in an
+ * error that says so.
+ */
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -214,7 +214,7 @@ describe("floods", () => {
   });
 });
 
-test("local keys that are guessed: each ends its connection, the most are 429, and a right one is answered", async () => {
+test("guessed local keys: each ends its connection, the most are 429, and a right one is answered", async () => {
   const clock = jest.spyOn(performance, "now").mockReturnValue(performance.now());
   try {
     await start({ apiKeys: ["clinic-a-0123456789abcdef"] });
