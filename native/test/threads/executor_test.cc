@@ -406,7 +406,7 @@ TEST(ExecutorDeathTest, AThreadThatTheSystemRefusesIsToldAndLaterThereIsOne) {
         if (setrlimit(RLIMIT_NPROC, &none) != 0) _exit(92);
         const std::size_t before = LockedPool::Instance().stats().bytes_in_use;
         for (int i = 0; i < 3; ++i) {
-          const Status status = Executor::Instance().Submit(Make([] { _exit(90); }), LockPolicy::kRequired, nullptr);
+          const Status status = Executor::Instance().Submit(Make([] { _exit(90); }), Locking::kRequired, nullptr);
           if (status || status.error().code != Code::kOutOfMemory) _exit(93);
           if (status.error().message.find("start a thread") == std::string::npos) _exit(94);
         }
@@ -417,7 +417,7 @@ TEST(ExecutorDeathTest, AThreadThatTheSystemRefusesIsToldAndLaterThereIsOne) {
         enough.rlim_cur = limit.rlim_max;
         if (setrlimit(RLIMIT_NPROC, &enough) != 0) _exit(97);
         auto job = Make([] {});
-        if (!Executor::Instance().Submit(job, LockPolicy::kRequired, nullptr)) _exit(98);
+        if (!Executor::Instance().Submit(job, Locking::kRequired, nullptr)) _exit(98);
         job->Wait();
         _exit(job->finished() == 1 ? 0 : 99);
       },
