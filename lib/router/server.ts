@@ -27,6 +27,9 @@ const REQUEST_TIMEOUT_MS = 120_000;
 const ANSWER_LIMITS: DeliveryLimits = { idleMs: 30_000, totalMs: 600_000 };
 /** How long a refused upload may go on before the connection is cut, so that the client gets to read the refusal. */
 const LINGER_MS = 5_000;
+/** So many pieces of it are thrown away whatever their size; from then on they are to have so many bytes on average. */
+const LINGER_PIECES = 16;
+const LINGER_MEAN_BYTES = 64;
 const MAX_HEADER_BYTES = 16 * 1024;
 /** Connections of which no request is admitted. Those with one are bounded by how many requests are. */
 const MAX_WAITING_CONNECTIONS = 1024;
@@ -290,6 +293,16 @@ async function linger(request: http.IncomingMessage): Promise<void> {
       clearTimeout(timer);
       resolve();
     };
+    let pieces = 0;
+    let bytes = 0;
+    request.on("data", (piece: Buffer) => {
+      pieces += 1;
+      bytes += piece.length;
+      // A flood of tiny chunks would take more of the time of others than the refusal is worth.
+      if (pieces <= LINGER_PIECES + bytes / LINGER_MEAN_BYTES) return;
+      request.pause();
+      done();
+    });
     request.once("end", done);
     request.once("close", done);
     request.resume();

@@ -395,6 +395,35 @@ TEST(ExecutorDeathTest, WithoutRoomForAStackRequiredIsRefusedWithTheReasonAndPre
       testing::ExitedWithCode(0), "");
 }
 
+TEST(ExecutorDeathTest, AThreadThatTheSystemRefusesIsToldAndLaterThereIsOne) {
+  EXPECT_EXIT(
+      {
+        BecomeOrdinaryWith(std::size_t{8} << 20);
+        rlimit limit{};
+        if (getrlimit(RLIMIT_NPROC, &limit) != 0) _exit(91);
+        rlimit none = limit;
+        none.rlim_cur = 0;
+        if (setrlimit(RLIMIT_NPROC, &none) != 0) _exit(92);
+        const std::size_t before = LockedPool::Instance().stats().bytes_in_use;
+        for (int i = 0; i < 3; ++i) {
+          const Status status = Executor::Instance().Submit(Make([] { _exit(90); }), Locking::kRequired, nullptr);
+          if (status || status.error().code != Code::kOutOfMemory) _exit(93);
+          if (status.error().message.find("start a thread") == std::string::npos) _exit(94);
+        }
+        // Nor does the stack that it was to have stay.
+        if (LockedPool::Instance().stats().bytes_in_use != before) _exit(95);
+        if (Executor::Instance().stats().queued != 0) _exit(96);
+        rlimit enough = limit;
+        enough.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NPROC, &enough) != 0) _exit(97);
+        auto job = Make([] {});
+        if (!Executor::Instance().Submit(job, Locking::kRequired, nullptr)) _exit(98);
+        job->Wait();
+        _exit(job->finished() == 1 ? 0 : 99);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
 std::vector<SecureBuffer> LockAllThereIs() {
   std::vector<SecureBuffer> all;
   for (std::size_t size = std::size_t{1} << 20; size > kJobStackBytes / 4;) {
