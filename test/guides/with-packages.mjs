@@ -1,5 +1,6 @@
-// node test/guides/with-packages.mjs: the programs of docs/guides.md that want packages which are not installed here (NestJS, vitest), as
-// they stand there, with those packages from the registry and a copy of the built package. A part of scripts/test-long; after scripts/build.
+// node test/guides/with-packages.mjs: the programs of docs/guides.md that want packages which are not installed here
+// (NestJS, vitest), as they stand there, with those packages from the registry and a copy of the built package. A part
+// of scripts/test-long; after scripts/build.
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,4 +1,7 @@
-/** A conversation with the built `chat` at a real pseudo-terminal: what moves, what has colours, what Ctrl-C does, and how it ends. */
+/**
+ * A conversation with the built `chat` at a real pseudo-terminal: what moves, what has colours, what Ctrl-C does, and how
+ * it ends.
+ */
 import { spawn, type ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, cpSync, mkdtempSync, rmSync } from "node:fs";
@@ -100,7 +103,7 @@ const chat = (args: readonly string[], env: Record<string, string>): AtTerminal 
 const CTRL_C = "\u0003";
 const CTRL_D = "\u0004";
 
-test("dots while the key is made, a spinner, many lines, Ctrl-C for the request and twice for the program", async () => {
+test("dots while the key is made, a spinner, many lines, Ctrl-C for a request and twice for the program", async () => {
   let isAsked: () => void = () => undefined;
   const waiting = new Promise<void>((resolve) => (isAsked = resolve));
   answer = () => {
@@ -119,7 +122,8 @@ test("dots while the key is made, a spinner, many lines, Ctrl-C for the request 
   await waiting;
   expect(asked).toEqual(["one\ntwo"]);
   // It moves.
-  for (const frame of ["\\|", "/", "-", "\\\\"]) await at.until(new RegExp(`\\r␛\\[K${frame} waiting for the answer`));
+  const frames = ["\\|", "/", "-", "\\\\"];
+  for (const frame of frames) await at.until(new RegExp(`\\r␛\\[K${frame} waiting for the answer`));
   at.type(CTRL_C);
   // The line is taken away first.
   await at.until(/\r␛\[K␛\[31mnomyo-native:␛\[0m stopped; the question is forgotten\r\n> $/);
