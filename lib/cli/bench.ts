@@ -61,7 +61,7 @@ export async function runBench(args: readonly string[], streams: Streams): Promi
   }
   const lines: Line[] = [];
   const build = getBuildInfo();
-  const moving = new MovingLine(streams.stderr);
+  const moving = new MovingLine(streams);
   const report = async (line: Line): Promise<void> => {
     lines.push(line);
     await moving.show("");
@@ -84,18 +84,20 @@ export async function runBench(args: readonly string[], streams: Streams): Promi
   return exitCode.ok;
 }
 
-/** A line of a terminal that says what is being measured; nothing where there is none. */
+/** A line of a terminal that says what is being measured; nothing where there is none, or one that cannot erase. */
 class MovingLine {
   readonly #stderr: Output;
+  readonly #moves: boolean;
   #isEmpty = true;
 
-  constructor(stderr: Output) {
+  constructor({ stderr, env }: Pick<Streams, "stderr" | "env">) {
     this.#stderr = stderr;
+    this.#moves = stderr.isTTY && env["TERM"] !== "dumb";
   }
 
   /** Written when this has settled, so that no figure pays for it. */
   async show(text: string): Promise<void> {
-    if (!this.#stderr.isTTY || (this.#isEmpty && text === "")) return;
+    if (!this.#moves || (this.#isEmpty && text === "")) return;
     this.#isEmpty = text === "";
     // To the start of the line; what stood there is erased behind the text.
     await this.#stderr.writeBytes([Buffer.from(`\r${text}\u001b[K`)]);

@@ -29,7 +29,11 @@ afterAll(async () => {
 });
 
 const tools = (program: string, ...args: string[]) =>
-  execFileSync(program, args, { encoding: "utf8", timeout: 200_000, env: { ...process.env, TPM2TOOLS_TCTI: tpm.tcti } });
+  execFileSync(program, args, {
+    encoding: "utf8",
+    timeout: 200_000,
+    env: { ...process.env, TPM2TOOLS_TCTI: tpm.tcti },
+  });
 
 async function withRouter(
   options: Omit<NonNullable<RouterOptions["tpm"]>, "tcti">,

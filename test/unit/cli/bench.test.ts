@@ -51,8 +51,8 @@ test("without --json the verdict comes first on each line, then the rate; lines 
 }, 300_000);
 
 describe("what is being measured", () => {
-  const shown = async (isTTY: boolean): Promise<string> => {
-    const streams = testStreams({ input: "", terminal: isTTY });
+  const shown = async (isTTY: boolean, env: Record<string, string> = {}): Promise<string> => {
+    const streams = testStreams({ input: "", terminal: isTTY, env });
     await runBench(["--size", "1024", "--seconds", "1", "--job", "seal"], streams);
     return streams.text.stderr;
   };
@@ -68,5 +68,6 @@ describe("what is being measured", () => {
 
   test("is told nobody else", async () => {
     expect(await shown(false)).toBe("");
+    expect(await shown(true, { TERM: "dumb" })).toBe("");
   }, 300_000);
 });
