@@ -1,5 +1,6 @@
-// ESLint rules for lib/. arrows/downwards: a folder imports only from those below it, types included.
-// arrows/owners: the raw addon is called by the folders that own its handles, and by no other.
+// ESLint rules for lib/. arrows/downwards: a folder imports only from those below it, types included. arrows/owners:
+// the raw addon is called by the folders that own its handles, and by no other. types-apart, for test/ too: types are
+// imported for themselves.
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 

@@ -2,24 +2,16 @@
  * `nomyo-native doctor`: what of this package works on this machine and under this account, and what to do about the
  * rest.
  */
-import { readFileSync } from "node:fs";
 import { failureText, weakerRemedy } from "../memory/lock-failure.js";
-import { tssInfo } from "../attestation/tpm.js";
-import { getBuildInfo } from "../build-info.js";
-import { memoryInfo, probeMemory } from "../memory/protection.js";
-import type { BuildInfo, MemoryInfo } from "../native.js";
 import { parse } from "./arguments.js";
 import { exitCode, UsageError } from "./exit-code.js";
 import { findPlace, fixCommands } from "./fix-commands.js";
+import { gatherFacts } from "./machine-facts.js";
+import type { Facts } from "./machine-facts.js";
 import { painterFor } from "./painter.js";
 import type { Painter } from "./painter.js";
 import type { Streams } from "./streams.js";
 
-/**
- * What `secureMemory: "required"` needs to lock for one request at a time: two job stacks (128 KiB each), keys, and the
- * buffers of sealing and of a short answer. An answer's plaintext comes on top.
- */
-export const REQUIRED_BYTES = 1024 * 1024;
 /**
  * The lock limit up to which answers are likely to be refused: a stack for each of a few threads, and a long answer or
  * two.
@@ -43,20 +35,6 @@ Exit codes
   2 wrong arguments
 `;
 
-/** What was found on the machine. Everything that {@link examine} needs, so that tests can make up machines. */
-export interface Facts {
-  readonly platform: string;
-  readonly arch: string;
-  readonly nodeVersion: string;
-  readonly build: BuildInfo;
-  readonly memory: MemoryInfo;
-  /** Whether a seccomp filter is in force in this process; undefined when it cannot be told. */
-  readonly seccomp: boolean | undefined;
-  /** Why memory for `required` could not be locked; undefined when it could. */
-  readonly requiredRefused: string | undefined;
-  readonly tss: ReturnType<typeof tssInfo>;
-}
-
 /** `ok`; `advice`: works, could be better; `problem`: `required` cannot be met. */
 export type State = "ok" | "advice" | "problem";
 
@@ -75,35 +53,6 @@ export interface Report {
   readonly requiredMet: boolean;
   readonly findings: readonly Finding[];
   readonly version: string;
-}
-
-/** Looks at the machine. Locks about a mebibyte for a moment to see whether it can. */
-export function gatherFacts(): Facts {
-  let requiredRefused: string | undefined;
-  try {
-    probeMemory(REQUIRED_BYTES, "required");
-  } catch (error) {
-    requiredRefused = error instanceof Error ? error.message : String(error);
-  }
-  return {
-    platform: process.platform,
-    arch: process.arch,
-    nodeVersion: process.version,
-    build: getBuildInfo(),
-    memory: memoryInfo(),
-    seccomp: seccompFilter(),
-    requiredRefused,
-    tss: tssInfo(),
-  };
-}
-
-function seccompFilter(): boolean | undefined {
-  try {
-    const mode = /^Seccomp:\s+(\d)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
-    return mode === undefined ? undefined : mode === "2";
-  } catch {
-    return undefined; // no Linux, or no /proc
-  }
 }
 
 /** Judges the facts. */

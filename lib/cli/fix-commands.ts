@@ -1,7 +1,7 @@
 /** What `doctor --fix` prints: the commands for what it found, on this very system. It runs none of them. */
 import { existsSync, readFileSync } from "node:fs";
 import { userInfo } from "node:os";
-import type { Facts } from "./doctor.js";
+import type { Facts } from "./machine-facts.js";
 
 /** Where this process runs, as far as can be seen. */
 export interface Place {

@@ -3,8 +3,9 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { examine, gatherFacts, render, REQUIRED_BYTES } from "../../lib/cli/doctor.js";
-import type { Facts } from "../../lib/cli/doctor.js";
+import { examine, render } from "../../lib/cli/doctor.js";
+import { gatherFacts, REQUIRED_BYTES } from "../../lib/cli/machine-facts.js";
+import type { Facts } from "../../lib/cli/machine-facts.js";
 import { fixCommands } from "../../lib/cli/fix-commands.js";
 import type { Place } from "../../lib/cli/fix-commands.js";
 import type { MemoryInfo } from "../../lib/native.js";

@@ -6,11 +6,13 @@ import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startRouter, type Router } from "../../../lib/router/index.js";
+import { startRouter } from "../../../lib/router/index.js";
+import type { Router } from "../../../lib/router/index.js";
 import { buildPackage } from "../../support/built-package.js";
 import { startLocalRouter } from "../../support/local-router.js";
 import { fetchRaw } from "../../support/node-client.js";
-import { connectRaw, type RawConnection } from "../../support/raw-http.js";
+import { connectRaw } from "../../support/raw-http.js";
+import type { RawConnection } from "../../support/raw-http.js";
 import { routerKeyFile } from "../../support/router-key.js";
 import { TestClients } from "../../support/test-clients.js";
 

@@ -1,5 +1,7 @@
-import { examine, gatherFacts, render, runDoctor } from "../../../lib/cli/doctor.js";
-import type { Facts, Finding } from "../../../lib/cli/doctor.js";
+import { examine, render, runDoctor } from "../../../lib/cli/doctor.js";
+import type { Finding } from "../../../lib/cli/doctor.js";
+import { gatherFacts } from "../../../lib/cli/machine-facts.js";
+import type { Facts } from "../../../lib/cli/machine-facts.js";
 import type { MemoryInfo } from "../../../lib/native.js";
 import { testStreams } from "../../support/command-line.js";
 

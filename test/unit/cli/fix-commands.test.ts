@@ -2,8 +2,9 @@
 import { spawnSync } from "node:child_process";
 import { distributionOf, fixCommands, unitOf } from "../../../lib/cli/fix-commands.js";
 import type { Place } from "../../../lib/cli/fix-commands.js";
-import { gatherFacts, runDoctor } from "../../../lib/cli/doctor.js";
-import type { Facts } from "../../../lib/cli/doctor.js";
+import { runDoctor } from "../../../lib/cli/doctor.js";
+import { gatherFacts } from "../../../lib/cli/machine-facts.js";
+import type { Facts } from "../../../lib/cli/machine-facts.js";
 import type { MemoryInfo } from "../../../lib/native.js";
 import { runCommand, testStreams } from "../../support/command-line.js";
 
