@@ -2,15 +2,18 @@
  * A conversation with the built `chat` at a real pseudo-terminal: what moves, what has colours, what Ctrl-C does, and how
  * it ends.
  */
-import { spawn, type ChildProcessByStdio } from "node:child_process";
+import { spawn } from "node:child_process";
+import type { ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
-import { startRouter, type Router } from "../../../lib/router/index.js";
+import { startRouter } from "../../../lib/router/index.js";
+import type { Router } from "../../../lib/router/index.js";
 import { buildPackage } from "../../support/built-package.js";
-import { startModel, type TestServer } from "../../support/model-server.js";
+import { startModel } from "../../support/model-server.js";
+import type { TestServer } from "../../support/model-server.js";
 import { routerKeyFile } from "../../support/router-key.js";
 
 jest.setTimeout(600_000);
