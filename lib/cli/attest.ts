@@ -18,7 +18,7 @@ import { withFileLock } from "../keys/file-lock.js";
 import { noAction, parse } from "./arguments.js";
 import { pcrTable, parsedText, profileTables, reportText } from "./attest-text.js";
 import { exitCode, UsageError } from "./exit-code.js";
-import { readNamed } from "./named-file.js";
+import { MAX_MESSAGE_BYTES, readNamed } from "./named-file.js";
 import { painterFor } from "./painter.js";
 import type { Painter } from "./painter.js";
 import type { Streams } from "./streams.js";
@@ -343,7 +343,7 @@ async function readText(file: string, streams: Streams): Promise<string> {
     using read = await streams.input.all(MAX_INPUT_BYTES, "preferred");
     return read.toString();
   }
-  return (await readNamed("FILE", file)).toString("utf8");
+  return (await readNamed("FILE", file, MAX_MESSAGE_BYTES)).toString("utf8");
 }
 
 async function readPolicy(file: string): Promise<CheckedPolicy> {

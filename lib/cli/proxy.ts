@@ -1,5 +1,4 @@
 /** `nomyo-native proxy`: the local proxy as a process. */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { parseArgs } from "node:util";
 import { JsonFault, parseStrictJson } from "../attestation/strict-json.js";
@@ -12,6 +11,7 @@ import type { ProxyOptions } from "../proxy/index.js";
 import { defined, parse, wholeNumber } from "./arguments.js";
 import { clientOptions, readKeyPassword } from "./client-flags.js";
 import { exitCode, UsageError } from "./exit-code.js";
+import { readNamed } from "./named-file.js";
 import { readSecretText } from "./secret.js";
 import { accessLogTo, announced, tlsOf, untilSignal } from "./serving.js";
 import type { Streams } from "./streams.js";
@@ -155,10 +155,10 @@ async function readConfig(file: string): Promise<Values> {
   const wrong = (what: string): ConfigurationError => new ConfigurationError("--config", `The file ${file} ${what}`);
   let value: unknown;
   try {
-    value = parseStrictJson((await readFile(file)).toString("utf8"));
+    value = parseStrictJson((await readNamed("--config", file)).toString("utf8"));
   } catch (error) {
     if (error instanceof JsonFault) throw wrong(`is not usable: ${error.message}`);
-    throw wrong(`cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown error"}).`);
+    throw error;
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw wrong("must hold one JSON object.");
   const entries = Object.entries(value as Readonly<Record<string, unknown>>).map(([name, given]) => {

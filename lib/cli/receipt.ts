@@ -14,7 +14,7 @@ import { readLine, ReceiptFormatError } from "../receipts/receipt.js";
 import { noAction, parse } from "./arguments.js";
 import { painterFor } from "./painter.js";
 import { exitCode, UsageError } from "./exit-code.js";
-import { readNamed } from "./named-file.js";
+import { MAX_MESSAGE_BYTES, readNamed } from "./named-file.js";
 import { readPrivateFile } from "./private-file.js";
 import { auditText, receiptText } from "./receipt-text.js";
 import type { Streams } from "./streams.js";
@@ -164,7 +164,7 @@ async function verify(place: string, files: readonly string[], values: Values, s
 async function packagesOf(values: Values): Promise<Kept[]> {
   return await Promise.all(
     (values.package ?? []).map(async (name) => {
-      const bytes = await readNamed("--package", name);
+      const bytes = await readNamed("--package", name, MAX_MESSAGE_BYTES);
       return { name, digest: await packageDigest(new Uint8Array(bytes)) };
     }),
   );
