@@ -112,7 +112,9 @@ class Outline {
     const path = this.#path;
     if (path.length === DEEPEST || path.includes(item)) throw new NoOutline();
     path.push(item);
-    const outline = Array.isArray(item) ? this.#ofList(item, byToJson) : this.#ofMembers(item, prototype === Object.prototype && inheritsNothing());
+    const outline = Array.isArray(item)
+      ? this.#ofList(item, byToJson)
+      : this.#ofMembers(item, prototype === Object.prototype && inheritsNothing());
     path.pop();
     return outline;
   }
@@ -136,7 +138,7 @@ class Outline {
 
   #ofMembers(members: object, inheritsNothing: boolean): Record<string, unknown> {
     const outline = new Members();
-    // Without a list of the keys, and with a short way to the values: half the time. But it would see what is inherited.
+    // Without a list of the keys, and with a short way to the values. But it would see what is inherited.
     if (inheritsNothing) {
       for (const key in members) {
         const item = (members as Readonly<Record<string, unknown>>)[key];
