@@ -1,7 +1,7 @@
 /**
  * Node's own modules that take long to load, loaded where they are first used and not by `import "nomyo-native"`:
  * `node:crypto` takes 2 to 3 ms, `node:https` as much again. Some who import this package make no client, or one with a
- * `fetch` of their own.
+ * `fetch` of their own; and a client needs neither before its first request.
  */
 import { createRequire } from "node:module";
 import { isAbsolute } from "node:path";

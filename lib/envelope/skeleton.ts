@@ -112,7 +112,9 @@ class Outline {
     const path = this.#path;
     if (path.length === DEEPEST || path.includes(item)) throw new NoOutline();
     path.push(item);
-    const outline = Array.isArray(item) ? this.#ofList(item, byToJson) : this.#ofMembers(item);
+    const outline = Array.isArray(item)
+      ? this.#ofList(item, byToJson)
+      : this.#ofMembers(item, prototype === Object.prototype && inheritsNothing());
     path.pop();
     return outline;
   }
@@ -134,8 +136,16 @@ class Outline {
     return outline;
   }
 
-  #ofMembers(members: object): Record<string, unknown> {
+  #ofMembers(members: object, inheritsNothing: boolean): Record<string, unknown> {
     const outline = new Members();
+    // Without a list of the keys, and with a short way to the values. But it would see what is inherited.
+    if (inheritsNothing) {
+      for (const key in members) {
+        const item = (members as Readonly<Record<string, unknown>>)[key];
+        outline[key] = stays(item) ? item : this.of(item, key);
+      }
+      return outline;
+    }
     for (const key of Object.keys(members)) {
       const item = (members as Readonly<Record<string, unknown>>)[key];
       outline[key] = stays(item) ? item : this.of(item, key);
@@ -147,6 +157,12 @@ class Outline {
     this.taken.push(item);
     return this.#marker;
   }
+}
+
+/** Whether plain objects have nothing from Object.prototype that `for … in` would see. */
+function inheritsNothing(): boolean {
+  for (const _key in Object.prototype) return false;
+  return true;
 }
 
 /** Whether an item stays in the JSON as it is. */

@@ -29,21 +29,9 @@ const IDLE_MARGIN_MS = 500;
 export class NodeTransport implements Transport {
   /** When a connection was last put aside, on the monotonic clock. */
   readonly #idleSince = new WeakMap<Duplex, number>();
-  // Own agents: the global ones follow proxy variables where Node was told to, and are anybody's to change.
-  // Node shortens `timeout` to what the server's own `Keep-Alive: timeout=` says.
-  readonly #http = this.#noting(
-    new (nodeHttp().Agent)({ keepAlive: true, scheduling: "lifo", timeout: LONGEST_IDLE_MS }),
-  );
-  readonly #https = this.#noting(
-    new (nodeHttps().Agent)({
-      keepAlive: true,
-      scheduling: "lifo",
-      timeout: LONGEST_IDLE_MS,
-      // Stated, because the environment variable NODE_TLS_REJECT_UNAUTHORIZED only changes the default.
-      rejectUnauthorized: true,
-      minVersion: "TLSv1.2",
-    }),
-  );
+  // Made for the first request of their kind: loading TLS takes half of the time that a client is made in.
+  #http: Agent | undefined;
+  #https: Agent | undefined;
 
   /**
    * Sends a request, on a kept connection where there is a sound one.
@@ -69,15 +57,36 @@ export class NodeTransport implements Transport {
   }
 
   #exchange(request: TransportRequest): Promise<TransportResponse> {
-    return exchange(request, request.url.protocol === "https:" ? this.#https : this.#http);
+    return exchange(request, request.url.protocol === "https:" ? this.#secureAgent() : this.#plainAgent());
   }
 
   close(): void {
-    this.#http.destroy();
-    this.#https.destroy();
+    this.#http?.destroy();
+    this.#https?.destroy();
   }
 
-  #noting<T extends Agent>(agent: T): T {
+  // Own agents: the global ones follow proxy variables where Node was told to, and are anybody's to change.
+  // Node shortens `timeout` to what the server's own `Keep-Alive: timeout=` says.
+  #plainAgent(): Agent {
+    return (this.#http ??= this.#noting(
+      new (nodeHttp().Agent)({ keepAlive: true, scheduling: "lifo", timeout: LONGEST_IDLE_MS }),
+    ));
+  }
+
+  #secureAgent(): Agent {
+    return (this.#https ??= this.#noting(
+      new (nodeHttps().Agent)({
+        keepAlive: true,
+        scheduling: "lifo",
+        timeout: LONGEST_IDLE_MS,
+        // Stated, because the environment variable NODE_TLS_REJECT_UNAUTHORIZED only changes the default.
+        rejectUnauthorized: true,
+        minVersion: "TLSv1.2",
+      }),
+    ));
+  }
+
+  #noting(agent: Agent): Agent {
     // Public since Node 8.1, and not in the types.
     const keeper = agent as unknown as { keepSocketAlive(socket: Duplex): boolean };
     const keep = keeper.keepSocketAlive.bind(agent);
@@ -90,7 +99,7 @@ export class NodeTransport implements Transport {
 
   *#idle(): Generator<{ readonly socket: Socket; readonly since: number }> {
     for (const agent of [this.#http, this.#https]) {
-      for (const sockets of Object.values(agent.freeSockets)) {
+      for (const sockets of Object.values(agent?.freeSockets ?? {})) {
         for (const socket of sockets ?? []) yield { socket, since: this.#idleSince.get(socket) ?? -Infinity };
       }
     }

@@ -5,8 +5,10 @@
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/objects.h>
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include "core/crypto/crypto_error.h"
 
@@ -66,6 +68,8 @@ constexpr Hierarchy kHierarchies[] = {
 };
 
 using OwnedParamBuilder = std::unique_ptr<OSSL_PARAM_BLD, OpenSslDeleter<OSSL_PARAM_BLD_free>>;
+using OwnedSpki = std::unique_ptr<X509_PUBKEY, OpenSslDeleter<X509_PUBKEY_free>>;
+using OwnedInteger = std::unique_ptr<ASN1_INTEGER, OpenSslDeleter<ASN1_INTEGER_free>>;
 using OwnedParams = std::unique_ptr<OSSL_PARAM, OpenSslDeleter<OSSL_PARAM_free>>;
 
 Error Refused(std::string what) {
@@ -148,6 +152,37 @@ Result<AikKey> LoadEcc(const TPMT_PUBLIC& area) {
   AikKey loaded{ImportKey("EC", builder.get()), false, curve->bits, curve->name};
   if (loaded.key == nullptr) return Refused("The AIK's point is not on its curve.");
   return loaded;
+}
+
+constexpr const char* kWritingPem = "writing the AIK as PEM";
+
+// RsaPublicKeyDer returns RSAPublicKey (RFC 8017 A.1.1); nothing when there is no memory.
+Bytes RsaPublicKeyDer(EVP_PKEY* key) {
+  OwnedInteger numbers[2];
+  int content = 0;
+  for (int i = 0; i < 2; ++i) {
+    BIGNUM* number = nullptr;
+    EVP_PKEY_get_bn_param(key, i == 0 ? OSSL_PKEY_PARAM_RSA_N : OSSL_PKEY_PARAM_RSA_E, &number);
+    const BigNum owned(number);
+    if (number != nullptr) numbers[i].reset(BN_to_ASN1_INTEGER(number, nullptr));
+    const int size = numbers[i] == nullptr ? 0 : i2d_ASN1_INTEGER(numbers[i].get(), nullptr);
+    if (size <= 0) return {};
+    content += size;
+  }
+  Bytes der(static_cast<std::size_t>(ASN1_object_size(1, content, V_ASN1_SEQUENCE)));
+  std::uint8_t* at = der.data();
+  ASN1_put_object(&at, 1, content, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+  for (const OwnedInteger& number : numbers) i2d_ASN1_INTEGER(number.get(), &at);
+  return der;
+}
+
+// EccPoint returns the uncompressed point (SEC 1 2.3.3); nothing when there is no memory.
+Bytes EccPoint(EVP_PKEY* key) {
+  std::uint8_t* point = nullptr;
+  const std::size_t size = EVP_PKEY_get1_encoded_public_key(key, &point);
+  const Bytes bytes(point, point + size);
+  OPENSSL_free(point);
+  return bytes;
 }
 
 }  // namespace
@@ -248,11 +283,30 @@ std::string SchemeName(TPM2_ALG_ID scheme, TPM2_ALG_ID hash) {
   return name + "-" + HashName(hash);
 }
 
+// By ASN.1 templates alone: PEM_write_bio_PUBKEY looks for an encoder among OpenSSL's providers each time, which took
+// as long as checking a signature.
 Result<std::string> KeyPem(EVP_PKEY* key) {
-  const Bio bio(BIO_new(BIO_s_mem()));
-  if (bio == nullptr || PEM_write_bio_PUBKEY(bio.get(), key) != 1) {
-    return CryptoError("writing the AIK as PEM");
+  const bool rsa = EVP_PKEY_is_a(key, "RSA") == 1;
+  const Bytes bits = rsa ? RsaPublicKeyDer(key) : EccPoint(key);
+  char group[64] = "";
+  if (!rsa) EVP_PKEY_get_group_name(key, group, sizeof(group), nullptr);
+  const int curve = OBJ_sn2nid(group);
+  const OwnedSpki spki(X509_PUBKEY_new());
+  std::uint8_t* owned = static_cast<std::uint8_t*>(OPENSSL_memdup(bits.data(), bits.size()));
+  if (bits.empty() || (!rsa && curve == NID_undef) || spki == nullptr || owned == nullptr ||
+      X509_PUBKEY_set0_param(spki.get(), OBJ_nid2obj(rsa ? NID_rsaEncryption : NID_X9_62_id_ecPublicKey),
+                             rsa ? V_ASN1_NULL : V_ASN1_OBJECT, rsa ? nullptr : OBJ_nid2obj(curve), owned,
+                             static_cast<int>(bits.size())) != 1) {
+    OPENSSL_free(owned);
+    return CryptoError(kWritingPem);
   }
+  std::uint8_t* der = nullptr;
+  const int der_size = i2d_X509_PUBKEY(spki.get(), &der);
+  const Bio bio(BIO_new(BIO_s_mem()));
+  const bool written =
+      der_size > 0 && bio != nullptr && PEM_write_bio(bio.get(), PEM_STRING_PUBLIC, "", der, der_size) > 0;
+  OPENSSL_free(der);
+  if (!written) return CryptoError(kWritingPem);
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &data);
   return std::string(data, static_cast<std::size_t>(size));

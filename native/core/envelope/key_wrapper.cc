@@ -24,72 +24,110 @@ Status MakeKey(OaepEncryptor& encryptor, std::span<std::uint8_t> key, std::span<
 
 }  // namespace
 
-// Ahead is the key that waits to be taken. The thread that makes it and the one that takes it share it.
+// Ahead is the keys that wait to be taken, in the order they were made. The thread that makes them and the one that
+// takes them share it.
 class KeyWrapper::Ahead {
  public:
-  Ahead(OaepEncryptor encryptor, SecureBuffer key, std::size_t wrapped_bytes)
-      : encryptor_(std::move(encryptor)), key_(std::move(key)), wrapped_(wrapped_bytes) {}
+  Ahead(OaepEncryptor encryptor, SecureBuffer keys, std::size_t wrapped_bytes)
+      : encryptor_(std::move(encryptor)),
+        keys_(std::move(keys)),
+        wrapped_bytes_(wrapped_bytes),
+        wrapped_(kMostAhead * wrapped_bytes) {}
 
-  // Begin claims the making of the next key; false when there is one, or one is being made, or its locking forbids it.
-  bool Begin(Locking locking) {
+  // Begin claims the making of keys until `depth` are ready; false when more than half as many are, or somebody makes
+  // some already, or the locking of this memory forbids it. So one waking of a thread serves several takings.
+  bool Begin(Locking locking, std::size_t depth) {
     std::lock_guard lock(mutex_);
-    if (state_ != State::kNone || !Allowed(locking)) return false;
-    state_ = State::kMaking;
+    if (making_ || ready_ > depth / 2 || !Allowed(locking)) return false;
+    making_ = true;
+    depth_ = depth;
     return true;
   }
 
-  // Make is called by whoever has begun, End afterwards.
-  bool Make() noexcept {
-    try {
-      return MakeKey(encryptor_, key_.bytes(), wrapped_).ok();
-    } catch (...) {  // no memory for the error's own text
-      return false;
+  // MakeOne is called by whoever has begun, until it is false: there are enough, or a key cannot be made. From then on,
+  // in one step with that, somebody else may begin.
+  bool MakeOne() noexcept {
+    std::size_t slot = 0;
+    {
+      std::lock_guard lock(mutex_);
+      if (ready_ == depth_) {
+        making_ = false;
+        return false;
+      }
+      // A taking moves the first and the number of those ready by one each: this one stays where it is.
+      slot = (first_ + ready_) % kMostAhead;
     }
+    bool made = false;
+    try {
+      made = MakeKey(encryptor_, Key(slot), Wrapped(slot)).ok();
+    } catch (...) {  // no memory for the error's own text
+      Cleanse(Key(slot).data(), kAesKeyBytes);
+    }
+    std::lock_guard lock(mutex_);
+    if (made) {
+      ++ready_;
+    } else {
+      making_ = false;
+    }
+    return made;
   }
 
-  void End(bool made) {
-    if (!made) Cleanse(key_.data(), key_.size());
+  // GiveUp is called by whoever has begun and makes none.
+  void GiveUp() {
     std::lock_guard lock(mutex_);
-    state_ = made ? State::kReady : State::kNone;
+    making_ = false;
   }
 
   bool Take(Locking locking, std::span<std::uint8_t> key, std::span<std::uint8_t> wrapped) {
     std::lock_guard lock(mutex_);
-    if (state_ != State::kReady || !Allowed(locking)) return false;
-    std::copy(key_.bytes().begin(), key_.bytes().end(), key.begin());
-    std::copy(wrapped_.begin(), wrapped_.end(), wrapped.begin());
-    Cleanse(key_.data(), key_.size());
-    state_ = State::kNone;
+    if (ready_ == 0 || !Allowed(locking)) return false;
+    const std::span<std::uint8_t> own = Key(first_);
+    std::copy(own.begin(), own.end(), key.begin());
+    std::ranges::copy(Wrapped(first_), wrapped.begin());
+    Cleanse(own.data(), own.size());
+    first_ = (first_ + 1) % kMostAhead;
+    --ready_;
     return true;
   }
 
-  bool ready() {
+  std::size_t ready() {
     std::lock_guard lock(mutex_);
-    return state_ == State::kReady;
+    return ready_;
   }
 
  private:
-  enum class State { kNone, kMaking, kReady };
-
-  bool Allowed(Locking locking) const { return locking != Locking::kRequired || key_.locked(); }
+  bool Allowed(Locking locking) const { return locking != Locking::kRequired || keys_.locked(); }
+  std::span<std::uint8_t> Key(std::size_t slot) { return keys_.bytes().subspan(slot * kAesKeyBytes, kAesKeyBytes); }
+  std::span<std::uint8_t> Wrapped(std::size_t slot) {
+    return std::span(wrapped_).subspan(slot * wrapped_bytes_, wrapped_bytes_);
+  }
 
   std::mutex mutex_;
-  State state_ = State::kNone;
+  bool making_ = false;
+  std::size_t depth_ = 0;
+  std::size_t first_ = 0;
+  std::size_t ready_ = 0;
   OaepEncryptor encryptor_;
-  SecureBuffer key_;
+  SecureBuffer keys_;
+  std::size_t wrapped_bytes_;
   std::vector<std::uint8_t> wrapped_;
 };
 
-// An error of Make's is not lost: the next Take makes a key itself, and has the same one to tell.
+// An error of MakeOne's is not lost: the next Take makes a key itself, and has the same one to tell.
 class KeyWrapper::Making final : public Job {
  public:
   explicit Making(std::shared_ptr<Ahead> ahead) : ahead_(std::move(ahead)) {}
-  void Run() noexcept override { made_ = ahead_->Make(); }
-  void Finish(bool) noexcept override { ahead_->End(made_); }
+  void Run() noexcept override {
+    // Alone with them, this makes keys for nobody.
+    while (ahead_.use_count() > 1 && ahead_->MakeOne()) {
+    }
+  }
+  void Finish(bool cancelled) noexcept override {
+    if (cancelled) ahead_->GiveUp();
+  }
 
  private:
   std::shared_ptr<Ahead> ahead_;
-  bool made_ = false;
 };
 
 KeyWrapper::KeyWrapper(OaepEncryptor encryptor, std::size_t wrapped_bytes)
@@ -111,27 +149,28 @@ Status KeyWrapper::Take(std::span<std::uint8_t, kAesKeyBytes> key, std::span<std
   if (ahead_ == nullptr || !ahead_->Take(CurrentLocking(), key, wrapped)) {
     if (Status status = MakeKey(encryptor_, key, wrapped); !status) return status;
   }
-  // A router seals once to most keys that it sees.
-  if (std::exchange(used_, true)) MakeAhead();
+  // A router seals once to most keys that it sees. Whoever seals more often is likely to go on: at most half of the
+  // keys that were ever made ahead are made for nothing.
+  if (++taken_ > 1) MakeAhead(std::clamp<std::size_t>(taken_ / 2, 1, kMostAhead));
   return Status::Ok();
 }
 
 // Whatever goes wrong here only costs time: the next key is made when it is asked for.
-void KeyWrapper::MakeAhead() noexcept try {
+void KeyWrapper::MakeAhead(std::size_t depth) noexcept try {
   if (!makes_ahead_) return;
   if (ahead_ == nullptr) {
     auto encryptor = encryptor_.Copy();
-    auto key = SecureBuffer::Allocate(kAesKeyBytes);
-    makes_ahead_ = encryptor && key;
+    auto keys = SecureBuffer::Allocate(kMostAhead * kAesKeyBytes);
+    makes_ahead_ = encryptor && keys;
     if (!makes_ahead_) return;
-    ahead_ = std::make_shared<Ahead>(std::move(*encryptor), std::move(*key), wrapped_bytes_);
+    ahead_ = std::make_shared<Ahead>(std::move(*encryptor), std::move(*keys), wrapped_bytes_);
   }
   const Locking locking = CurrentLocking();
-  if (!ahead_->Begin(locking)) return;
+  if (!ahead_->Begin(locking, depth)) return;
   // An owner by itself: it need not wait behind all the private-key operations of its environment.
   const Status status = Executor::Instance().Submit(std::make_shared<Making>(ahead_), locking, ahead_.get());
   if (status) return;
-  ahead_->End(false);
+  ahead_->GiveUp();
   // No thread can be had: asking each time would cost more than it could save.
   if (status.error().code != Code::kQueueFull) makes_ahead_ = false;
 } catch (...) {
@@ -143,11 +182,11 @@ void KeyWrapper::MakeAhead() noexcept try {
 void KeyWrapper::DropAhead() noexcept {
   // A job that makes one holds it for so long; the pool wipes what is freed.
   ahead_.reset();
-  used_ = false;
+  taken_ = 0;
 }
 
-bool KeyWrapper::has_ready() const {
-  return ahead_ != nullptr && ahead_->ready();
+std::size_t KeyWrapper::ready() const {
+  return ahead_ == nullptr ? 0 : ahead_->ready();
 }
 
 }  // namespace nomyo

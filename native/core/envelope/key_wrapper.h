@@ -1,8 +1,9 @@
-// KeyWrapper: AES keys, each wrapped for one receiver, and made one ahead.
+// KeyWrapper: AES keys, each wrapped for one receiver, and some made ahead.
 //
 // Wrapping with RSA-4096 takes some 80 µs, most of the time that sealing a short request takes. So a receiver that is
-// sealed to more than once has the next key made on the package's own threads meanwhile. It lies in the pool until it
-// is taken or the wrapper ends. Where none is ready, or none can be made ahead, the key is made at once: nothing waits.
+// sealed to more than once has the next keys made on the package's own threads meanwhile: one at first, more for whom
+// more is sealed to, kMostAhead at the most. They lie in the pool until each is taken or the wrapper ends. Where none
+// is ready, or none can be made ahead, the key is made at once: nothing waits.
 #pragma once
 
 #include <cstddef>
@@ -34,23 +35,26 @@ class KeyWrapper {
   // next call starts anew.
   Status Take(std::span<std::uint8_t, kAesKeyBytes> key, std::span<std::uint8_t> wrapped);
 
-  // DropAhead wipes the key that waits, and one that is being made as soon as it is. Take works on. One thread at a
+  // DropAhead wipes the keys that wait, and one that is being made as soon as it is. Take works on. One thread at a
   // time.
   void DropAhead() noexcept;
 
-  // has_ready returns whether the next Take finds a key that was made ahead. Any thread.
-  bool has_ready() const;
+  // ready returns how many keys were made ahead and wait. Any thread.
+  std::size_t ready() const;
+
+  // So many outlast a burst of requests on a core that has none to spare, and are made again within one millisecond.
+  static constexpr std::size_t kMostAhead = 8;
 
  private:
   class Ahead;
   class Making;
 
   KeyWrapper(OaepEncryptor encryptor, std::size_t wrapped_bytes);
-  void MakeAhead() noexcept;
+  void MakeAhead(std::size_t depth) noexcept;
 
   OaepEncryptor encryptor_;
   std::size_t wrapped_bytes_;
-  bool used_ = false;
+  std::size_t taken_ = 0;
   bool makes_ahead_ = true;
   std::shared_ptr<Ahead> ahead_;
 };
