@@ -41,7 +41,8 @@ describe("getMemoryProtectionInfo", () => {
     const info = getMemoryProtectionInfo();
     expect(info.opensslVersion).toMatch(/^OpenSSL 3\./);
     expect(info.opensslInPool).toBe(true);
-    // Other files' tests ran in this process before, and under `preferred` may have gone on in memory that is not locked.
+    // Other files' tests ran in this process before, and under `preferred` may have gone on in memory that is not
+    // locked.
     expect(info.lockingMet).toBe(info.degraded ? "preferred" : "required");
   });
 
