@@ -2,6 +2,7 @@
  * Secrets of the command line: from files, the environment, or a prompt; never from arguments, which every account of
  * the machine can read in the list of processes.
  */
+import { isUtf8 } from "node:buffer";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import type { Locking } from "../native.js";
 import { UsageError } from "./exit-code.js";
@@ -31,7 +32,10 @@ export function readSecret(source: SecretSource, env: Streams["env"], locking: L
 /** The same as a string, for secrets that have to be one (an HTTP header). */
 export function readSecretText(source: SecretSource, env: Streams["env"]): string | undefined {
   using secret = readSecret(source, env, "preferred");
-  return secret?.toString();
+  if (secret === undefined) return undefined;
+  const isText = secret.use((bytes) => isUtf8(bytes));
+  if (!isText) throw new UsageError(`${source.option}: the file is no text (UTF-8).`);
+  return secret.toString();
 }
 
 /** Asks at the terminal without showing what is typed. */

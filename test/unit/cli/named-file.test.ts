@@ -40,3 +40,13 @@ test.each([
   expect(code).toBe(2);
   expect(stderr).toMatch(/The file \/dev\/zero is larger than \d+ bytes/);
 });
+
+test("a file of a secret that is no text is told by its flag, as a mistake of the command", async () => {
+  const file = join(folder, "api-key");
+  writeFileSync(file, Buffer.from([0xff, 0xfe, 0x6b]), { mode: 0o600 });
+  const { code, stderr } = await runCommand(["chat", "--api-key-file", file, "hi"]);
+  expect({ code, stderr }).toEqual({
+    code: 2,
+    stderr: expect.stringContaining("--api-key-file: the file is no text (UTF-8)."),
+  });
+});
