@@ -21,7 +21,7 @@ export async function tlsOf(values: TlsFlags): Promise<{ cert: Buffer; key: Buff
   if (openToOthers(statSync(keyFile, { bigint: true }))) {
     throw new ConfigurationError(
       "--tls-key",
-      `${keyFile} holds a private key, and others than its owner may read it. Run: chmod 600 '${keyFile}'`,
+      `Others than its owner may read ${keyFile}. If it holds a private key, run: chmod 600 '${keyFile}'`,
     );
   }
   return { cert, key };

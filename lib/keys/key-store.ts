@@ -221,7 +221,7 @@ function readIntoPool(path: string, locking: Locking): { pem: SecureBuffer; writ
     const { bytes, stat } = readSecretFile(path, locking, ({ mode, size, uid, gid }) => {
       if (openToOthers({ mode, uid, gid })) {
         throw new SecurityError(
-          `${path} holds a private key, and others than its owner may read it. Run: chmod 600 ${path}`,
+          `Others than its owner may read ${path}. If it holds a private key, run: chmod 600 ${path}`,
           "KEY_PERMISSIONS",
         );
       }

@@ -201,8 +201,7 @@ describe("beside an attack an honest request is answered", () => {
     // The time for which a refused upload may go on does not end.
     const timers = jest
       .spyOn(globalThis, "setTimeout")
-      .mockImplementation(((run: () => void, after?: number) =>
-        real(run, after === 5_000 ? 2 ** 31 - 1 : after)));
+      .mockImplementation((run: () => void, after?: number) => real(run, after === 5_000 ? 2 ** 31 - 1 : after));
     try {
       await start();
       const { socket, received } = await raw(`${head}Transfer-Encoding: chunked\r\n\r\n`);
