@@ -121,6 +121,8 @@ class KeyWrapper::Making final : public Job {
     // Alone with them, this makes keys for nobody.
     while (ahead_.use_count() > 1 && ahead_->MakeOne()) {
     }
+    // Here, so that keys which nobody waits for are gone from the pool when this job is counted no more.
+    ahead_.reset();
   }
   void Finish(bool cancelled) noexcept override {
     if (cancelled) ahead_->GiveUp();
