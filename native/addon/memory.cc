@@ -333,14 +333,15 @@ struct ViewState {
   }
 };
 
-// EndView ends a view that is whole. False when its memory may stay in reach of JavaScript: another array buffer got
-// it, or this one does not let go of it. No exception may be pending, and none is afterwards.
+// EndView ends a view that is whole, and says so to `lent` before: Bun and Deno call the finalizer while they detach,
+// Node some time later. False when its memory may stay in reach of JavaScript: another array buffer got it, or this one
+// does not let go of it. No exception may be pending, and none is afterwards.
 //
 // napi_detach_arraybuffer ends the process where V8 refuses: since Node 24 for an array buffer that somebody marked as
 // untransferable, and on every line while JavaScript is being terminated. ArrayBuffer.prototype.transfer fails instead,
 // so it is what detaches. Node 20 has none, and no such marks either: there `terminated` must say whether JavaScript is
 // being terminated.
-bool EndView(Napi::Env env, const ViewState& state, napi_value array_buffer, const SecureBuffer& bytes,
+bool EndView(Napi::Env env, const ViewState& state, napi_value array_buffer, const SecureBuffer& bytes, Lent* lent,
              bool terminated) {
   void* data = nullptr;
   std::size_t length = 0;
@@ -348,6 +349,7 @@ bool EndView(Napi::Env env, const ViewState& state, napi_value array_buffer, con
       (length != 0 && data != bytes.data())) {
     return false;
   }
+  if (lent != nullptr) lent->whole = true;
   if (!state.transfer.IsEmpty()) {
     const napi_value no_bytes = Napi::Number::New(env, 0);
     napi_value moved = nullptr;
@@ -358,7 +360,10 @@ bool EndView(Napi::Env env, const ViewState& state, napi_value array_buffer, con
     napi_detach_arraybuffer(env, array_buffer);
   }
   bool detached = false;
-  return napi_is_detached_arraybuffer(env, array_buffer, &detached) == napi_ok && detached;
+  const bool ended = napi_is_detached_arraybuffer(env, array_buffer, &detached) == napi_ok && detached;
+  // Still attached, so no finalizer has looked yet.
+  if (!ended && lent != nullptr) lent->whole = false;
+  return ended;
 }
 
 // Whether JavaScript runs, or is being terminated: by the environment's end, or by a time limit of node:vm. No
@@ -399,9 +404,7 @@ Napi::Value BufferUse(const Napi::CallbackInfo& info) {
                  napi_is_error(env, exception, &is_error) != napi_ok || (!is_error && !CanRunJavaScript(env));
   }
   object->ViewEnds();
-  if (EndView(env, state, array_buffer, *bytes, terminated)) {
-    if (lent) lent->whole = true;
-  } else if (!bytes->empty()) {
+  if (!EndView(env, state, array_buffer, *bytes, lent.get(), terminated) && !bytes->empty()) {
     object->Forfeit();
     if (terminated) return {env, nullptr};  // nothing can be thrown any more
     return Throw(env,
@@ -449,7 +452,7 @@ Napi::Value BufferReleaseView(const Napi::CallbackInfo& info) {
     return ThrowTypeError(env, "expected a view of this buffer");
   }
   object->ViewEnds();
-  if (EndView(env, *static_cast<ViewState*>(info.Data()), array_buffer, *bytes, false) || bytes->empty()) {
+  if (EndView(env, *static_cast<ViewState*>(info.Data()), array_buffer, *bytes, nullptr, false) || bytes->empty()) {
     return env.Undefined();
   }
   object->Forfeit();
