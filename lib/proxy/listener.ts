@@ -15,6 +15,11 @@ import { unixPathOf } from "./handed-socket.js";
 const EACH_ITS_OWN = process.platform === "win32";
 /** As much as Node reads at a time. */
 const READ_BYTES = 64 * 1024;
+/**
+ * So much of one connection is read before all others have their turn. Without it the system is asked again and again
+ * as long as it has something: clients that never stop sending would be all that the proxy listens to.
+ */
+const TURN_BYTES = 4 * READ_BYTES;
 
 /** Where others reach it. */
 export type Bound = { readonly host: string; readonly port: number } | { readonly socketPath: string };
@@ -157,13 +162,18 @@ export class Listener {
       accepted.destroy();
       return;
     }
+    let turn = 0;
     const into = {
       buffer: memory.bytes,
       callback: (count: number, buffer: Uint8Array): boolean => {
         const read = buffer.subarray(0, count);
         const more = connection.take(read);
         read.fill(0);
-        return more;
+        turn += count;
+        if (!more || turn < TURN_BYTES) return more;
+        turn = 0;
+        setImmediate(() => socket?.resume());
+        return false;
       },
     };
     const socket =

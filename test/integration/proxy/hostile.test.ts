@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConfigurationError } from "../../../lib/errors.js";
 import { native } from "../../../lib/native.js";
+import { Connection } from "../../../lib/proxy/connection.js";
 import { startProxy } from "../../../lib/proxy/index.js";
 import type { Proxy, ProxyOptions } from "../../../lib/proxy/index.js";
 import { makeCertificates } from "../../support/certificates.js";
@@ -213,6 +214,34 @@ describe("floods", () => {
     release();
     expect(statusOf(await answered(first))).toBe(200);
   });
+});
+
+test("a body that is there at once is read in parts, and others have their turn between them", async () => {
+  await start();
+  let turn = 0;
+  let over = false;
+  const count = (): void => {
+    turn += 1;
+    if (!over) setImmediate(count);
+  };
+  count();
+  const taken = new Map<number, number>();
+   
+  const take = Connection.prototype.take;
+  const spy = jest.spyOn(Connection.prototype, "take").mockImplementation(function (this: Connection, bytes) {
+    taken.set(turn, (taken.get(turn) ?? 0) + bytes.length);
+    return take.call(this, bytes);
+  });
+  try {
+    const large = body.replace("QUOKKA", "x".repeat(2 << 20));
+    const answer = await answered(await raw(headOf(`Content-Length: ${large.length}`) + large));
+    expect(statusOf(answer)).toBe(200);
+    expect([...taken.values()].reduce((all, bytes) => all + bytes, 0)).toBeGreaterThan(2 << 20);
+    expect(Math.max(...taken.values())).toBeLessThan(5 * 65_536);
+  } finally {
+    over = true;
+    spy.mockRestore();
+  }
 });
 
 test("local keys that are guessed: each ends its connection, most are 429, and a right one is answered", async () => {
