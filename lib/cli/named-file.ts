@@ -1,4 +1,4 @@
-/** A file that a flag names, and that holds no secret of ours. */
+/** A file that a flag names: none of our secrets, which private-file reads; but a key of TLS, which Node keeps. */
 import { open } from "node:fs/promises";
 import { ConfigurationError } from "../errors.js";
 
@@ -20,9 +20,9 @@ export async function readNamed(option: string, file: string, maxBytes = MAX_BYT
 /** `undefined`: it is larger. The size that the system tells is not asked: of pipes and devices it is none. */
 async function contentOf(file: string, maxBytes: number): Promise<Buffer | undefined> {
   const handle = await open(file, "r");
+  const parts: Buffer[] = [];
+  const part = Buffer.alloc(64 * 1024);
   try {
-    const parts: Buffer[] = [];
-    const part = Buffer.allocUnsafe(64 * 1024);
     for (let length = 0; length <= maxBytes;) {
       const { bytesRead } = await handle.read(part, 0, part.length, null);
       if (bytesRead === 0) return Buffer.concat(parts, length);
@@ -31,6 +31,7 @@ async function contentOf(file: string, maxBytes: number): Promise<Buffer | undef
     }
     return undefined;
   } finally {
+    for (const copy of [part, ...parts]) copy.fill(0);
     await handle.close();
   }
 }

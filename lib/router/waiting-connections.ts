@@ -10,7 +10,8 @@ import type { Socket } from "node:net";
 export class WaitingConnections {
   readonly #most: number;
   readonly #waiting = new Map<string, Socket>();
-  readonly #served = new Map<string, Socket>();
+  /** Those with a request, and how many of theirs are admitted: they may stand behind one another. */
+  readonly #served = new Map<string, { readonly socket: Socket; requests: number }>();
 
   constructor(most: number) {
     this.#most = most;
@@ -25,22 +26,29 @@ export class WaitingConnections {
     const name = nameOf(socket);
     this.#waiting.set(name, socket);
     socket.once("close", () => {
-      for (const sockets of [this.#waiting, this.#served]) if (sockets.get(name) === socket) sockets.delete(name);
+      if (this.#waiting.get(name) === socket) this.#waiting.delete(name);
+      if (this.#served.get(name)?.socket === socket) this.#served.delete(name);
     });
     this.#makeRoom();
   }
 
-  /** A request of it was admitted: it stays, until what is returned is called. */
+  /** A request of it was admitted: it stays, until what is returned is called for each that was. */
   serve(socket: Socket): () => void {
     const name = nameOf(socket);
     const accepted = this.#waiting.get(name);
-    if (accepted === undefined) return () => undefined;
+    const served = accepted === undefined ? this.#served.get(name) : { socket: accepted, requests: 0 };
+    if (served === undefined) return () => undefined;
+    served.requests += 1;
     this.#waiting.delete(name);
-    this.#served.set(name, accepted);
+    this.#served.set(name, served);
+    let over = false;
     return () => {
-      if (this.#served.get(name) !== accepted) return;
+      if (over) return;
+      over = true;
+      served.requests -= 1;
+      if (served.requests > 0 || this.#served.get(name) !== served) return;
       this.#served.delete(name);
-      this.#waiting.set(name, accepted);
+      this.#waiting.set(name, served.socket);
       this.#makeRoom();
     };
   }

@@ -39,6 +39,19 @@ test("one that is served stays, and is the youngest when it waits again", () => 
   expect(sockets.map(({ destroyed }) => destroyed)).toEqual([false, true, false]);
 });
 
+test("one whose requests stand behind one another waits when the last of them is over", () => {
+  const waiting = new WaitingConnections(1);
+  const [socket, another] = [1, 2].map(made) as [FakeSocket & Socket, FakeSocket & Socket];
+  waiting.opened(socket);
+  const [first, second] = [waiting.serve(socket), waiting.serve(socket)];
+  waiting.opened(another);
+  first();
+  first();
+  expect([socket.destroyed, another.destroyed]).toEqual([false, false]);
+  second();
+  expect([socket.destroyed, another.destroyed]).toEqual([false, true]);
+});
+
 test("one that is closed is forgotten, waiting or served", () => {
   const waiting = new WaitingConnections(2);
   const [first, second, again] = [1, 2, 1].map(made) as [FakeSocket & Socket, FakeSocket & Socket, FakeSocket & Socket];
