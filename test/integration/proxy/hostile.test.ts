@@ -226,7 +226,7 @@ test("a body that is there at once is read in parts, and others have their turn 
   };
   count();
   const taken = new Map<number, number>();
-   
+
   const take = Connection.prototype.take;
   const spy = jest.spyOn(Connection.prototype, "take").mockImplementation(function (this: Connection, bytes) {
     taken.set(turn, (taken.get(turn) ?? 0) + bytes.length);
