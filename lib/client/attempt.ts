@@ -143,8 +143,14 @@ export class Attempt {
   async answer(held: Held, payload: Sealable): Promise<OpenedAnswer> {
     const sealed = await this.#seal(held, payload);
     const received = await this.#exchange(held, sealed);
-    const opened = await this.#open(held, received);
-    return await this.#verify(opened, received);
+    try {
+      const opened = await this.#open(held, received);
+      return await this.#verify(opened, received);
+    } catch (error) {
+      // Perhaps another's answer: then so is the next one on this connection.
+      if (error instanceof SecurityError) received.response.distrust?.();
+      throw error;
+    }
   }
 
   /** Gives the client's key back: at once, or when an opening that nobody waits for any more has ended. */

@@ -36,7 +36,7 @@ import { ownError } from "./own-error.js";
 import { RecentMap } from "./recent-map.js";
 import { retryDelay } from "./retry.js";
 import { ServerKeyCache } from "./server-key.js";
-import type { ServerKey } from "./server-key.js";
+import type { FetchedKey, ServerKey } from "./server-key.js";
 
 /** A public key as PEM is under 2 KiB. */
 const MAX_KEY_BYTES = 65_536;
@@ -441,7 +441,7 @@ export class SecureChannel {
     );
   }
 
-  async #fetchServerKey(baseUrl: string, signal: AbortSignal): Promise<string> {
+  async #fetchServerKey(baseUrl: string, signal: AbortSignal): Promise<FetchedKey> {
     const url = new URL(`${baseUrl}/pki/public_key`);
     const response = await this.#transport.send({
       method: "GET",
@@ -455,7 +455,7 @@ export class SecureChannel {
     const { bytes, truncated } = await readBody(response, MAX_KEY_BYTES);
     if (truncated)
       throw new SecurityError("The server's public key is longer than a key can be. Nothing was sent.", "KEY_FORMAT");
-    return new TextDecoder().decode(bytes);
+    return { pem: new TextDecoder().decode(bytes), distrust: response.distrust };
   }
 
   #warnOfHttp(baseUrl: string): void {

@@ -35,8 +35,15 @@ interface Flight {
   waiting: number;
 }
 
+/** What a server gave for its key: PEM text, if it is what it should be. */
+export interface FetchedKey {
+  readonly pem: string;
+  /** Says that it is not: the transport's `distrust`. */
+  readonly distrust?: (() => void) | undefined;
+}
+
 /** Fetches the PEM text of the key. */
-export type FetchPem = (signal: AbortSignal) => Promise<string>;
+export type FetchPem = (signal: AbortSignal) => Promise<FetchedKey>;
 
 /**
  * The key of one server: fetched once, cached, shared by concurrent requests, and checked against the pins before
@@ -107,8 +114,11 @@ export class ServerKeyCache {
 
   #start(): Flight {
     const controller = new AbortController();
-    const promise = this.#fetchPem(controller.signal).then(async (pem) => {
-      const key = await this.#accept(pem);
+    const promise = this.#fetchPem(controller.signal).then(async ({ pem, distrust }) => {
+      const key = await this.#accept(pem).catch((error: unknown) => {
+        if (error instanceof SecurityError) distrust?.();
+        throw error;
+      });
       this.close();
       this.#cached = { key, until: performance.now() + this.#trust.cacheTtl };
       return key;

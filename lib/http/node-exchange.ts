@@ -14,12 +14,26 @@ export class DeadOnReuse extends ConnectionFailure {}
 /**
  * Sends `request` on one of `agent`'s connections, once. Rejects with {@link DeadOnReuse} where it may be sent again,
  * with `signal`'s reason, or with a {@link ConnectionFailure} that says how far it came.
+ *
+ * @param distrust - Gets the answer's connection when the answer is distrusted.
  */
-export function exchange(request: TransportRequest, agent: Agent): Promise<TransportResponse> {
+export function exchange(
+  request: TransportRequest,
+  agent: Agent,
+  distrust: (socket: Socket) => void,
+): Promise<TransportResponse> {
   return new Promise((resolve, reject) => {
     if (request.signal.aborted) reject(request.signal.reason as Error);
-    else new Exchange(request, agent, resolve, reject).begin();
+    else new Exchange(request, { agent, distrust, resolve, reject }).begin();
   });
+}
+
+/** Where a request goes, and who is told what. */
+interface Parties {
+  readonly agent: Agent;
+  readonly distrust: (socket: Socket) => void;
+  readonly resolve: (response: TransportResponse) => void;
+  readonly reject: (error: Error) => void;
 }
 
 class Exchange {
@@ -28,20 +42,17 @@ class Exchange {
   readonly #outgoing: ClientRequest;
   readonly #resolve: (response: TransportResponse) => void;
   readonly #reject: (error: Error) => void;
+  readonly #distrust: (socket: Socket) => void;
   #sent: Sent = "no";
   /** The kept connection that was taken, and what had been written to it before this request. */
   #reused: { readonly socket: Socket; readonly written: number } | undefined;
 
-  constructor(
-    request: TransportRequest,
-    agent: Agent,
-    resolve: (response: TransportResponse) => void,
-    reject: (error: Error) => void,
-  ) {
+  constructor(request: TransportRequest, { agent, distrust, resolve, reject }: Parties) {
     const { url, method, headers, body } = request;
     this.#request = request;
     this.#resolve = resolve;
     this.#reject = reject;
+    this.#distrust = distrust;
     this.#secure = url.protocol === "https:";
     this.#outgoing = (this.#secure ? nodeHttps() : nodeHttp()).request(url, {
       method,
@@ -107,7 +118,14 @@ class Exchange {
 
   #answer(incoming: IncomingMessage, body: AsyncIterable<Uint8Array>): void {
     this.#sent = "yes";
-    this.#resolve({ status: incoming.statusCode ?? 0, headers: new ReceivedHeaders(incoming.rawHeaders), body });
+    // Kept by itself: once it has ended, an answer no longer knows its connection.
+    const { socket } = incoming;
+    this.#resolve({
+      status: incoming.statusCode ?? 0,
+      headers: new ReceivedHeaders(incoming.rawHeaders),
+      body,
+      distrust: () => this.#distrust(socket),
+    });
   }
 
   readonly #onAbort = (): void => {

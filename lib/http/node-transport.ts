@@ -29,6 +29,8 @@ const IDLE_MARGIN_MS = 500;
 export class NodeTransport implements Transport {
   /** When a connection was last put aside, on the monotonic clock. */
   readonly #idleSince = new WeakMap<Duplex, number>();
+  /** Connections on which an answer came that was none to its request. Who is waiting on one waits on; then it ends. */
+  readonly #distrusted = new WeakSet<Duplex>();
   // Made for the first request of their kind: loading TLS takes half of the time that a client is made in.
   #http: Agent | undefined;
   #https: Agent | undefined;
@@ -57,8 +59,14 @@ export class NodeTransport implements Transport {
   }
 
   #exchange(request: TransportRequest): Promise<TransportResponse> {
-    return exchange(request, request.url.protocol === "https:" ? this.#secureAgent() : this.#plainAgent());
+    const agent = request.url.protocol === "https:" ? this.#secureAgent() : this.#plainAgent();
+    return exchange(request, agent, this.#distrust);
   }
+
+  readonly #distrust = (socket: Socket): void => {
+    this.#distrusted.add(socket);
+    for (const idle of this.#idle()) if (idle.socket === socket) socket.destroy();
+  };
 
   close(): void {
     this.#http?.destroy();
@@ -91,6 +99,7 @@ export class NodeTransport implements Transport {
     const keeper = agent as unknown as { keepSocketAlive(socket: Duplex): boolean };
     const keep = keeper.keepSocketAlive.bind(agent);
     keeper.keepSocketAlive = (socket) => {
+      if (this.#distrusted.has(socket)) return false;
       this.#idleSince.set(socket, performance.now());
       return keep(socket);
     };

@@ -20,6 +20,11 @@ export interface TransportResponse {
   readonly headers: ResponseHeaders;
   /** The body's chunks as they arrive. Leaving the loop early closes the connection. */
   readonly body: AsyncIterable<Uint8Array>;
+  /**
+   * Says that this answer cannot have been meant: perhaps it is another request's, and all that comes behind it on its
+   * connection is one too late. Nothing more is asked on that connection. Undefined where connections are another's.
+   */
+  readonly distrust?: (() => void) | undefined;
 }
 
 /** A way to speak HTTP. Redirects are never followed: the headers carry a credential. */

@@ -1,4 +1,5 @@
 /** Both transports over real connections. */
+import { once } from "node:events";
 import http from "node:http";
 import type { Socket } from "node:net";
 
@@ -383,6 +384,44 @@ describe("a connection that was kept", () => {
     await exchange(transport, raw.url);
     expect(sockets.size).toBe(2);
     now.mockRestore();
+    transport.close();
+  });
+
+  it("and whose answer was distrusted is closed, and nothing is asked on it", async () => {
+    const transport = new NodeTransport();
+    const sockets = new Set<Socket>();
+    raw = await RawServer.start((socket) => {
+      sockets.add(socket);
+      socket.write(reply);
+    });
+    const answer = await post(transport, raw.url);
+    await readBody(answer, 100);
+    answer.distrust!();
+    await once([...sockets][0]!, "close");
+    expect(await exchange(transport, raw.url)).toBe("ok");
+    expect(sockets.size).toBe(2);
+    transport.close();
+  });
+
+  it("and is distrusted while another request waits on it, is closed behind that one's answer", async () => {
+    const transport = new NodeTransport();
+    const sockets: Socket[] = [];
+    raw = await RawServer.start((socket) => {
+      sockets.push(socket);
+      if (sockets.length !== 2) socket.write(reply);
+    });
+    const first = await post(transport, raw.url);
+    await readBody(first, 100);
+    // On the wire before the first answer turns out to be none.
+    const second = exchange(transport, raw.url);
+    while (sockets.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    first.distrust!();
+    sockets[1]!.write(reply);
+    expect(await second).toBe("ok");
+    expect(sockets[1]).toBe(sockets[0]);
+    if (!sockets[0]!.destroyed) await once(sockets[0]!, "close");
+    expect(await exchange(transport, raw.url)).toBe("ok");
+    expect(sockets[2]).not.toBe(sockets[0]);
     transport.close();
   });
 

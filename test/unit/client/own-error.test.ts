@@ -46,11 +46,13 @@ test("what no caller writes into is passed on", () => {
 
 test("those who wait for one fetch of a key each get their own", async () => {
   const policy = { fingerprints: [], cacheTtl: 1000, minBits: 2048, knownServers: undefined };
-  const fetchPem = jest.fn(() => Promise.resolve("no key"));
+  const distrust = jest.fn();
+  const fetchPem = jest.fn(() => Promise.resolve({ pem: "no key", distrust }));
   const cache = new ServerKeyCache("https://x.example", policy, fetchPem, guardedLogger(undefined));
   const patient = <T>(promise: Promise<T>): Promise<T> => promise;
   const [a, b] = await Promise.allSettled([cache.get(patient), cache.get(patient)]);
   expect(fetchPem).toHaveBeenCalledTimes(1);
   expect(a).toMatchObject({ status: "rejected", reason: { name: "SecurityError", code: "KEY_FORMAT" } });
   expect((a as PromiseRejectedResult).reason).not.toBe((b as PromiseRejectedResult).reason);
+  expect(distrust).toHaveBeenCalledTimes(1);
 });

@@ -12,7 +12,7 @@ const patient = <T>(promise: Promise<T>) => promise;
 
 function cache(cacheTtl = 60_000): ServerKeyCache {
   const trust = { fingerprints: [], cacheTtl, minBits: 2048, knownServers: undefined };
-  return new ServerKeyCache("https://server.example", trust, () => Promise.resolve(pem), logger);
+  return new ServerKeyCache("https://server.example", trust, () => Promise.resolve({ pem }), logger);
 }
 beforeEach(() => jest.clearAllMocks());
 afterAll(() => jest.restoreAllMocks());
