@@ -20,7 +20,7 @@ const ALPHA = 1e-5;
  */
 const LEAST_CONTROL_NS = 3_000;
 /** Blocks before those that count: caches get warm, and the noise of the machine shows. */
-const WARMING = 40;
+const WARMING = 100;
 let controlNs = 0;
 
 const vectors = new URL("../test/vectors/keys/", import.meta.url);
@@ -120,7 +120,7 @@ async function controlDelay() {
   }
   noise.sort((one, other) => one - other);
   const middleHalf = noise[Math.floor(WARMING * 0.75)] - noise[Math.floor(WARMING * 0.25)];
-  return Math.max(LEAST_CONTROL_NS, Math.round((8 * middleHalf) / Math.sqrt(samples)));
+  return Math.max(LEAST_CONTROL_NS, Math.round((16 * middleHalf) / Math.sqrt(samples)));
 }
 
 controlNs = await controlDelay();
