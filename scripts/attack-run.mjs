@@ -1,11 +1,10 @@
-// scripts/attack-run.mjs SECONDS: the measurement of scripts/attack. As a worker it is the attacker.
-import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+// scripts/attack-run.mjs SECONDS: the measurement of scripts/attack. As a child of its own it is the attacker.
+import { execFileSync, fork, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import net from "node:net";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 
 const require = createRequire(import.meta.url);
 const MOST_TIMES = 3;
@@ -41,11 +40,10 @@ const attacks = {
   "what is not HTTP": { first: () => "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".padEnd(300, "\xff") },
 };
 
-if (isMainThread) await lead();
-else attack();
+if (process.send === undefined) await lead();
+else process.once("message", attack);
 
-function attack() {
-  const { port, path, name } = workerData;
+function attack({ port, path, name }) {
   const { first, then, everyMs, connections = CONNECTIONS } = attacks[name];
   let made = 0;
   let open = 0;
@@ -53,7 +51,7 @@ function attack() {
     const socket = net.connect(port, "127.0.0.1");
     made += 1;
     open += 1;
-    if (open === Math.min(connections, CONNECTIONS)) parentPort.postMessage("under way");
+    if (open === Math.min(connections, CONNECTIONS)) process.send("under way");
     socket.on("error", () => undefined);
     socket.on("data", () => undefined);
     socket.once("connect", () => {
@@ -72,7 +70,7 @@ function attack() {
     });
   };
   for (let i = 0; i < connections; i += 1) another();
-  parentPort.once("message", () => parentPort.postMessage(made));
+  process.once("message", () => process.send(made, () => process.exit()));
 }
 
 async function command(env, ...args) {
@@ -85,6 +83,12 @@ async function command(env, ...args) {
     if (text.includes("\n")) break;
   }
   return { child, told: JSON.parse(text.split("\n", 1)[0]) };
+}
+
+/** What a process has had of its processors, in hundredths of a second (proc(5), utime and stime). */
+function ticks(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
+  return Number(fields[11]) + Number(fields[12]);
 }
 
 /** Router and proxy as processes with an API key, and how an honest request is asked of each. */
@@ -114,6 +118,17 @@ async function stage() {
     targets: {
       router: { port: portOf(router.told.url), path: "/v1/chat/secure_completion", ask: (body) => client.create(body) },
       proxy: { port: portOf(proxy.told.base_url), path: "/v1/chat/completions", ask: byProxy },
+    },
+    /** Until what was left of the attack before is over: the servers do nothing. */
+    async settled() {
+      const spent = () => [router, proxy].reduce((sum, { child }) => sum + ticks(child.pid), 0);
+      for (let before = spent(), waited = 0; waited < 300; waited += 1) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        const now = spent();
+        if (now - before <= 1) return;
+        before = now;
+      }
+      throw new Error("the servers are busy half a minute after an attack");
     },
     /** How many of the two ended as they should. */
     async end() {
@@ -153,10 +168,30 @@ async function measure(ask, seconds, faults) {
   return { median: times[times.length >> 1], count: times.length };
 }
 
+/** All threads of a process, and those that it will have, on one core. */
+function pin(pid, core) {
+  execFileSync("taskset", ["--all-tasks", "--cpu-list", "--pid", String(core), String(pid)], { stdio: "ignore" });
+}
+
+/** The next message of that type; rejects where the attacker ends without it. */
+function heard(attacker, type) {
+  return new Promise((resolve, reject) => {
+    const listen = (said) => {
+      if (typeof said !== type) return;
+      attacker.off("message", listen);
+      resolve(said);
+    };
+    attacker.on("message", listen);
+    attacker.once("exit", (code) => reject(new Error(`the attacker ended with ${code}`)));
+  });
+}
+
 async function lead() {
   const seconds = Number(process.argv[2]);
   if (!(seconds > 0)) throw new Error("how many seconds of each?");
-  const { targets, end } = await stage();
+  const pinned = availableParallelism() > 1;
+  if (pinned) pin(process.pid, 0);
+  const { targets, settled, end } = await stage();
   const faults = { asked: 0, wrong: 0, failed: [] };
   let table =
     "| attack | on | quiet, ms | beside it, ms | times | honest answers | connections of the attack |\n" +
@@ -165,13 +200,16 @@ async function lead() {
   for (const [on, { port, path, ask }] of Object.entries(targets)) {
     await measure(ask, seconds, faults);
     for (const name of Object.keys(attacks)) {
+      await settled();
       const quiet = await measure(ask, seconds, faults);
-      const attacker = new Worker(new URL(import.meta.url), { workerData: { port, path, name } });
-      await new Promise((resolve, reject) => attacker.once("message", resolve).once("error", reject));
+      const attacker = fork(new URL(import.meta.url));
+      // Elsewhere an attacker has a machine of his own: what he takes of this one is not the servers' doing.
+      if (pinned) pin(attacker.pid, 1);
+      attacker.send({ port, path, name });
+      await heard(attacker, "string");
       const beside = await measure(ask, seconds, faults);
-      attacker.postMessage("end");
-      const made = await new Promise((resolve) => attacker.once("message", resolve));
-      await attacker.terminate();
+      attacker.send("end");
+      const made = await heard(attacker, "number");
       const times = beside.median / quiet.median;
       process.stderr.write(`attack: ${name} on the ${on}: ${times.toFixed(1)} times\n`);
       if (times > MOST_TIMES) slow += 1;
@@ -182,7 +220,7 @@ async function lead() {
   const ended = await end();
   process.stdout.write(
     `${seconds} s of each attack, ${CONNECTIONS} connections at a time (slow headers: 1500), ` +
-      `from a thread of the measuring process; medians.\n\n${table}\n` +
+      `from a process ${pinned ? "on a core of its own" : "on the same core"}; medians.\n\n${table}\n` +
       `${faults.wrong} honest answers were wrong, ${faults.failed.length} honest requests failed, ` +
       `${slow} medians were over ${MOST_TIMES} times the quiet one; ` +
       `${ended} of 2 servers ended as they should.\n`,

@@ -2,6 +2,8 @@
 import type { IncomingMessage } from "node:http";
 import { GrowingBytes } from "./growing-bytes.js";
 import { Disconnected, Refusal, unavailable } from "./refusal.js";
+import { Share } from "./turns.js";
+import type { Turns } from "./turns.js";
 
 /** Bounds the bytes of all bodies that are held at one time: those that come, and answers until they have left. */
 export class BodyBudget {
@@ -27,6 +29,8 @@ export interface BodyLimits {
   readonly budget: BodyBudget;
   /** Milliseconds without a byte after which a body counts as one that will not arrive. */
   readonly idleMs: number;
+  /** In which bodies that are not small are read. */
+  readonly turns: Turns;
 }
 
 export interface ReceivedBody {
@@ -51,13 +55,18 @@ const LEAST_MEAN_BYTES = 64;
  */
 export async function readBody(
   request: IncomingMessage,
-  { maxBytes, budget, idleMs }: BodyLimits,
+  { maxBytes, budget, idleMs, turns }: BodyLimits,
 ): Promise<ReceivedBody> {
   const declared = Number(request.headers["content-length"] ?? 0);
   if (declared > maxBytes) throw tooLarge(maxBytes);
   // As memory is taken, not as it is filled. Content-Length is a claim: nothing is taken for it.
   const body = new GrowingBytes(declared > 0 ? declared : maxBytes, (more) => budget.take(more));
   let pieces = 0;
+  const share = new Share(turns);
+  let over = false;
+  const goOn = (): void => {
+    if (!over) request.resume();
+  };
   let idle: NodeJS.Timeout | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
@@ -74,6 +83,7 @@ export async function readBody(
             throw new Refusal(400, "The body comes in pieces that are too small.");
           }
           body.append(piece);
+          if (share.isUsedUp(piece.length, goOn)) request.pause();
         } catch (error) {
           request.pause();
           reject(error);
@@ -88,6 +98,7 @@ export async function readBody(
     budget.release(body.capacity);
     throw error;
   } finally {
+    over = true;
     clearTimeout(idle);
     request.removeAllListeners("data");
   }

@@ -14,6 +14,7 @@ import type { RequestHead } from "../http/http-request.js";
 import { MAX_HEAD_BYTES } from "../http/message-reader.js";
 import { Refusal } from "../http/refusal.js";
 import type { BodyBudget } from "../http/request-body.js";
+import { HOLD_MS } from "../http/turns.js";
 import { HeldView, PoolBytes, withHeldView } from "../memory/pool-bytes.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
 import type { Locking } from "../native.js";
@@ -94,8 +95,11 @@ const LEAST_MEAN_BYTES = 64;
 /** `idle`: between requests. `closing`: nothing that comes is looked at. */
 type State = "idle" | "receiving" | "answering" | "closing";
 
-/** `silent`: between requests. `dripping`: a request's headers are coming. `leaving`: it was answered, and ends. */
-export type Idleness = "silent" | "dripping" | "leaving";
+/**
+ * `silent`: nothing has come. `dripping`: a request's headers are coming. `leaving`: it was answered, and ends. `kept`:
+ * between requests of which one at least was not refused.
+ */
+export type Idleness = "silent" | "dripping" | "leaving" | "kept";
 
 /** A request that is coming in. */
 interface Receiving {
@@ -116,6 +120,8 @@ export class Connection {
   #controller: AbortController | undefined;
   /** Whether the connection ends after the answer that is being made. */
   #last = false;
+  /** Whether a request of it was one that is served here. */
+  #kept = false;
   /** Whether the last answer went out whole. */
   #written = false;
   #timer: NodeJS.Timeout | undefined;
@@ -129,7 +135,7 @@ export class Connection {
 
   /** Undefined while a request of it is served. */
   get idleness(): Idleness | undefined {
-    if (this.#state === "idle") return "silent";
+    if (this.#state === "idle") return this.#kept ? "kept" : "silent";
     if (this.#state === "closing") return "leaving";
     return this.#state === "receiving" && this.#receiving?.admitted === undefined ? "dripping" : undefined;
   }
@@ -239,6 +245,7 @@ export class Connection {
     this.#state = "answering";
     const { head, admitted, body, line } = receiving;
     if (head === undefined || admitted === undefined) throw new Error("a request without a head");
+    this.#kept ||= admitted.refused === undefined;
     line.release();
     const controller = (this.#controller = new AbortController());
     delete receiving.body;
@@ -257,7 +264,7 @@ export class Connection {
     if (this.#socket.destroyed) return;
     this.#controller = undefined;
     if (this.#last || this.#settings.isStopping()) {
-      this.#close();
+      this.#closeAfter(receiving);
       return;
     }
     this.#state = "idle";
@@ -346,7 +353,7 @@ export class Connection {
       .then(() => {
         if (receiving !== undefined) this.#over(receiving, answer.status, bodyLength(answer.body));
         else this.#drop();
-        this.#close();
+        this.#closeAfter(receiving);
       })
       .catch((failure: unknown) => this.#broken(failure));
   }
@@ -354,6 +361,14 @@ export class Connection {
   #broken(error: unknown): void {
     this.#settings.failed(error);
     this.#socket.destroy();
+  }
+
+  /** Who asked for nothing that is served here is held for a moment: see {@link HOLD_MS}. */
+  #closeAfter(receiving: Receiving | undefined): void {
+    this.#state = "closing";
+    const { admitted } = receiving ?? {};
+    if (admitted !== undefined && admitted.refused === undefined) this.#close();
+    else this.#arm(HOLD_MS, () => this.#close());
   }
 
   /** Ends the connection so that the client gets to read what was written: a reset would overtake it. */

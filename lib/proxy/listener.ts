@@ -7,6 +7,7 @@ import { ConfigurationError } from "../errors.js";
 import { withoutBrackets } from "../printable.js";
 import { HeldView } from "../memory/pool-bytes.js";
 import { readingInto, readingTls } from "./accepted-socket.js";
+import { Share, Turns } from "../http/turns.js";
 import { Connection } from "./connection.js";
 import type { ConnectionSettings, Idleness } from "./connection.js";
 import { unixPathOf } from "./handed-socket.js";
@@ -15,11 +16,6 @@ import { unixPathOf } from "./handed-socket.js";
 const EACH_ITS_OWN = process.platform === "win32";
 /** As much as Node reads at a time. */
 const READ_BYTES = 64 * 1024;
-/**
- * So much of one connection is read before all others have their turn. Without it the system is asked again and again
- * as long as it has something: clients that never stop sending would be all that the proxy listens to.
- */
-const TURN_BYTES = 4 * READ_BYTES;
 
 /** Where others reach it. */
 export type Bound = { readonly host: string; readonly port: number } | { readonly socketPath: string };
@@ -43,13 +39,16 @@ export class Listener {
   readonly #server = net.createServer({ pauseOnConnect: true });
   readonly #context: tls.SecureContext | undefined;
   readonly #connections = new Set<Connection>();
+  readonly #turns = new Turns();
+  /** Connections that wait for their first turn. */
+  readonly #arriving = new Set<net.Socket>();
   /** Pool memory that the sockets read into; empty until the first connection. */
   readonly #memory: HeldView[] = [];
 
   constructor(settings: ListenerSettings) {
     this.#settings = settings;
     this.#context = settings.tls && contextOf(settings.tls);
-    this.#server.on("connection", (accepted) => this.#accept(accepted));
+    this.#server.on("connection", (accepted) => this.#arrived(accepted));
   }
 
   /** How many there are. */
@@ -151,29 +150,36 @@ export class Listener {
     }
   }
 
-  #accept(accepted: net.Socket): void {
-    if (this.#connections.size >= this.#settings.maxConnections && !this.#makeRoom()) {
+  #arrived(accepted: net.Socket): void {
+    if (this.#connections.size + this.#arriving.size >= this.#settings.maxConnections && !this.#makeRoom()) {
       accepted.destroy();
       return;
     }
+    this.#arriving.add(accepted);
+    this.#turns.wait(() => {
+      // Gone already, where it had to make room.
+      if (!this.#arriving.delete(accepted)) return;
+      if (this.#server.listening) this.#accept(accepted);
+      else accepted.destroy();
+    });
+  }
+
+  #accept(accepted: net.Socket): void {
     const connection = new Connection(this.#settings.connection);
     const memory = this.#readMemory();
     if (memory === undefined) {
       accepted.destroy();
       return;
     }
-    let turn = 0;
+    const share = new Share(this.#turns);
+    const goOn = (): void => void socket?.resume();
     const into = {
       buffer: memory.bytes,
       callback: (count: number, buffer: Uint8Array): boolean => {
         const read = buffer.subarray(0, count);
         const more = connection.take(read);
         read.fill(0);
-        turn += count;
-        if (!more || turn < TURN_BYTES) return more;
-        turn = 0;
-        setImmediate(() => socket?.resume());
-        return false;
+        return more && !share.isUsedUp(count, goOn);
       },
     };
     const socket =
@@ -209,11 +215,22 @@ export class Listener {
     memory.release();
   }
 
-  /** Connections without a request go first, then those whose headers are still coming; the oldest before others. */
+  /**
+   * Connections that have not said a thing go first, also those that nobody has listened to yet; then those whose
+   * headers are still coming, those that end, and last those that were served and wait for more; of each the oldest.
+   */
   #makeRoom(): boolean {
     const connections = [...this.#connections];
     const of = (state: Idleness): Connection | undefined => connections.find(({ idleness }) => idleness === state);
-    const first = of("silent") ?? of("dripping") ?? of("leaving");
+    const silent = of("silent");
+    if (silent === undefined) {
+      for (const arrived of this.#arriving) {
+        this.#arriving.delete(arrived);
+        arrived.destroy();
+        return true;
+      }
+    }
+    const first = silent ?? of("dripping") ?? of("leaving") ?? of("kept");
     if (first === undefined) return false;
     first.cut();
     this.#connections.delete(first);

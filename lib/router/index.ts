@@ -5,6 +5,7 @@ import { memorySetbacks, probeMemory } from "../memory/protection.js";
 import { applyMechanism } from "../memory/secure-memory.js";
 import type { PublicKeyInfo } from "../native.js";
 import { BodyBudget } from "../http/request-body.js";
+import { Turns } from "../http/turns.js";
 import { withoutBrackets } from "../printable.js";
 import { EchoModel } from "./echo.js";
 import { resolveOptions } from "./options.js";
@@ -103,6 +104,7 @@ function makeServer(settings: RouterSettings, key: ServerKey): RouterServer {
         maxBytes: settings.maxBodyBytes,
         budget: new BodyBudget(Math.max(BODY_BUDGET_BYTES, settings.maxBodyBytes)),
         idleMs: BODY_IDLE_MS,
+        turns: new Turns(),
       },
       maxPlaintextBytes: settings.maxPlaintextBytes,
       maxAnswerBytes: MAX_ANSWER_BYTES,

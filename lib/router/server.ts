@@ -15,6 +15,7 @@ import { RateLimits } from "./rate-limit.js";
 import { Disconnected, Refusal, unavailable } from "../http/refusal.js";
 import { hostName, isOfAPage } from "../http/request-names.js";
 import { KeyGuesses } from "../http/key-guesses.js";
+import { HOLD_MS, Share, Turns } from "../http/turns.js";
 import { WaitingConnections } from "./waiting-connections.js";
 
 /** Milliseconds for a request's headers, and for the whole of it. */
@@ -37,7 +38,7 @@ const MAX_WAITING_CONNECTIONS = 1024;
  * Requests of one connection that wait for their answers; one more, and the connection ends. A client sends its next
  * request when it has its answer: thousands at once are no client's, and would be looked at before anybody else's.
  */
-const MAX_UNANSWERED = 64;
+const MAX_UNANSWERED = 16;
 
 interface Answer {
   readonly status: number;
@@ -62,6 +63,10 @@ export class RouterServer {
   readonly #unanswered = new WeakMap<Duplex, Set<Exchange>>();
   /** Connections that end after an answer that is being made: what comes behind is not looked at. */
   readonly #closing = new WeakSet<Duplex>();
+  /** Connections that were told that what they sent is none: nothing else is said on them. */
+  readonly #broken = new WeakSet<Duplex>();
+  /** Of requests that stand behind others of their connection. */
+  readonly #behind = new Turns();
   #stopping = false;
 
   constructor(settings: RouterSettings, completion: CompletionSettings, health: () => Record<string, unknown>) {
@@ -86,12 +91,21 @@ export class RouterServer {
             minVersion: "TLSv1.2",
             handshakeTimeout: HEADERS_TIMEOUT_MS,
           });
-    this.#server.on("connection", (socket) => this.#waiting.opened(socket));
+    // As net.createServer has it, where http.createServer has no option for it: what a connection says first is read
+    // in a turn of its own. Otherwise new connections, as many as there are, would all go before those that are known.
+    if (settings.tls === undefined) Object.assign(this.#server, { pauseOnConnect: true });
+    this.#server.on("connection", (socket) => {
+      this.#waiting.opened(socket);
+      if (settings.tls === undefined) completion.body.turns.wait(() => socket.resume());
+    });
     this.#server.on("request", (request, response) => void this.#serve(request, response, () => undefined));
     this.#server.on("checkContinue", (request, response) => {
       void this.#serve(request, response, () => response.writeContinue());
     });
-    this.#server.on("clientError", (error, socket) => refuseBrokenRequest(error, socket, this.#unanswered.get(socket)));
+    this.#server.on("clientError", (error, socket) => {
+      const refused = refuseBrokenRequest(error, socket, this.#unanswered.get(socket));
+      if (refused) this.#broken.add(socket);
+    });
   }
 
   /** Resolves to the port when the socket listens; rejects with Node's error. */
@@ -123,6 +137,8 @@ export class RouterServer {
     }, this.#settings.stopTimeoutMs);
     await closed;
     clearTimeout(cut);
+    // Those whose connection is gone, and that stood behind others, have been looked at then.
+    await this.#behind.next();
   }
 
   async #serve(request: http.IncomingMessage, response: http.ServerResponse, sendContinue: () => void): Promise<void> {
@@ -139,14 +155,17 @@ export class RouterServer {
     request.on("error", () => undefined);
     response.on("error", () => undefined);
     this.#running.add(controller);
-    this.#note(request, response);
+    const behindOthers = this.#note(request, response);
     const route = routeOf(request);
     const entry = { route, status: 0, bytesIn: 0, bytesOut: 0, milliseconds: 0 };
     let release: Answer["release"];
     try {
+      // Who waits for each answer does not notice; who does not would have all of his looked at before anybody else's.
+      if (behindOthers) await this.#behind.next();
+      if (request.socket.destroyed) return;
       const answer = await this.#answer(route, request, controller.signal, sendContinue, entry);
       release = answer.release;
-      if (response.destroyed) return;
+      if (response.destroyed || this.#broken.has(socket)) return;
       entry.status = answer.status;
       entry.bytesOut = Buffer.byteLength(answer.body);
       await this.#send(request, response, answer);
@@ -162,13 +181,15 @@ export class RouterServer {
     }
   }
 
-  #note(request: http.IncomingMessage, response: http.ServerResponse): void {
+  /** Returns whether others of its connection have no answer yet. */
+  #note(request: http.IncomingMessage, response: http.ServerResponse): boolean {
     const { socket } = request;
     const exchanges = this.#unanswered.get(socket) ?? new Set();
     this.#unanswered.set(socket, exchanges);
     const exchange = { request, response };
     exchanges.add(exchange);
     response.once("close", () => exchanges.delete(exchange));
+    return exchanges.size > 1;
   }
 
   async #answer(
@@ -273,11 +294,11 @@ export class RouterServer {
     const sent = delivered(response, ANSWER_LIMITS);
     // With `connection: close` Node closes as soon as the response ends. Its bytes are complete without that, by their
     // length.
-    if (unread) {
-      response.write(answer.body);
-      await linger(request);
-    }
-    response.end(unread ? undefined : answer.body);
+    const last = answer.headers?.["connection"] === "close";
+    if (unread || last) response.write(answer.body);
+    if (unread) await linger(request, this.#completion.body.turns);
+    else if (last) await held(response);
+    response.end(unread || last ? undefined : answer.body);
     await sent;
   }
 }
@@ -286,26 +307,44 @@ export class RouterServer {
  * Throws away what a refused client still sends, for a moment: closing at once would reset the connection, and the
  * reset can overtake the refusal on its way.
  */
-async function linger(request: http.IncomingMessage): Promise<void> {
+async function linger(request: http.IncomingMessage, turns: Turns): Promise<void> {
+  let over = false;
   await new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, LINGER_MS);
     const done = () => {
+      over = true;
       clearTimeout(timer);
       resolve();
     };
     let pieces = 0;
     let bytes = 0;
+    const share = new Share(turns);
+    const goOn = (): void => {
+      if (!over) request.resume();
+    };
     request.on("data", (piece: Buffer) => {
       pieces += 1;
       bytes += piece.length;
       // A flood of tiny chunks would take more of the time of others than the refusal is worth.
-      if (pieces <= LINGER_PIECES + bytes / LINGER_MEAN_BYTES) return;
-      request.pause();
-      done();
+      if (pieces > LINGER_PIECES + bytes / LINGER_MEAN_BYTES) {
+        request.pause();
+        done();
+      } else if (share.isUsedUp(piece.length, goOn)) request.pause();
     });
     request.once("end", done);
     request.once("close", done);
     request.resume();
+  });
+}
+
+/** See {@link HOLD_MS}. */
+async function held(response: http.ServerResponse): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, HOLD_MS);
+    response.once("close", () => {
+      clearTimeout(timer);
+      resolve();
+    });
   });
 }
 
@@ -366,15 +405,17 @@ interface Exchange {
  * It can where the connection owes no other answer. A request that is whole, before the broken one, is answered as if
  * nothing had come behind it, and then the connection ends: an answer written at once would be taken for that
  * request's.
+ *
+ * @returns whether it was told.
  */
 function refuseBrokenRequest(
   error: NodeJS.ErrnoException,
   socket: Duplex,
   unanswered: ReadonlySet<Exchange> | undefined,
-): void {
+): boolean {
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
-    return;
+    return false;
   }
   const owed = [...(unanswered ?? [])].filter(({ request, response }) => request.complete || response.headersSent);
   if (owed.length > 0) {
@@ -382,7 +423,7 @@ function refuseBrokenRequest(
       if (owed.every(({ response }) => response.writableFinished || response.destroyed)) endSoon(socket);
     };
     for (const { response } of owed) response.once("close", endAfterLast);
-    return;
+    return false;
   }
   const detail =
     error.code === "HPE_HEADER_OVERFLOW"
@@ -396,6 +437,7 @@ function refuseBrokenRequest(
     "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: " +
       `${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
+  return true;
 }
 
 /**
@@ -403,7 +445,20 @@ function refuseBrokenRequest(
  * broken one.
  */
 function endSoon(socket: Duplex, last = ""): void {
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-  socket.once("close", () => clearTimeout(timer));
-  socket.end(last);
+  // Not the parser's any more, which would complain of all that follows.
+  socket.removeAllListeners("data");
+  let bytes = 0;
+  socket.on("data", (piece: Buffer) => {
+    bytes += piece.length;
+    if (bytes > MAX_HEADER_BYTES) socket.destroy();
+  });
+  socket.pause();
+  const end = (): void => {
+    // So that the client's own end is seen.
+    socket.resume();
+    socket.end();
+  };
+  const timers = [setTimeout(end, HOLD_MS), setTimeout(() => socket.destroy(), LINGER_MS)];
+  socket.once("close", () => timers.forEach(clearTimeout));
+  socket.write(last);
 }

@@ -202,6 +202,18 @@ describe("floods", () => {
     ]);
   });
 
+  test("and not one that was served and waits for more, while there are others", async () => {
+    await start({ maxConnections: 2 });
+    const kept = await raw(whole);
+    await answered(kept);
+    const attack: RawConnection[] = [];
+    for (let i = 0; i < 5; i += 1) attack.push(await raw(i % 2 === 0 ? "" : "GET / HTTP/1.1\r\nX"));
+    await Promise.all(attack.slice(0, 4).map(({ received }) => received));
+    const before = kept.text().length;
+    kept.socket.write(whole);
+    expect(statusOf(await answered(kept, before))).toBe(200);
+  });
+
   test("requests over the limit are told to come back, and those before them are answered", async () => {
     await start({ maxRequests: 1 });
     const { asked, release } = holdAnswers();

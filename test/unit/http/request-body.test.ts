@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { PassThrough } from "node:stream";
 import { BodyBudget, readBody } from "../../../lib/http/request-body.js";
 import { Disconnected, Refusal } from "../../../lib/http/refusal.js";
+import { Turns } from "../../../lib/http/turns.js";
 
 const request = (headers: Record<string, string> = {}) => Object.assign(new PassThrough(), { headers });
 const read = (stream: PassThrough, limits: { maxBytes?: number; budget?: BodyBudget } = {}) =>
@@ -9,6 +10,7 @@ const read = (stream: PassThrough, limits: { maxBytes?: number; budget?: BodyBud
     maxBytes: limits.maxBytes ?? 1_000_000,
     budget: limits.budget ?? new BodyBudget(10_000_000),
     idleMs: 1_000,
+    turns: new Turns(),
   });
 /** Sends `count` pieces of one byte, each by itself. */
 async function drip(stream: PassThrough, count: number): Promise<void> {
