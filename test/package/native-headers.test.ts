@@ -57,8 +57,8 @@ const all = headers
 
 test("functions are found, and what is said of them", () => {
   const found = functions(
-    "// A file.\n#pragma once\n\n// Any thread.\nclass A {\n public:\n  // Makes. Errors: kCrypto.\n  Status Make(int a);\n" +
-      "\n private:\n  Status Hidden();\n};\n\n// Bare.\nint Bare();\n",
+    "// A file.\n#pragma once\n\n// Any thread.\nclass A {\n public:\n  // Makes. Errors: kCrypto.\n" +
+      "  Status Make(int a);\n\n private:\n  Status Hidden();\n};\n\n// Bare.\nint Bare();\n",
   );
   expect(found.map(({ line, said }) => [line, saysCode(said), saysThread(said)])).toEqual([
     ["Status Make(int a);", true, true],
