@@ -1,11 +1,11 @@
 // scripts/attack-run.mjs SECONDS: the measurement of scripts/attack. As a worker it is the attacker.
-import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import { toldCommand } from "./told-command.mjs";
 
 const require = createRequire(import.meta.url);
 const MOST_TIMES = 3;
@@ -75,26 +75,14 @@ function attack() {
   parentPort.once("message", () => parentPort.postMessage(made));
 }
 
-async function command(env, ...args) {
-  const child = spawn(process.execPath, [new URL("../dist/cli/main.js", import.meta.url).pathname, ...args, "--json"], {
-    ...{ env: { PATH: process.env["PATH"], ...env }, stdio: ["ignore", "pipe", "inherit"] },
-  });
-  let text = "";
-  for await (const part of child.stdout) {
-    text += part;
-    if (text.includes("\n")) break;
-  }
-  return { child, told: JSON.parse(text.split("\n", 1)[0]) };
-}
-
 /** Router and proxy as processes with an API key, and how an honest request is asked of each. */
 async function stage() {
   const { SecureChatCompletion } = require("../dist/index.js");
   const folder = mkdtempSync(join(tmpdir(), "attack-"));
   const keys = join(folder, "keys");
   writeFileSync(keys, `${apiKey}\n`, { mode: 0o600 });
-  const router = await command({}, "router", "--api-keys-file", keys);
-  const proxy = await command(
+  const router = await toldCommand({}, "router", "--api-keys-file", keys);
+  const proxy = await toldCommand(
     { NOMYO_API_KEY: apiKey },
     ...["proxy", "--base-url", router.told.url, "--allow-http", "--local-keys-file", keys],
   );
