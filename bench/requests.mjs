@@ -137,18 +137,15 @@ const clients = {
   },
 };
 
+const loopDelays = monitorEventLoopDelay({ resolution: 10 });
+loopDelays.enable();
 /** Delays of the event loop beyond the resolution, since this was last called. */
-function loopDelays(delays) {
+function delays() {
   const beyond = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - 10);
-  const figures = { loop99: beyond(delays.percentile(99)), loopMax: beyond(delays.max) };
-  delays.reset();
+  const figures = { loop99: beyond(loopDelays.percentile(99)), loopMax: beyond(loopDelays.max) };
+  loopDelays.reset();
   return figures;
 }
-const watchedLoop = () => {
-  const delays = monitorEventLoopDelay({ resolution: 10 });
-  delays.enable();
-  return () => loopDelays(delays);
-};
 const cpuMs = (since) => {
   const { user, system } = process.cpuUsage(since);
   return (user + system) / 1000;
@@ -156,13 +153,10 @@ const cpuMs = (since) => {
 
 /** MiB that the last fifth of a run took more than the second one did: of the whole process, and of the locked pool. */
 function growth(memory) {
-  const fifth = (of, from) =>
-    summarise(
-      memory
-        .slice((memory.length * from) / 5)
-        .slice(0, memory.length / 5)
-        .map(of),
-    ).median;
+  const fifth = (of, from) => {
+    const part = memory.slice((memory.length * from) / 5).slice(0, memory.length / 5);
+    return summarise(part.map(of)).median;
+  };
   const grown = (of) => (fifth(of, 4) - fifth(of, 1)) / 2 ** 20;
   return { rssGrowth: grown(({ rss }) => rss), poolGrowth: grown(({ pool }) => pool?.bytesMapped ?? 0) };
 }
@@ -245,8 +239,6 @@ const servers = {
   reverse: () => listening(reverse(false)),
   "reverse-rsa": () => listening(reverse(true)),
 };
-
-const delays = watchedLoop();
 
 /** The servers, each with the address of the one before; the last is the one that the client talks to. */
 async function startServers(names) {

@@ -89,13 +89,14 @@ test("OpenSSL can be refused memory: where kCrypto stands, kMemoryLock and kOutO
   expect(half.map(({ path, line }) => `${path}: ${line}`)).toEqual([]);
 });
 
-test.each([
+const words: readonly [path: string, ...words: RegExp[]][] = [
   ["core/crypto/aes_gcm.h", /nonce that is used twice[^]*costs/, /largest message/, /wiped then/, /constant\s/],
   ["core/crypto/rsa_oaep.h", /at most the modulus's length less 66 bytes/, /may be used\s/, /no hint at which check/],
   ["core/envelope/sealer.h", /second use would cost/, /largest plaintext/, /good for\s[^]*nothing but destruction/],
   ["core/envelope/opener.h", /largest package/, /nothing of the plaintext is left/],
   ["core/envelope/plaintext_stream.h", /More than `limit` bytes/, /nothing but destruction/],
-])("%s says what nonces cost, how much it takes, and what a failure leaves", (path, ...words) => {
+];
+test.each(words)("%s says what nonces cost, how much it takes, and what a failure leaves", (path, ...said) => {
   const text = read(path).replaceAll(/\n\s*\/\/ ?/g, " ");
-  expect(words.filter((each) => !each.test(text))).toEqual([]);
+  expect(said.filter((each) => !each.test(text))).toEqual([]);
 });
