@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 
 const command = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 
-/** Starts `nomyo-native ARGS --json` with `env` and PATH alone; gives the process, and the first event that it tells. */
+/** Starts `nomyo-native ARGS --json` with `env` and PATH alone; gives the process, and the first event it tells. */
 export async function toldCommand(env, ...args) {
   const child = spawn(process.execPath, [command, ...args, "--json"], {
     ...{ env: { PATH: process.env["PATH"], ...env }, stdio: ["ignore", "pipe", "inherit"] },
