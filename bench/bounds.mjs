@@ -22,16 +22,11 @@ function standardError(values) {
   return (1.2533 * deviation) / Math.sqrt(values.length);
 }
 
-/**
- * How much more the second is, round by round, as logarithms: neighbours in time, so the machine was the same for both.
- */
+/** How much more the second is, round by round, as logarithms: for both the machine was the same. */
 const differences = (first, second) =>
   first.map((value, round) => Math.log(second[round] / value)).filter(Number.isFinite);
 
-/**
- * What one contender differs by from itself, and three standard errors of the less certain of the differences that are
- * given.
- */
+/** What one contender differs by from itself, and three standard errors of the less certain difference given. */
 function noiseOf(self, ...between) {
   const errors = [self, ...between].filter((values) => values.length > 0).map(standardError);
   return Math.max(leastNoise, (self.length > 0 ? Math.abs(middle(self)) : 0) + 3 * Math.max(...errors));
@@ -42,13 +37,17 @@ const roundsOf = (result, figure) =>
   result.rounds.map((round) => (typeof figure === "function" ? figure(round, result) : round[figure]));
 
 const withoutRsa = ({ median, fixed }) => median - fixed;
-const isNode = (contender) => /^node(:(whole|pieces|strings|parsed))?$/.test(contender);
-
 const p90 = (round) => round.p90 / round.median;
 const perByte = (round, { size }) => round.bytes / size;
+
 const each = (values, make) => values.flatMap(make);
-const fastest = "the fastest pure-Node pipeline";
 const load = [2, 8, 32, 256];
+const besideNode = "native / node";
+const fastest = "the fastest pure-Node pipeline";
+const faster = (times) => [1 / times, `${times} × ${fastest}`];
+const overRsa = [1.05, "5 % over RSA + HTTP"];
+const shortDelay = [3, "99 % delay under 3 ms"];
+const ofOpenssl = [1.5, "1.5 × `openssl speed`'s signature check"];
 
 /**
  * Each bound: the job; the case's name; who is judged, beside whom (`node`: the fastest way that Node had in this case;
@@ -56,70 +55,36 @@ const load = [2, 8, 32, 256];
  * name or made of a round and its result.
  */
 const bounds = [
-  ["seal, 9 MB ASCII", "seal variants ascii 9 MB", "native / node", 1 / 4, `4 × ${fastest}`],
+  ["seal, 9 MB ASCII", "seal variants ascii 9 MB", besideNode, ...faster(4)],
   ["seal, 9 MB ASCII", "seal ascii 9 MB", "native / webcrypto", 1 / 100, "100 × nomyo-js 0.1.0's own steps"],
   ["seal, 9 MB ASCII", "seal variants ascii 9 MB", "native", 1.5, "90 % quantile at most 1.5 × the median", p90],
   ["seal, 9 MB ASCII, JavaScript thread", "hold ascii 9 MB", "native / copy", 1.3, "held 1.3 × copying the text out"],
   ...each(["8 KB", "32 KB", "256 KB"], (size) => [
-    [`seal, tool calls, ${size}, paced`, `seal agent tools ${size}`, "native / node", 1 / 2, `2 × ${fastest}`],
-    [
-      `seal, tool calls, ${size}`,
-      `seal agent, back to back tools ${size}`,
-      "native / node",
-      1 / 1.5,
-      `1.5 × ${fastest}`,
-    ],
+    [`seal, tool calls, ${size}, paced`, `seal agent tools ${size}`, besideNode, ...faster(2)],
+    [`seal, tool calls, ${size}`, `seal agent, back to back tools ${size}`, besideNode, ...faster(1.5)],
   ]),
-  ["seal, 1 KB, paced", "seal paced ascii 1 KB", "native / node", 1 / 1.5, `1.5 × ${fastest}`],
-  ["seal, 1 KB", "seal variants ascii 1 KB", "native / node", 1, `not slower than ${fastest}`],
+  ["seal, 1 KB, paced", "seal paced ascii 1 KB", besideNode, ...faster(1.5)],
+  ["seal, 1 KB", "seal variants ascii 1 KB", besideNode, 1, `not slower than ${fastest}`],
   ...each(["ascii", "cjk"], (text) => [
-    [
-      `open, 9 MB ${text}, without RSA`,
-      `open variants ${text} 9 MB`,
-      "native / node",
-      1 / 4,
-      `4 × ${fastest}`,
-      withoutRsa,
-    ],
+    [`open, 9 MB ${text}, without RSA`, `open variants ${text} 9 MB`, besideNode, ...faster(4), withoutRsa],
     [`open, 9 MB ${text}, memory`, `memory ${text} 9 MB`, "native", 1.2, "at most 1.2 × the answer", perByte],
   ]),
   ["open, 1 KB", "open beside RSA ascii 1 KB", "native / openssl", 1.02, "2 % over `openssl speed`'s RSA"],
   ["RSA-4096 private operation", "rsa 4096 private", "native / openssl", 1.05, "5 % over `openssl speed`'s"],
   ["JavaScript thread meanwhile", "stall private operations", "native - idle", 2, "no stall over 2 ms", "loopMax"],
   ...each(["ecc-p256", "ecc-p384", "rsa2048"], (key) => [
-    [`attestation, ${key}`, `attestation ${key}`, "native / openssl", 1.5, "1.5 × `openssl speed`'s signature check"],
+    [`attestation, ${key}`, `attestation ${key}`, "native / openssl", ...ofOpenssl],
   ]),
   ["process start: `import`", "start import", "native", 8, "under 8 ms"],
   ["process start: the first client", "start import", "native", 3, "under 3 ms more", "construct"],
   ["process start: `nomyo-native --version`", "start import", "native", 60, "under 60 ms", "version"],
   ...each(load, (n) => [
-    [
-      `${n} in flight, client's CPU`,
-      `router ${n} in flight`,
-      "native / http-rsa",
-      1.05,
-      "5 % over RSA + HTTP",
-      "cpuMs",
-    ],
-    [`${n} in flight, client's event loop`, `router ${n} in flight`, "native", 3, "99 % delay under 3 ms", "loop99"],
+    [`${n} in flight, client's CPU`, `router ${n} in flight`, "native / http-rsa", ...overRsa, "cpuMs"],
+    [`${n} in flight, client's event loop`, `router ${n} in flight`, "native", ...shortDelay, "loop99"],
   ]),
   ...each(load, (n) => [
-    [
-      `${n} in flight, router's CPU`,
-      `upstream ${n} in flight`,
-      "router / reverse-rsa",
-      1.05,
-      "5 % over RSA + HTTP",
-      "serverCpuMs",
-    ],
-    [
-      `${n} in flight, router's event loop`,
-      `upstream ${n} in flight`,
-      "router",
-      3,
-      "99 % delay under 3 ms",
-      "serverLoop99",
-    ],
+    [`${n} in flight, router's CPU`, `upstream ${n} in flight`, "router / reverse-rsa", ...overRsa, "serverCpuMs"],
+    [`${n} in flight, router's event loop`, `upstream ${n} in flight`, "router", ...shortDelay, "serverLoop99"],
   ]),
   ["through the proxy, 1 KB", "proxy 1 in flight", "openai:proxy / openai:fetch", 1.1, "10 % over createSecureFetch"],
   ["memory", "soak memory 8 in flight", "native", 8, "flat over 100 000 requests: under 8 MiB", "rssGrowth"],
@@ -166,21 +131,22 @@ export const judged = (results) => [
 function judge([job, of, sides, limit, bound, figure = "median"], all) {
   const results = all.filter((one) => one.case === of);
   const find = (contender) => results.find((one) => one.contender === contender);
-  const cost = (result) => middle(roundsOf(result, figure));
-  const ofNode = results.filter(({ contender }) => isNode(contender)).sort((a, b) => cost(a) - cost(b));
+  const values = (result) => roundsOf(result, figure);
+  const cost = (result) => middle(values(result));
+  const ofNode = results.filter(({ contender }) => /^node(:(whole|pieces|strings|parsed))?$/.test(contender));
   const [own, sign, beside] = sides.split(" ");
-  const [mine, again, other] = [find(own), find(`${own}:again`), beside === "node" ? ofNode[0] : find(beside)];
+  const [mine, again] = [find(own), find(`${own}:again`)];
+  const other = beside === "node" ? ofNode.sort((a, b) => cost(a) - cost(b))[0] : find(beside);
   if (mine === undefined || (beside !== undefined && other === undefined)) {
     return { job, bound, measured: notMeasured, verdict: "not shown" };
   }
-  const values = roundsOf(mine, figure);
-  const self = again === undefined ? [] : differences(values, roundsOf(again, figure));
+  const self = again === undefined ? [] : differences(values(mine), values(again));
   const said = (measured, value, noise) => ({ job, bound, measured, ...verdict(value, limit, noise, mine) });
   if (sign !== "/") {
     const value = cost(mine) - (other === undefined ? 0 : cost(other));
-    return said((texts.get(figure) ?? timeText)(value), value, noiseOf(self, spread(values)));
+    return said((texts.get(figure) ?? timeText)(value), value, noiseOf(self, spread(values(mine))));
   }
-  const between = differences(values, roundsOf(other, figure));
+  const between = differences(values(mine), values(other));
   const times = Math.exp(middle(between));
   const figures = `${timeText(cost(mine))} against ${timeText(cost(other))}, ${other.contender}`;
   const text = limit <= 1 ? ratio(times) : limit > 1.25 ? ratio(1 / times) : percentOver(1 / times);
@@ -196,10 +162,7 @@ function verdict(value, limit, noise, { kind, rounds }) {
   // A figure of nothing or less (a growth, a delay beyond another) is compared as it is.
   const isNear = value > 0 && limit > 0 && Math.abs(Math.log(value / limit)) < noise;
   const holds = kind === "soak" && rounds[0].requests < 100_000 ? "not shown" : "met";
-  return {
-    noise: noiseText(noise),
-    verdict: isNear ? "noisy" : value <= limit ? holds : "NOT MET",
-  };
+  return { noise: noiseText(noise), verdict: isNear ? "noisy" : value <= limit ? holds : "NOT MET" };
 }
 
 /**

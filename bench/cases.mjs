@@ -58,75 +58,60 @@ export const contenderNames = {
  * @property {number} [moreRounds] so many times the rounds of the other cases
  * @property {boolean} [isFresh] a new process for each round
  * @property {number[]} [inFlights] requests at a time: one result for each
- * @property {Record<string, {servers: string[], client: string}>} [routes] processes of bench/requests-process.mjs, for
+ * @property {Record<string, {servers: string[], client: string}>} [routes] processes of bench/requests.mjs, for
  *   each contender
  */
 
 const all = ["native", "node", "webcrypto", "python"];
-const twice = ["native", "native:again"];
 const both = ["native", "node"];
-const withCommand = [...all, "openssl"];
-const ways = {
-  seal: ["node:whole", "node:pieces", "node:strings"],
-  open: ["node:whole", "node:pieces", "node:parsed"],
-};
-const kinds = ["seal", "open"];
+const twice = ["native", "native:again"];
+const wholly = [...all, "openssl"];
+const sealing = [...twice, "node:whole", "node:pieces", "node:strings"];
+const opening = [...twice, "node:whole", "node:pieces", "node:parsed"];
 const quickCells = new Set(["ascii 1 KB", "ascii 9 MB", "tools 32 KB"]);
 /** Every combination of the lists, as `make` has it. */
-const each = (first, second, make) => first.flatMap((one) => second.map((other) => make(one, other)));
+const each = (first, second, make) => first.flatMap((one) => second.flatMap((other) => make(one, other)));
 const paced = { pauseMs: 1 };
 const judged = { judged: true };
 
 /** What a client talks to: each server gets the address of the one before. */
-const behind =
-  (...servers) =>
-  ({ client }) => ({ servers, client });
-const toRouter = behind("router");
+const route = (client, ...servers) => ({ servers, client });
 const routes = {
-  router: {
-    ...{ native: toRouter({ client: "native" }), node: toRouter({ client: "node" }) },
-    ...{ http: toRouter({ client: "http" }), "http-rsa": toRouter({ client: "http-rsa" }) },
-  },
-  upstream: {
-    router: behind("model", "router")({ client: "http" }),
-    "reverse-rsa": behind("model", "reverse-rsa")({ client: "plain" }),
-  },
+  router: Object.fromEntries(["native", "node", "http", "http-rsa"].map((client) => [client, route(client, "router")])),
+  upstream: { router: route("http", "model", "router"), "reverse-rsa": route("plain", "model", "reverse-rsa") },
   proxy: {
-    "openai:fetch": toRouter({ client: "openai-fetch" }),
-    "openai:proxy": behind("router", "proxy")({ client: "openai" }),
-    "openai:reverse": behind("model", "reverse")({ client: "openai" }),
+    "openai:fetch": route("openai-fetch", "router"),
+    "openai:proxy": route("openai", "router", "proxy"),
+    "openai:reverse": route("openai", "model", "reverse"),
   },
 };
 
 /** @type {Case[]} */
 const cases = [
-  ...kinds.flatMap((kind) =>
-    each(contents, sizes, (content, size) => ({
+  ...each(["seal", "open"], contents, (kind, content) =>
+    sizes.map((size) => ({
       ...{ kind, contenders: all, content, size, quick: quickCells.has(`${content} ${sizeText(size)}`) },
       judged: content === "ascii" || size === 9 * MiB,
     })),
   ),
-  ...each(["ascii", "cjk"], [KiB, 9 * MiB], (content, size) => [
-    { kind: "seal", contenders: [...twice, ...ways.seal, "node:escaped"], content, size, label: "variants" },
-    { kind: "open", contenders: [...twice, ...ways.open], content, size, label: "variants" },
-  ])
-    .flat()
-    .map((item) => ({
-      ...item,
-      judged: item.content === "ascii" ? item.kind === "seal" || item.size > MiB : item.size > MiB,
-    })),
+  ...each(["ascii", "cjk"], [KiB, 9 * MiB], (content, size) => {
+    const isLarge = size > MiB;
+    const about = { content, size, label: "variants" };
+    return [
+      { kind: "seal", contenders: [...sealing, "node:escaped"], ...about, judged: content === "ascii" || isLarge },
+      { kind: "open", contenders: opening, ...about, judged: isLarge },
+    ];
+  }),
   ...each([KiB, 32 * KiB], contents, (size, content) => ({
-    ...{ kind: "seal", contenders: [...twice, ...ways.seal], content, size, label: "paced", ...paced },
+    ...{ kind: "seal", contenders: sealing, content, size, label: "paced", ...paced },
     ...{ few: content === "ascii" ? undefined : both, judged: content === "ascii" && size === KiB },
   })),
-  ...each(kinds, growthSizes, (kind, size) => ({
+  ...each(["seal", "open"], growthSizes, (kind, size) => ({
     ...{ kind, contenders: both, content: "ascii", size, label: "growth", ...paced, ...judged, few: ["native"] },
   })),
-  ...agentSizes.flatMap((size) =>
-    [{ label: "agent", ...paced }, { label: "agent, back to back" }].map((manner) => ({
-      ...{ kind: "seal", contenders: [...twice, ...ways.seal], content: "tools", size, ...manner, ...judged },
-    })),
-  ),
+  ...each(agentSizes, [{ label: "agent", ...paced }, { label: "agent, back to back" }], (size, manner) => ({
+    ...{ kind: "seal", contenders: sealing, content: "tools", size, ...manner, ...judged },
+  })),
   { kind: "hold", contenders: [...twice, "copy"], content: "ascii", size: 9 * MiB, ...judged },
   ...["ascii", "cjk"].map((content) => ({
     ...{ kind: "memory", contenders: ["native"], content, size: 9 * MiB, isFresh: true, ...judged },
@@ -136,17 +121,12 @@ const cases = [
     ...{ moreRounds: 2, ...judged },
   },
   {
-    kind: "rsa",
-    contenders: ["native", "native:again", ...withCommand.slice(1)],
-    label: "4096 private",
-    moreRounds: 3,
-    quick: true,
-    ...judged,
-    few: [...twice, "node", "openssl"],
+    ...{ kind: "rsa", contenders: [...twice, ...wholly.slice(1)], label: "4096 private", moreRounds: 3, quick: true },
+    ...{ ...judged, few: [...twice, "node", "openssl"] },
   },
-  { kind: "keygen", contenders: withCommand, label: "4096", samples: 1, quick: true, few: both },
+  { kind: "keygen", contenders: wholly, label: "4096", samples: 1, quick: true, few: both },
   ...sizes.flatMap((size) => [
-    { kind: "aes", contenders: withCommand.slice(1), size, label: "256-gcm", quick: size === MiB },
+    { kind: "aes", contenders: wholly.slice(1), size, label: "256-gcm", quick: size === MiB },
     { kind: "base64", contenders: all.slice(1), size, label: "encode", quick: size === MiB },
   ]),
   ...["ecc-p256", "ecc-p384", "rsa2048"].map((label) => ({
@@ -176,13 +156,8 @@ const cases = [
     ...{ inFlights: [1, 8], routes: routes.proxy, ...judged },
   },
   {
-    kind: "soak",
-    contenders: ["native"],
-    label: "memory",
-    inFlights: [8],
-    routes: routes.router,
-    quick: true,
-    ...judged,
+    ...{ kind: "soak", contenders: ["native"], label: "memory", inFlights: [8], routes: routes.router },
+    ...{ quick: true, ...judged },
   },
   { kind: "core", contenders: ["core"], label: "google-benchmark" },
 ].map(({ quick = false, ...item }) => {

@@ -61,7 +61,7 @@ const checks = {
     contender === "copy" ? evidence.right === true : checks.seal(item, contender, evidence, folder),
   memory: (...given) => checks.open(...given),
   quote: (...given) => checks.attestation(...given),
-  stall: (item, contender, ...rest) => contender === "idle" || rsa(item, contender, ...rest),
+  stall: rsa,
 };
 
 /** Throws {@link WrongResult} unless the evidence holds. */

@@ -6,17 +6,19 @@
 //   {do: "round", milliseconds, samples?}
 //     → {samples, …}: milliseconds of single runs; `fixed`: of the same on a 2-byte request; and figures
 import { createHash, randomBytes } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { chatRequest } from "../dist/bench/payload.js";
 import { Sampler } from "../dist/bench/sampler.js";
 import { summarise } from "../dist/bench/statistics.js";
+import { processStart } from "./process-start.mjs";
 import { answerLines } from "./processes.mjs";
 
 const [name, build] = process.argv.slice(2);
-const isIdle = name === "idle" || name === "copy";
-const contender = isIdle ? undefined : await import(`./contenders/${name}.mjs`);
+const file = new URL(`contenders/${name}.mjs`, import.meta.url);
+/** What does nothing, copies or only starts has no file of its own. */
+const contender = existsSync(file) ? await import(file) : undefined;
 await contender?.load?.(build);
 const sha256 = (data) => createHash("sha256").update(data).digest("hex");
 
@@ -117,9 +119,10 @@ const kinds = {
   },
   quote: ({ label, tcti, folder }) => contender.quoting(label, tcti, folder),
   async stall(command) {
-    const { operation, evidence = () => ({}) } = contender === undefined ? {} : await kinds.rsa(command);
+    const { operation, evidence } = contender === undefined ? {} : await kinds.rsa(command);
     return { round: ({ milliseconds }) => stall(operation, 5 * milliseconds), evidence };
   },
+  start: () => ({ round: () => processStart(name, build) }),
 };
 
 /**
@@ -149,21 +152,31 @@ async function stall(operation, milliseconds) {
   return { samples: [median], loop99: p99, loop999: p999, loopMax: beyond(delays.max), completed };
 }
 
+/** A job of `kinds`; or of a program that runs anew for each turn, and has nothing to show. */
+const jobOf = async (command) => {
+  if (contender?.alone !== undefined) {
+    return { round: async () => ({ samples: [await contender.alone[command.kind](command)] }) };
+  }
+  if (kinds[command.kind] === undefined) throw new Error(`does not do ${command.kind}`);
+  return await kinds[command.kind](command);
+};
+
 let job;
 let samplers = [];
 await answerLines(async ({ do: what, milliseconds, samples, ...command }) => {
   if (what === "prepare") {
-    if (kinds[command.kind] === undefined) throw new Error(`does not do ${command.kind}`);
-    job = await kinds[command.kind](command);
-    const sampler = (operation) => operation && new Sampler(operation, command.pauseMs, job.clock);
-    samplers = [job.operation, job.fixed].map(sampler);
-    return { evidence: await job.evidence() };
+    job = await jobOf(command);
+    samplers = [job.operation, job.fixed].map(
+      (operation) => operation && new Sampler(operation, command.pauseMs, job.clock),
+    );
+    return { evidence: await job.evidence?.() };
   }
-  if (what === "warm") for (const sampler of samplers) await sampler?.warmUp(milliseconds);
-  if (what === "warm") return {};
+  if (what === "warm") {
+    for (const sampler of samplers) await sampler?.warmUp(milliseconds);
+    return {};
+  }
   if (job.round !== undefined) return await job.round({ milliseconds });
   const [main, fixed] = samplers;
   const own = await main.round(milliseconds, samples);
   return { samples: own, ...(fixed && { fixed: summarise(await fixed.round(milliseconds / 4)).median }) };
 });
-process.exit(0);

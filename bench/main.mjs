@@ -45,17 +45,9 @@ const flag = { type: "boolean", default: false };
 const text = { type: "string" };
 const list = { ...text, multiple: true, default: [] };
 const known = {
-  ...{
-    quick: flag,
-    bounds: flag,
-    docs: flag,
-    strict: flag,
-    list: flag,
-    help: { ...flag, short: "h" },
-    only: list,
-    node: list,
-  },
-  ...{ rounds: text, soak: text, against: text, tcti: text, json: text, from: list, svg: text },
+  ...{ quick: flag, bounds: flag, docs: flag, strict: flag, list: flag, help: { ...flag, short: "h" } },
+  ...{ only: list, node: list, from: list },
+  ...{ rounds: text, soak: text, against: text, tcti: text, json: text, svg: text },
 };
 
 function readOptions(args) {
@@ -85,34 +77,25 @@ function readOptions(args) {
 
 /** A report as `--json` wrote it. */
 function readReport(file) {
-  let report;
   try {
-    report = JSON.parse(readFileSync(file, "utf8"));
+    const report = JSON.parse(readFileSync(file, "utf8"));
+    if (report?.schema !== 2 || !Array.isArray(report.results)) throw new Error(`${file} is none`);
+    return report;
   } catch (error) {
     throw new UsageError(`--from takes a file that --json has written: ${error.message}.`);
   }
-  if (report?.schema === 2 && Array.isArray(report.results)) return report;
-  throw new UsageError(`--from takes a file that --json has written; ${file} is none.`);
 }
 
 /** Several as one: what the later ones measured again replaces what was there. */
 function joined(reports) {
-  const results = new Map();
-  for (const one of reports.flatMap((report) => report.results)) results.set(`${one.case}\n${one.contender}`, one);
-  return {
-    ...reports[0],
-    seconds: reports.reduce((sum, { seconds }) => sum + seconds, 0),
-    results: [...results.values()],
-  };
+  const all = reports.flatMap(({ results }) => results.map((one) => [`${one.case}\n${one.contender}`, one]));
+  const seconds = reports.reduce((sum, report) => sum + report.seconds, 0);
+  return { ...reports[0], seconds, results: [...new Map(all).values()] };
 }
 
 /** The same under other lines of Node; gives the highest exit code. */
 function underLines(lines, args) {
-  const others = [];
-  for (let at = 0; at < args.length; at++) {
-    if (args[at] === "--node") at++;
-    else if (!args[at].startsWith("--node=")) others.push(args[at]);
-  }
+  const others = args.filter((one, at) => !/^--node(=|$)/.test(one) && args[at - 1] !== "--node");
   const codes = lines.map((line) => {
     const node = new URL(`.cache/node-${line}/node_modules/node-linux-${process.arch}/bin/node`, root).pathname;
     if (!existsSync(node)) throw new UsageError(`There is no Node ${line} here: scripts/setup installs the lines.`);

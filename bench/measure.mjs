@@ -5,7 +5,7 @@ import { availableParallelism } from "node:os";
 import { summarise } from "../dist/bench/statistics.js";
 import { check } from "./check.mjs";
 import { machine } from "./machine.mjs";
-import { LineProcess, contenderProcess, output, partsOf, root } from "./processes.mjs";
+import { LineProcess, output, partsOf, root } from "./processes.mjs";
 import { WorkFolder } from "./work-folder.mjs";
 
 const middle = (values) => summarise(values).median;
@@ -38,91 +38,38 @@ function result(item, contender, turns) {
   }));
   const names = Object.keys(rounds[0]).filter((name) => name !== "median" && name !== "p90");
   const figures = names.map((name) => [name, middle(rounds.map((round) => round[name]))]);
-  return {
-    ...about(item, contender),
-    ...summarise(turns.flatMap(({ samples }) => samples)),
-    ...Object.fromEntries(figures),
-    rounds,
-  };
+  const all = summarise(turns.flatMap(({ samples }) => samples));
+  return { ...about(item, contender), ...all, ...Object.fromEntries(figures), rounds };
 }
 
 /** As many threads for private operations as this package has by default. */
 const environment = { UV_THREADPOOL_SIZE: String(availableParallelism()) };
 
-/** A client under load and the servers behind it, in processes of their own on this machine, over loopback. */
-class Load {
-  #processes = [];
-  #client;
-  #servers = [];
-  #route;
-  #folder;
-
-  /**
-   * @param {{servers: string[], client: string}} route each server gets the address of the one before, the client the
-   * last one's
-   */
-  constructor(contender, route, folder) {
-    this.contender = contender;
-    this.#route = route;
-    this.#folder = folder;
+/** The process of a contender, ready to be asked: `prepare`, `warm`, `round`. */
+function started(item, contender, directory) {
+  const { name, folder } = partsOf(contender);
+  const route = item.routes?.[contender] ?? item.routes?.[name];
+  if (route !== undefined) {
+    const args = [route.client, route.servers.join(","), folder, directory];
+    return new LineProcess(contender, "requests.mjs", args, environment);
   }
-
-  #start(kind, url, build = root) {
-    const args = [kind, url, build, this.#folder];
-    this.#processes.unshift(new LineProcess(`${this.contender} ${kind}`, "requests-process.mjs", args, environment));
-    return this.#processes[0];
-  }
-
-  async ask(command) {
-    if (command.do === "prepare") {
-      let url = "";
-      for (const kind of this.#route.servers) {
-        this.#servers.push(this.#start(kind, url));
-        ({ url } = await this.#servers.at(-1).ask({}));
-      }
-      // Another build takes part as client; servers are this one's for all.
-      this.#client = this.#start(this.#route.client, url, partsOf(this.contender).folder);
-      return {};
-    }
-    const before = await this.#ofServers();
-    const { do: what, ...wanted } = command;
-    const measured = await this.#client.ask(wanted);
-    if (what === "warm") return {};
-    const after = await this.#ofServers();
-    // The last server is the one that the client talks to.
-    const serverCpuMs = after.map(({ cpuMs }, index) => (cpuMs - before[index].cpuMs) / measured.requests);
-    const [all, last] = [serverCpuMs.reduce((sum, each) => sum + each, 0), serverCpuMs.at(-1)];
-    return { ...measured, serversCpuMs: all, serverCpuMs: last, serverLoop99: after.at(-1).loop99 };
-  }
-
-  #ofServers() {
-    return Promise.all(this.#servers.map((server) => server.ask({})));
-  }
-
-  async end() {
-    for (const one of this.#processes) await one.end();
-  }
-}
-
-/** What is asked in the place of each contender. */
-function started(item, contender, folder) {
-  const route = item.routes?.[contender] ?? item.routes?.[partsOf(contender).name];
-  return route === undefined ? contenderProcess(contender, item.kind) : new Load(contender, route, folder);
+  if (name === "python") return new LineProcess(contender, "contenders/python.py");
+  return new LineProcess(contender, "contender.mjs", [name, folder]);
 }
 
 /** Starts the contenders, checks what each makes of the case before anything is timed, and ends all after `work`. */
 async function withContenders(item, contenders, given, work) {
-  const sides = contenders.map((contender) => ({ contender, process: started(item, contender, given.folder) }));
+  const sides = contenders.map((contender) => started(item, contender, given.folder));
   try {
-    const prepared = sides.map(async ({ contender, process }) => {
-      const { variant } = partsOf(contender);
-      const { evidence } = await process.ask({ ...item, ...given, do: "prepare", variant });
-      if (evidence !== undefined) await check(item, contender, evidence, given.folder);
+    const prepared = sides.map(async (side, index) => {
+      const { variant } = partsOf(contenders[index]);
+      const { evidence } = await side.ask({ ...item, ...given, do: "prepare", variant });
+      if (evidence !== undefined) await check(item, contenders[index], evidence, given.folder);
     });
     await Promise.all(prepared);
-    return await work(sides.map(({ process }) => process));
+    return await work(sides);
   } finally {
-    await Promise.all(sides.map(({ process }) => process.end()));
+    await Promise.all(sides.map((side) => side.end()));
   }
 }
 
@@ -134,52 +81,43 @@ function plan({ kind, samples, factor = 1, moreRounds = 1 }, { rounds, quick, tu
   return { count: rounds * (quick ? 1 : moreRounds), turn: { milliseconds: factor * turnMs, samples }, warm };
 }
 
-/** What every case goes through. */
+/** What every case goes through; some in new processes for each round. */
 async function measured(item, contenders, given, options) {
   const { count, turn, warm } = plan(item, options);
   const { isFresh = false, inFlights = [undefined] } = item;
-  const all = [];
-  const work = async (sides, inFlight, rounds) => {
-    const turns = await inTurns(rounds, sides, (side) => side.ask({ do: "round", ...turn, inFlight }));
-    const name = inFlight === undefined ? item.name : `${item.name} ${inFlight} in flight`;
-    return { ...item, name, inFlight, turns };
-  };
-  if (isFresh) {
-    const sets = [];
-    for (let done = 0; done < count; done++) {
-      sets.push(await withContenders(item, contenders, given, (sides) => work(sides, undefined, 1)));
-    }
-    all.push({ ...item, turns: contenders.map((_, index) => sets.flatMap(({ turns }) => turns[index])) });
-  } else {
+  const turns = inFlights.map(() => contenders.map(() => []));
+  const [times, rounds] = isFresh ? [count, 1] : [1, count];
+  for (let done = 0; done < times; done++) {
     await withContenders(item, contenders, given, async (sides) => {
       // What takes seconds is warm after the check.
       if (item.samples !== 1) for (const side of sides) await side.ask({ do: "warm", ...warm, inFlight: 8 });
-      for (const inFlight of inFlights) all.push(await work(sides, inFlight, count));
+      for (const [at, inFlight] of inFlights.entries()) {
+        const answers = await inTurns(rounds, sides, (side) => side.ask({ do: "round", ...turn, inFlight }));
+        answers.forEach((more, index) => turns[at][index].push(...more));
+      }
     });
   }
-  return all.flatMap(({ turns, ...one }) => turns.map((each, index) => result(one, contenders[index], each)));
+  return inFlights.flatMap((inFlight, at) => {
+    const name = inFlight === undefined ? item.name : `${item.name} ${inFlight} in flight`;
+    return contenders.map((contender, index) => result({ ...item, name, inFlight }, contender, turns[at][index]));
+  });
 }
 
 /**
  * The C++ core alone, without Node: the google-benchmark programs of native/bench, where they have been built
- * (scripts/setup bench installs what they need):
+ * (scripts/setup bench installs what they need); pool_bench compares two allocators and prints a table of its own.
  *   cmake -S . -B build/bench -G Ninja -DNOMYO_BUILD_ADDON=OFF -DNOMYO_BUILD_BENCHMARKS=ON && cmake --build build/bench
  */
 function corePrograms() {
   const folder = `${root}build/bench/native/`;
   const names = existsSync(folder) ? readdirSync(folder) : [];
-  // pool_bench compares two allocators and prints a table of its own.
-  return names
-    .filter((name) => /_bench(\.exe)?$/.test(name) && !name.startsWith("pool_bench"))
-    .map((name) => folder + name);
+  const own = names.filter((name) => /_bench(\.exe)?$/.test(name) && !name.startsWith("pool_bench"));
+  return own.map((name) => folder + name);
 }
 
 const inMs = { ns: 1e-6, us: 1e-3, ms: 1, s: 1e3 };
 
-/**
- * One result for each of their benchmarks: the median of its repetitions, of which google-benchmark wants more than
- * one.
- */
+/** One result for each: the median of its repetitions, of which google-benchmark wants more than one. */
 async function coreSpeed(item, { rounds, turnMs }) {
   const results = [];
   for (const program of corePrograms()) {

@@ -1,10 +1,11 @@
 // scripts/attack-run.mjs SECONDS: the measurement of scripts/attack. As a child of its own it is the attacker.
-import { execFileSync, fork, spawn } from "node:child_process";
+import { execFileSync, fork } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import net from "node:net";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
+import { toldCommand } from "./told-command.mjs";
 
 const require = createRequire(import.meta.url);
 const MOST_TIMES = 3;
@@ -73,18 +74,6 @@ function attack({ port, path, name }) {
   process.once("message", () => process.send(made, () => process.exit()));
 }
 
-async function command(env, ...args) {
-  const child = spawn(process.execPath, [new URL("../dist/cli/main.js", import.meta.url).pathname, ...args, "--json"], {
-    ...{ env: { PATH: process.env["PATH"], ...env }, stdio: ["ignore", "pipe", "inherit"] },
-  });
-  let text = "";
-  for await (const part of child.stdout) {
-    text += part;
-    if (text.includes("\n")) break;
-  }
-  return { child, told: JSON.parse(text.split("\n", 1)[0]) };
-}
-
 /** What a process has had of its processors, in hundredths of a second (proc(5), utime and stime). */
 function ticks(pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
@@ -97,8 +86,8 @@ async function stage() {
   const folder = mkdtempSync(join(tmpdir(), "attack-"));
   const keys = join(folder, "keys");
   writeFileSync(keys, `${apiKey}\n`, { mode: 0o600 });
-  const router = await command({}, "router", "--api-keys-file", keys);
-  const proxy = await command(
+  const router = await toldCommand({}, "router", "--api-keys-file", keys);
+  const proxy = await toldCommand(
     { NOMYO_API_KEY: apiKey },
     ...["proxy", "--base-url", router.told.url, "--allow-http", "--local-keys-file", keys],
   );

@@ -1,6 +1,5 @@
 // scripts/soak-run.mjs (--requests N | --hours N): the load of scripts/soak, and its account. Ends with 1 where an
 // answer was wrong, a request failed that was not given up, or memory has grown.
-import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
 import http from "node:http";
@@ -8,6 +7,7 @@ import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import { toldCommand } from "./told-command.mjs";
 
 const require = createRequire(import.meta.url);
 const nomyo = require("../dist/index.js");
@@ -21,6 +21,7 @@ const GIVEN_UP = 20;
 /** What a process may hold more at the end than after the first tenth. */
 const GROWTH_KIB = 32 * 1024;
 const ROTATION_MS = 20_000;
+const environment = { NOMYO_API_KEY: "soak" };
 /** Of a thread of the package (kJobStackBytes), and what the pools may hold more at the end. */
 const STACK_BYTES = 128 * 1024;
 const POOL_BYTES = 64 * 1024;
@@ -87,25 +88,11 @@ async function work() {
   }
 }
 
-/** A command of the package as a process, and the first event that it tells. */
-async function command(...args) {
-  const env = { PATH: process.env["PATH"], NOMYO_API_KEY: "soak" };
-  const child = spawn(process.execPath, [new URL("../dist/cli/main.js", import.meta.url).pathname, ...args, "--json"], {
-    ...{ env, stdio: ["ignore", "pipe", "inherit"] },
-  });
-  let text = "";
-  for await (const part of child.stdout) {
-    text += part;
-    if (text.includes("\n")) break;
-  }
-  return { child, told: JSON.parse(text.split("\n", 1)[0]) };
-}
-
 /** Router and proxy as processes, and what they and this one hold. */
 async function stage() {
-  const router = await command("router");
+  const router = await toldCommand(environment, "router");
   const routerUrl = router.told.url;
-  const proxy = await command("proxy", "--base-url", routerUrl, "--allow-http");
+  const proxy = await toldCommand(environment, "proxy", "--base-url", routerUrl, "--allow-http");
   const proxyUrl = proxy.told.base_url;
   const processes = { router: router.child.pid, proxy: proxy.child.pid, clients: process.pid };
   const metric = async (name) => {

@@ -9,84 +9,69 @@ import { contenderNames } from "../cases.mjs";
 const nameOf = (contender) => contenderNames[contender] ?? contender.replace("native@", "nomyo-native in ");
 const spread = ({ p10, p90 }) => (p10 === undefined ? "" : `${timeText(p10)} – ${timeText(p90)}`);
 
-/** Figures beside the time, as the results have them. */
-const more = {
-  ...{
-    fixed: ["of 2 bytes", timeText],
-    loop99: ["event loop 99 %", timeText],
-    loopMax: ["longest", timeText],
-  },
-  ...{ requestsPerSecond: ["a second", (value) => value.toFixed(0)], cpuMs: ["CPU each", timeText] },
-  ...{ serversCpuMs: ["servers' CPU each", timeText], serverLoop99: ["server's event loop 99 %", timeText] },
-  ...{
-    construct: ["first client", timeText],
-    ready: ["key there", timeText],
-    version: ["--version", timeText],
-  },
-  ...{ bytes: ["memory", (value) => `${(value / 2 ** 20).toFixed(1)} MiB`] },
-};
+/** Figures beside the time, as the results have them: as times, unless it is said how they are written. */
+const more = [
+  ["fixed", "of 2 bytes"],
+  ["loop99", "event loop 99 %"],
+  ["loopMax", "longest"],
+  ["requestsPerSecond", "a second", (value) => value.toFixed(0)],
+  ["cpuMs", "CPU each"],
+  ["serversCpuMs", "servers' CPU each"],
+  ["serverLoop99", "server's event loop 99 %"],
+  ["construct", "first client"],
+  ["ready", "key there"],
+  ["version", "--version"],
+  ["bytes", "memory", (value) => `${(value / 2 ** 20).toFixed(1)} MiB`],
+];
 const figures = (result) =>
-  Object.entries(more)
+  more
     .filter(([name]) => result[name] !== undefined)
-    .map(([name, [said, text]]) => `${said} ${text(result[name])}`)
+    .map(([name, said, text = timeText]) => `${said} ${text(result[name])}`)
     .join(", ");
 
-const bounds = {
-  columns: ["job", "bound", "measured", "noise", "verdict"],
-  row: ({ job, bound, measured, noise = "", verdict }) => [job, bound, measured, noise, verdict],
-};
-const builds = {
-  columns: ["case", "this build", "the other", "other / this", "noise", "verdict"],
-  row: (one) => [one.case, one.own, one.other, one.difference, one.noise, one.verdict],
-};
+const ofBounds = (bounds) => [
+  ["job", "bound", "measured", "noise", "verdict"],
+  ...bounds.map(({ job, bound, measured, noise = "", verdict }) => [job, bound, measured, noise, verdict]),
+];
+const ofBuilds = (builds) => [
+  ["case", "this build", "the other", "other / this", "noise", "verdict"],
+  ...builds.map((one) => [one.case, one.own, one.other, one.difference, one.noise, one.verdict]),
+];
 
 /** One row for each case: this package, where it takes part, and everybody else beside it. */
-function byCase(results) {
-  const own = results.filter(
-    (one, at) => one.median > 0 && results.findIndex((other) => other.case === one.case) === at,
-  );
-  const beside = (first) => (one) =>
-    `${nameOf(one.contender)} ${timeText(one.median)} (${ratio(one.median / first.median)})`;
-  return [
-    ["case", "who", "median", "10 % – 90 %", "and", "others, and how many times as long"],
-    ...own.map((first) => {
-      const others = results.filter(
-        (one) => one.case === first.case && one !== first && one.contender !== "native:again",
-      );
-      const told = [nameOf(first.contender), timeText(first.median), spread(first), figures(first)];
-      return [first.case, ...told, others.map(beside(first)).join(", ")];
-    }),
-  ];
-}
+const byCase = (results) => [
+  ["case", "who", "median", "10 % – 90 %", "and", "others, and how many times as long"],
+  ...[...new Set(results.map((one) => one.case))].flatMap((name) => {
+    const [first, ...others] = results.filter((one) => one.case === name && one.contender !== "native:again");
+    if (!(first.median > 0)) return [];
+    const beside = ({ contender, median }) =>
+      `${nameOf(contender)} ${timeText(median)} (${ratio(median / first.median)})`;
+    const told = [nameOf(first.contender), timeText(first.median), spread(first), figures(first)];
+    return [[name, ...told, others.map(beside).join(", ")]];
+  }),
+];
 
-const rows = ({ columns, row }, items) => [columns, ...items.map(row)];
-
+/** For a terminal. */
 export function tables(report) {
+  const shown = report.bounds.filter(({ measured }) => measured !== notMeasured);
+  const verdicts =
+    report.builds.length > 0
+      ? [
+          "This build beside another (differences within what it differs by from itself are noise)",
+          ofBuilds(report.builds),
+        ]
+      : [`Promised bounds: ${summary(report)}`, ofBounds(shown)];
   const machine = surroundings(report).map(([name, value]) => `${name.padEnd(14)}${value}`);
-  const compared = report.builds.length > 0;
-  const first = compared
-    ? "This build beside another (differences within what it differs by from itself are " +
-      `noise)\n\n${grid(rows(builds, report.builds))}`
-    : `Promised bounds: ${summary(report)}\n\n${grid(
-        rows(
-          bounds,
-          report.bounds.filter(({ measured }) => measured !== notMeasured),
-        ),
-      )}`;
-  return `${[first, machine.join("\n"), grid(byCase(report.results))].join("\n\n")}\n`;
+  return `${[verdicts[0], grid(verdicts[1]), machine.join("\n"), grid(byCase(report.results))].join("\n\n")}\n`;
 }
 
 /** How many of each verdict. */
-export function summary({ bounds }) {
-  const counts = ["met", "NOT MET", "noisy", "not shown"].map((said) => [
-    bounds.filter(({ verdict }) => verdict === said).length,
-    said,
-  ]);
-  return counts
+const summary = ({ bounds }) =>
+  ["met", "NOT MET", "noisy", "not shown"]
+    .map((said) => [bounds.filter(({ verdict }) => verdict === said).length, said])
     .filter(([count]) => count > 0)
     .map(([count, said]) => `${count} ${said}`)
     .join(", ");
-}
 
 function grid([head, ...rows]) {
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column].length)));
@@ -100,16 +85,14 @@ export async function document(report) {
   const parts = [
     "# Benchmarks",
     "Written by `npm run bench -- --bounds --docs`. Run it on your machine: figures from another one say little. " +
-      "`--quick` takes about a " +
-      "minute; `--help` tells the rest. All figures are in [benchmarks.json](benchmarks.json).",
+      "`--quick` takes about a minute; `--help` tells the rest. All figures are in [benchmarks.json](benchmarks.json).",
     table([["measured", "on and with"], ...surroundings(report)]),
     "![Time by size, and rates at 9 MB, beside Node's crypto, Web Crypto and Python](benchmarks.svg)",
     "## Promised bounds",
     `${summary(report)}. Ratios are medians of the rounds of this one run. Noise is what a contender differs by from ` +
-      "itself, with three standard " +
-      "errors: a figure that is nearer to its bound than that is _noisy_, neither met nor not. What is _not shown_ " +
-      "was not measured, or for too short.",
-    table(rows(bounds, report.bounds)),
+      "itself, with three standard errors: a figure that is nearer to its bound than that is _noisy_, neither met " +
+      "nor not. What is _not shown_ was not measured, or for too short.",
+    table(ofBounds(report.bounds)),
     "## Times",
     "Medians of single calls, or of requests; what this package did first, where it takes part.",
     table(byCase(report.results)),
@@ -127,20 +110,16 @@ function table([columns, ...rows]) {
 
 /** Machine and versions, as lines of a name and a value. */
 function surroundings({ machine, versions, startedAt, seconds, quick, rounds }) {
-  const memory =
-    `${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB; load at the start ` + `${machine.loadAtStart.toFixed(2)}`;
+  const memory = `${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB`;
+  const features = machine.features.join(", ") || "features unknown";
+  const load = `load at the start ${machine.loadAtStart.toFixed(2)}`;
+  const own = `${versions.nomyoNative} (${versions.buildType}, ${versions.compiler}), ${versions.opensslNative}`;
   const { python, cryptography } = versions;
   const ofPython = `${python}, cryptography ${cryptography}, ${versions.opensslCryptography}`;
   return [
-    [
-      "machine",
-      `${machine.cpu}, ${machine.cores} cores (${machine.features.join(", ") || "features unknown"}), ${memory}`,
-    ],
+    ["machine", `${machine.cpu}, ${machine.cores} cores (${features}), ${memory}; ${load}`],
     ["system", `${machine.system}; memory locked by ${machine.memoryLocking}`],
-    [
-      "nomyo-native",
-      `${versions.nomyoNative} (${versions.buildType}, ${versions.compiler}), ${versions.opensslNative}`,
-    ],
+    ["nomyo-native", own],
     ["Node", `${versions.node}, V8 ${versions.v8}, OpenSSL ${versions.opensslNode}`],
     ["openssl", versions.opensslCommand ?? "not installed"],
     ["Python", cryptography === undefined ? "cryptography is not installed" : ofPython],

@@ -2,18 +2,12 @@
  * What documents name is there: the pages and headings that they link to, files, scripts, npm's commands, sections of
  * the protocol.
  */
-import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join, posix } from "node:path";
+import { repositoryFiles, repositoryRoot as root } from "../support/repository-files.js";
 
-const root = join(__dirname, "../..");
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
-const files = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
-  cwd: root,
-  encoding: "utf8",
-})
-  .split("\0")
-  .filter((path) => path !== "" && existsSync(join(root, path)));
+const files = repositoryFiles();
 const folders = new Set(files.flatMap((path) => path.split("/").map((_, end, parts) => parts.slice(0, end).join("/"))));
 const pages = files.filter((path) => path.endsWith(".md"));
 /** Written by hand; the others are typedoc's. */

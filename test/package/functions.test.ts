@@ -1,17 +1,13 @@
-/** Functions end within 60 lines of code, or have a reason: ESLint's rule for JavaScript, and the same for C++. */
+/**
+ * Functions end within 60 lines of code, or have a reason: ESLint's rule for JavaScript and TypeScript, and the same
+ * for C++, Python and Bash. Tests themselves (`TEST`, as jest's `describe`) are as long as what they tell.
+ */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { repositoryFiles, repositoryRoot as root } from "../support/repository-files.js";
 
-const root = join(__dirname, "../..");
 const LONGEST = 60;
-const tracked = (...patterns: string[]): string[] =>
-  execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard", ...patterns], {
-    cwd: root,
-    encoding: "utf8",
-  })
-    .split("\0")
-    .filter((path) => path !== "");
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
 
 interface Found {
@@ -60,12 +56,47 @@ test("functions of C++ are found, with their lines of code", () => {
   ]);
 });
 
-test("no function of the core or the addon is longer without a reason", () => {
-  const files = tracked("native/core", "native/addon", "native/bench", "native/fuzz").filter((path) =>
-    /\.(cc|h)$/.test(path),
-  );
+test("no function of C++ is longer without a reason, but a test", () => {
+  const files = repositoryFiles("native", "test").filter((path) => /\.(cc|h|c)$/.test(path));
   const all = files.flatMap((path) => functions(read(path)).map((one) => ({ path, ...one })));
-  expect(all.length).toBeGreaterThan(700);
+  const isTest = /^(TEST(_F|_P)?|INSTANTIATE_\w+)\(/;
+  expect(all.filter(({ name }) => isTest.test(name)).length).toBeGreaterThan(200);
+  const own = all.filter(({ name }) => !isTest.test(name));
+  expect(own.length).toBeGreaterThan(900);
+  expect(own.filter(({ lines, reason }) => lines > LONGEST && !reason)).toEqual([]);
+});
+
+/** The same for what ends where its indentation does (Python's `def`), or at its own brace (Bash). */
+function scripted(source: string): Found[] {
+  const lines = source.split("\n");
+  return lines.flatMap((line, at) => {
+    const [, indent, python] = /^(\s*)(?:(?:async )?(def) \w+\(|\w+\(\) [{(]$)/.exec(line) ?? [];
+    if (indent === undefined) return [];
+    const ends = python === undefined ? new RegExp(`^${indent}[)}]`) : new RegExp(`^ {0,${indent.length}}[^\\s)]`);
+    const end = lines.findIndex((other, index) => index > at && ends.test(other));
+    const all = lines.slice(at, end < 0 ? undefined : python === undefined ? end + 1 : end);
+    const code = all.filter((other) => !/^\s*(#.*)?$/.test(other));
+    return [{ name: line.trim(), lines: code.length, reason: /# Long: ./.test(lines[at - 1] ?? "") }];
+  });
+}
+
+test("functions of Python and Bash are found, with their lines of code", () => {
+  expect(scripted("def a(\n    b,\n):\n    # Why.\n    c()\n\n\nclass D:\n    def e(self):\n        f()\n")).toEqual([
+    { name: "def a(", lines: 4, reason: false },
+    { name: "def e(self):", lines: 2, reason: false },
+  ]);
+  expect(scripted("g() {\n  if x; then\n    y\n  fi\n}\n# Long: a list.\nh() (\n  z\n)\n")).toEqual([
+    { name: "g() {", lines: 5, reason: false },
+    { name: "h() (", lines: 3, reason: true },
+  ]);
+});
+
+test("none of Python or Bash is longer without a reason", () => {
+  const files = repositoryFiles("bench", "scripts", "test", ".ci", "deploy", "examples", "docs").filter(
+    (path) => path.endsWith(".py") || (!path.endsWith(".md") && /^#!.*\b(ba)?sh\b/.test(read(path).slice(0, 40))),
+  );
+  const all = files.flatMap((path) => scripted(read(path)).map((one) => ({ path, ...one })));
+  expect(all.length).toBeGreaterThan(35);
   expect(all.filter(({ lines, reason }) => lines > LONGEST && !reason)).toEqual([]);
 });
 
@@ -97,7 +128,7 @@ test("ESLint refuses a longer one in all JavaScript, and a silencing that silenc
 }, 120_000);
 
 test("a rule is switched off with a reason", () => {
-  const silenced = tracked("lib", "test", "bench", "scripts", "examples")
+  const silenced = repositoryFiles("lib", "test", "bench", "scripts", "examples")
     .filter((path) => /\.[cm]?[jt]s$/.test(path) && !path.endsWith("functions.test.ts"))
     .flatMap((path) => [...read(path).matchAll(/eslint-disable.*/g)].map(([text]) => `${path}: ${text}`));
   expect(silenced.length).toBeGreaterThan(5);

@@ -1,21 +1,15 @@
 /** Lines end where .editorconfig says, in every kind of source; the formatters are told the same. */
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { repositoryFiles, repositoryRoot as root } from "../support/repository-files.js";
 
-const root = join(__dirname, "../..");
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
 const [, most] = /^\[\*\]\n(?:.*\n)*?max_line_length = (\d+)$/m.exec(read(".editorconfig"))!;
 const LONGEST = Number(most);
 
 /** Bytes that somebody else made, or a program, and data. Prose in Markdown is as long as its author's sentences. */
 const exempt = /^(docs\/api|test\/vectors|native\/fuzz\/corpus)\/|\.(json|svg|tgz)$|^LICENSE$/;
-const files = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
-  cwd: root,
-  encoding: "utf8",
-})
-  .split("\0")
-  .filter((path) => path !== "" && !exempt.test(path));
+const files = repositoryFiles().filter((path) => !exempt.test(path));
 
 /** The lines that count: of a document those of its blocks of code. */
 function lines(path: string, text: string): [at: number, line: string][] {

@@ -3,6 +3,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { chatFlags, proxyFlags, routerFlags } from "../../lib/cli/error-text.js";
 
 const native = join(__dirname, "../../native");
 
@@ -84,4 +85,23 @@ test.each([
   ["addon/tpm.cc", '#include "test/tpm/software_tpm.h"', "a test in the addon"],
 ])("%s with %s: %s is found", (file, line) => {
   expect(fault({ file, line }, uses)).toBe(`${file}: ${line}`);
+});
+
+test("no text of the core names an option of JavaScript's: who calls it knows what it was called", () => {
+  // Words that are options too (timeout, log) say nothing of where they come from; a capital inside does.
+  const names = [chatFlags, routerFlags, proxyFlags]
+    .flatMap((flags) => Object.keys(flags))
+    .flatMap((name) => name.split("."))
+    .filter((name) => /[A-Z]/.test(name));
+  expect(names).toEqual(expect.arrayContaining(["secureMemory", "maxResponseBytes", "keyFile", "persistentHandle"]));
+  const isOption = new RegExp(`\\b(${names.join("|")})\\b`);
+  const texts = readdirSync(join(native, "core"), { recursive: true, encoding: "utf8" })
+    .filter((name) => /\.(h|cc)$/.test(name))
+    .flatMap((name) =>
+      [...readFileSync(join(native, "core", name), "utf8").matchAll(/"(?:[^"\\\n]|\\.)*"/g)].map(
+        ([text]) => `${name}: ${text}`,
+      ),
+    );
+  expect(texts.length).toBeGreaterThan(500);
+  expect(texts.filter((text) => isOption.test(text))).toEqual([]);
 });

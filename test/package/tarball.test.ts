@@ -16,8 +16,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { repositoryFiles, repositoryRoot as root } from "../support/repository-files.js";
 
-const root = join(__dirname, "../..");
 const nodes = [
   process.execPath,
   ...(existsSync(join(root, ".cache"))
@@ -41,8 +41,7 @@ beforeAll(() => {
   source = join(folder, "source");
   app = join(folder, "app");
   // A copy of the tree, because packing makes dist/ and prebuilds/ anew, which other tests are using.
-  const tracked = run("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], root);
-  for (const file of tracked.split("\0").filter((name) => name !== "" && existsSync(join(root, name)))) {
+  for (const file of repositoryFiles()) {
     mkdirSync(dirname(join(source, file)), { recursive: true });
     cpSync(join(root, file), join(source, file));
   }
@@ -98,10 +97,7 @@ describe("the tarball", () => {
 
   test("has JavaScript and declarations for each source file, what is loaded together, and bundlers' modules", () => {
     const compiled = files.filter((name) => name.startsWith("dist/"));
-    const sources = run("git", ["ls-files", "--cached", "--others", "--exclude-standard", "lib"], root)
-      .trim()
-      .split("\n");
-    const expected = sources.flatMap((name) => {
+    const expected = repositoryFiles("lib").flatMap((name) => {
       if (name === "lib/README.md") return [];
       const [, path, m] = /^lib\/(.*)\.(m?)ts$/.exec(name)!;
       return [`dist/${path}.${m}js`, `dist/${path}.d.${m}ts`];

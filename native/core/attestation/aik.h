@@ -12,7 +12,7 @@
 
 namespace nomyo {
 
-// All functions: any thread; errors are kInvalidArgument with a sentence, or kCrypto.
+// All functions: any thread; errors are kInvalidArgument with a sentence; kCrypto, kMemoryLock, kOutOfMemory.
 
 // AikKey is the public key, as our libcrypto holds it, after the checks of AIK_TYPE.
 struct AikKey {

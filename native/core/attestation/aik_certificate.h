@@ -16,7 +16,7 @@ namespace nomyo {
 // OpenSSL's security level 2 (no SHA-1, no RSA under 2048 bits); the first is no CA and says so (`CA:FALSE`), may sign,
 // has the extended key usage tcg-kp-AIKCertificate (2.23.133.8.3), and certifies exactly `aik`. An endorsement key's
 // certificate fails: it says nothing about an AIK. Revocation is not looked up: the verifier makes no connections.
-// Errors: kInvalidArgument with a sentence; kCrypto. Any thread.
+// Errors: kInvalidArgument with a sentence; kCrypto, kMemoryLock, kOutOfMemory. Any thread.
 Status VerifyAikCertificate(std::span<const Bytes> chain, std::span<const X509Certificate> roots, EVP_PKEY* aik,
                             std::optional<std::int64_t> at = std::nullopt);
 

@@ -99,7 +99,7 @@ static_assert(
     }(),
     "each step decides a check");
 
-// CheckName returns the stable code, e.g. `PCR_DIGEST`.
+// CheckName returns the stable code, e.g. `PCR_DIGEST`. Any thread.
 constexpr std::string_view CheckName(Check check) {
   return kChecks[static_cast<std::size_t>(check)].name;
 }

@@ -1,4 +1,4 @@
-// PCRs: selections and values, as a block claims them and as a quote signs them.
+// PCRs: selections and values, as a block claims them and as a quote signs them. All functions: any thread.
 #pragma once
 
 #include <cstdint>

@@ -27,6 +27,7 @@ struct NearestProfile {
   std::vector<PcrDifference> differences;
 };
 
+// One thread at a time.
 struct Report {
   struct Aik {
     bool rsa;
@@ -69,7 +70,7 @@ struct Report {
 };
 
 // ReportJson writes the report. TypeScript adds `policyId`, `verifiedAt` and `expiresAt`: the core has neither the
-// policy's canonical form nor the caller's clock.
+// policy's canonical form nor the caller's clock. Any thread.
 std::string ReportJson(const Report& report);
 
 }  // namespace nomyo

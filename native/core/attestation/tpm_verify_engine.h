@@ -11,10 +11,11 @@ namespace nomyo {
 // than the key's. So it is asked last, and never alone. The key is flushed in every case.
 class TpmVerifyEngine final : public SignatureEngine {
  public:
-  // The connection must outlive the engine.
+  // The connection must outlive the engine, and is on the thread that it is for.
   explicit TpmVerifyEngine(TpmConnection& connection) : connection_(connection) {}
 
-  // Verify is kUnsupported for a key, curve, scheme or hash that this TPM does not have. Errors: kTpm, kCrypto. Blocks.
+  // Verify is kUnsupported for a key, curve, scheme or hash that this TPM does not have. Errors: kTpm; kCrypto,
+  // kMemoryLock, kOutOfMemory. Blocks, on the connection's thread.
   Result<EngineVerdict> Verify(const SignedQuote& quote) override;
 
  private:

@@ -19,7 +19,7 @@ namespace nomyo {
 // not contradict it; `kUnsupported` is a failure only if the policy demands the engine.
 //
 // Errors, none of them the block's: kTssMissing (libtss2-mu, or the engine's library), kTpm (the engine's TPM did not
-// answer), kCrypto and kOutOfMemory. Any thread; takes well under a millisecond unless the engine blocks.
+// answer), kCrypto, kMemoryLock and kOutOfMemory. Any thread; takes well under a millisecond unless the engine blocks.
 Result<Report> VerifyAttestation(std::string_view block, ByteView qualifying_data, const Policy& policy,
                                  SignatureEngine* engine);
 

@@ -12,16 +12,17 @@
 namespace nomyo {
 
 // HmacSha256 takes data piece by piece. Key and state are in the pool, under the Locking of the thread that calls
-// Start; the destructor wipes them. One thread at a time; any thread.
+// Start; the destructor wipes them. One thread at a time; any thread. Errors of all functions: kCrypto (of Start also
+// for a key of no byte), kMemoryLock, kOutOfMemory.
 class HmacSha256 {
  public:
-  // Start copies `key`, of at least one byte. Errors: kCrypto (also when the pool has no memory for the state).
+  // Start copies `key`, of at least one byte.
   static Result<HmacSha256> Start(std::span<const std::uint8_t> key);
 
-  // Update appends `data`. After an error the object is good for nothing but destruction. kCrypto.
+  // Update appends `data`. After an error the object is good for nothing but destruction.
   Status Update(std::span<const std::uint8_t> data);
 
-  // Finish returns the digest; the object cannot be used afterwards. kCrypto.
+  // Finish returns the digest; the object cannot be used afterwards.
   Result<std::array<std::uint8_t, kSha256Bytes>> Finish();
 
  private:

@@ -1,4 +1,4 @@
-// Move-only owners of OpenSSL objects: one for each type that the package uses.
+// Move-only owners of OpenSSL objects: one for each type that the package uses. One thread at a time each.
 #pragma once
 
 #include <memory>

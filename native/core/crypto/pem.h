@@ -16,11 +16,12 @@ struct PemBlock {
   SecureBuffer der;
 };
 
-// ReadPem decodes the one block of `text`. Errors: kKeyFormat with what is wrong; kMemoryLock, kOutOfMemory.
+// ReadPem decodes the one block of `text`, of any length. Errors: kKeyFormat with what is wrong; kMemoryLock,
+// kOutOfMemory. Any thread.
 Result<PemBlock> ReadPem(std::span<const std::uint8_t> text);
 
 // WritePem encodes `der` in lines of 64 characters, with a final newline. Errors: kMemoryLock, kOutOfMemory. Any
-// thread, both functions.
+// thread.
 Result<SecureBuffer> WritePem(std::string_view label, std::span<const std::uint8_t> der);
 
 }  // namespace nomyo

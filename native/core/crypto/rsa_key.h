@@ -28,7 +28,7 @@ class RsaPublicKey {
  public:
   // Import reads one PEM SubjectPublicKeyInfo in DER, of a stranger. kKeyFormat: not that; kKeyWeak: not RSA, under
   // `least_bits` or 2048 bits, over `most_bits` or kRsaMostPublicBits, or with an exponent outside FIPS 186-5 A.1.1 or
-  // over kRsaMostPublicExponentBits. Any thread.
+  // over kRsaMostPublicExponentBits. Other errors: kCrypto, kMemoryLock, kOutOfMemory. Any thread.
   static Result<RsaPublicKey> Import(std::string_view pem, int least_bits, int most_bits = kRsaMostPublicBits);
 
   int bits() const noexcept { return bits_; }

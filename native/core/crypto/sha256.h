@@ -11,7 +11,7 @@ namespace nomyo {
 
 inline constexpr std::size_t kSha256Bytes = 32;
 
-// Sha256 returns the digest of `data`. Any thread. kCrypto when OpenSSL fails.
+// Sha256 returns the digest of `data`. Any thread. Errors: kCrypto, kMemoryLock, kOutOfMemory.
 Result<std::array<std::uint8_t, kSha256Bytes>> Sha256(std::span<const std::uint8_t> data);
 
 }  // namespace nomyo

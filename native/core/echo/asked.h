@@ -1,4 +1,4 @@
-// Asked: what a chat completion's request asks of the echo model.
+// Asked: what a chat completion's request asks of the echo model. Any thread.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// Values of a request, by what they begin with, and an object's members by their names.
+// Values of a request, by what they begin with, and an object's members by their names. Any thread.
 #pragma once
 
 #include <array>

@@ -1,4 +1,5 @@
-// MessageText: the text of a chat message's `content`, read piece by piece where it stands.
+// MessageText: the text of a chat message's `content`, read piece by piece where it stands. One thread at a time on an
+// object; the functions, any thread.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
-// SchemaValue: a plain value that a JSON schema allows, for arguments of tools and for structured outputs.
+// SchemaValue: a plain value that a JSON schema allows, for arguments of tools and for structured outputs. One thread
+// at a time.
 #pragma once
 
 #include <cstddef>
@@ -30,10 +31,11 @@ class SchemaValue {
       : request_(request), root_(root), said_(std::move(said)), out_(out), writer_(out) {}
 
   // WriteObject writes an object with what `schema` requires, an empty one if it is no schema. Errors of both:
-  // kTooLarge over a bound, those of writing.
+  // kTooLarge over a bound or the text's limit, kMemoryLock, kOutOfMemory; a part has been written then, and the text
+  // is worth nothing.
   Status WriteObject(Value schema) { return Object(schema, 0); }
 
-  // Write writes any value.
+  // Write writes any value; errors as WriteObject's, kTooLarge among them.
   Status Write(Value schema) { return Any(schema, 0); }
 
  private:
@@ -57,7 +59,7 @@ class SchemaValue {
 };
 
 // PutText writes text as the inside of a JSON string: `units` code units of it at most.
-// Errors: the writer's; a part may have been written then.
+// Errors: kTooLarge, kMemoryLock, kOutOfMemory of what the writer writes to; a part may have been written then.
 Status PutText(JsonWriter& writer, MessageText text, std::size_t units = static_cast<std::size_t>(-1));
 
 }  // namespace nomyo::echo

@@ -1,4 +1,4 @@
-// ToolCall: the tool that the echo model calls, and with what.
+// ToolCall: the tool that the echo model calls, and with what. Any thread.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// PackageBytes: the bytes of a sealed package. They are public, so they are in ordinary memory.
+// PackageBytes: the bytes of a sealed package. They are public, so they are in ordinary memory. One thread at a time.
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,11 @@
 // PlaintextStream: plaintext goes in piece by piece, a package's base64 ciphertext comes out.
 //
 // The plaintext exists only in one block of pool memory, small enough for the processor's second-level cache. A full
-// block is encrypted in place and encoded straight into the package.
+// block is encrypted in place and encoded straight into the package. One thread at a time.
+//
+// After an error of any function but Start the stream is good for nothing but destruction, which wipes the block; what
+// it has appended to the package is then worthless, since no tag vouches for it. Errors of all these: kTooLarge over
+// the limit, kCrypto, kMemoryLock, kOutOfMemory.
 #pragma once
 
 #include <array>
@@ -27,10 +31,6 @@ class PlaintextStream final : public TextSink {
 
   // Start sizes the block for `expected` bytes of plaintext; the stream appends to `package`, which must outlive it.
   // More than `limit` bytes are refused. Errors: kMemoryLock, kOutOfMemory.
-  //
-  // After an error of any function below the stream is good for nothing but destruction, which wipes the block; what it
-  // has appended to the package is then worthless, since no tag vouches for it. Errors of all: kTooLarge over the
-  // limit, kCrypto, kMemoryLock, kOutOfMemory.
   static Result<PlaintextStream> Start(AesGcmEncryptor encryptor, PackageBytes& package, std::size_t expected,
                                        std::size_t limit);
 

@@ -2,8 +2,8 @@
 //
 // Key and nonce are drawn for this package alone and never used again: what a second use would cost,
 // core/crypto/aes_gcm.h says. The largest plaintext is the caller's SealOptions::limit (10 MiB in this package's
-// client); the package has some 4/3 of its bytes. After an error of the writer's or of Finish the sealer is good for
-// nothing but destruction, which wipes what it holds; no part of a package has left it.
+// client); the package has some 4/3 of its bytes. One thread at a time. After an error of the writer's or of Finish the
+// sealer is good for nothing but destruction, which wipes what it holds; no part of a package has left it.
 #pragma once
 
 #include <array>

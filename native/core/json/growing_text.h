@@ -1,4 +1,4 @@
-// GrowingText: JSON text that is written into pool memory which grows with it, up to a limit.
+// GrowingText: JSON text that is written into pool memory which grows with it, up to a limit. One thread at a time.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// JSON pointers (RFC 6901) into checked JSON text.
+// JSON pointers (RFC 6901) into checked JSON text. Any thread.
 #pragma once
 
 #include <cstdint>

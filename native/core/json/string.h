@@ -1,4 +1,4 @@
-// What a JSON string stands for, and what a JSON number does.
+// What a JSON string stands for, and what a JSON number does. Any thread; a StringDecoder is for one at a time.
 #pragma once
 
 #include <cstddef>

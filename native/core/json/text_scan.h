@@ -1,4 +1,5 @@
-// The loops over text that JSON writing and reading spend their time in, with SIMD chosen when the program runs.
+// The loops over text that JSON writing and reading spend their time in, with SIMD chosen when the program runs. Any
+// thread.
 #pragma once
 
 #include <cstddef>

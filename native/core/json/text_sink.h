@@ -1,4 +1,5 @@
-// TextSink: what JSON text is written into, a block of pool memory at a time.
+// TextSink: what JSON text is written into, a block of pool memory at a time. What writing can fail with is decided by
+// where a full block goes: kTooLarge over a limit, kMemoryLock, kOutOfMemory, and kCrypto where it is encrypted.
 #pragma once
 
 #include <algorithm>

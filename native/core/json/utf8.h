@@ -1,4 +1,4 @@
-// PutUtf8: one code point as UTF-8.
+// PutUtf8: one code point as UTF-8. Any thread.
 #pragma once
 
 #include <cstdint>

@@ -12,8 +12,9 @@
 
 namespace nomyo {
 
-// Errors of all its functions: the sink's (TextSink::Drain); StringUtf8 has one of its own. After an error a part may
-// have been written, and nothing that is written later can make the text whole. One thread at a time.
+// Errors of all its functions: the sink's (kTooLarge, kMemoryLock, kOutOfMemory, kCrypto); StringUtf8 has one more.
+// After an error a part may have been written, and nothing that is written later can make the text whole. One thread at
+// a time.
 class JsonWriter {
  public:
   explicit JsonWriter(TextSink& out) : out_(&out) {}

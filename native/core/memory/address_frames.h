@@ -1,4 +1,5 @@
-// AddressFrames: which frames of a range of address space are free. Pure bookkeeping: it maps and touches nothing.
+// AddressFrames: which frames of a range of address space are free. Pure bookkeeping: it maps and touches nothing. One
+// thread at a time.
 #pragma once
 
 #include <cstddef>

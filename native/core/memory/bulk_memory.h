@@ -5,7 +5,7 @@
 // virtual machine (measured: half of the time it took to seal 9 MB), and even as huge pages they are filled with zeros
 // first (14 % of it; up to 60 % when the host has to find memory as well). So large blocks are mapped by themselves,
 // ask for huge pages, and are kept for the next ones when they are freed: the system takes their pages when it needs
-// them (MADV_FREE), so they stand in no one's way. They stay out of core dumps.
+// them (MADV_FREE), so they stand in no one's way. They stay out of core dumps. One thread at a time on a block.
 #pragma once
 
 #include <cstddef>

@@ -17,7 +17,7 @@ void GuardForks() noexcept;
 // kernel wipes in children; where it cannot, the process's id is compared. Any thread; never waits.
 bool InForkedChild() noexcept;
 
-// ForkedChildError is what whoever asks for a secret in such a child is told.
+// ForkedChildError is what whoever asks for a secret in such a child is told: kMemoryLock. Any thread.
 Error ForkedChildError();
 
 }  // namespace nomyo

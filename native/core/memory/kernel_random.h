@@ -13,7 +13,7 @@ namespace nomyo {
 [[nodiscard]] bool KernelRandom(std::span<std::uint8_t> out) noexcept;
 
 // KernelRandomPart is one call of the system's: it fills the front of `out`, which is not empty, and returns how many
-// bytes that were; 0 when there are none to be had.
+// bytes that were; 0 when there are none to be had. Any thread.
 [[nodiscard]] std::size_t KernelRandomPart(std::span<std::uint8_t> out) noexcept;
 
 }  // namespace nomyo

@@ -1,5 +1,5 @@
 // LockFailure: the system call that did not lock memory, its error, and what that means. Whoever is told of it must be
-// able to tell a limit that is reached from a filter that refuses the call: the remedies differ.
+// able to tell a limit that is reached from a filter that refuses the call: the remedies differ. Any thread.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// LockMechanism: the ways in which memory is locked.
+// LockMechanism: the ways in which memory is locked. Any thread.
 #pragma once
 
 #include <cstddef>

@@ -21,6 +21,8 @@
 // part of a chunk), Canaries. The pool itself decides what is locked, kept and given back, and counts.
 //
 // In a child that fork() made nothing is handed out, taken back or looked at: core/memory/fork_guard.h says why.
+//
+// All functions: any thread, at any time. What is refused hands nothing out, and is counted in Setbacks.
 #pragma once
 
 #include <array>

@@ -30,7 +30,7 @@ class OrdinaryOpenSslMemory {
   OrdinaryOpenSslMemory& operator=(const OrdinaryOpenSslMemory&) = delete;
 };
 
-// OpenSslInPool says whether OpenSSL's allocations go to the pool.
+// OpenSslInPool says whether OpenSSL's allocations go to the pool. Any thread.
 bool OpenSslInPool() noexcept;
 
 // OpenSslError makes an error for an OpenSSL call that has just failed on this thread, and clears OpenSSL's error

@@ -1,5 +1,6 @@
 // PageAllocator: where the pool's pages come from. One implementation for each operating system; tests have their own,
-// which can refuse (root is never refused a lock, so nothing else shows what happens then).
+// which can refuse (root is never refused a lock, so nothing else shows what happens then). One thread at a time,
+// since the pool calls it under its lock; PageSize, Limit and ExplainRefusal any thread.
 #pragma once
 
 #include <cstddef>

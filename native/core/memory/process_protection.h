@@ -1,4 +1,4 @@
-// What the process as a whole lets out of its memory: core dumps, debuggers, swap.
+// What the process as a whole lets out of its memory: core dumps, debuggers, swap. Any thread.
 #pragma once
 
 #include <optional>
@@ -9,7 +9,7 @@ namespace nomyo {
 
 // HardenProcess turns core dumps off for good and, on Linux, makes the process not dumpable (prctl PR_SET_DUMPABLE):
 // other processes of the same account can then not attach to it or read its memory. kUnsupported where there is no such
-// thing. Any thread; it cannot be undone for core dumps.
+// thing. It cannot be undone for core dumps.
 Status HardenProcess();
 
 // SwapEnabled says whether the system has swap; empty when it cannot be told.

@@ -1,6 +1,7 @@
 // SecureBuffer: the only type that may hold a secret in this package.
 //
-// Its bytes are in locked memory that is absent from dumps, and are wiped before they are given back.
+// Its bytes are in locked memory that is absent from dumps, and are wiped before they are given back. One thread at a
+// time on a buffer; Allocate and CopyOf, any thread.
 #pragma once
 
 #include <cstddef>
@@ -21,11 +22,11 @@ class SecureBuffer {
   SecureBuffer& operator=(const SecureBuffer&) = delete;
 
   // Allocate returns a zero-filled buffer of `size` bytes (0 is allowed), obeying the calling thread's Locking.
-  // Errors: kMemoryLock with a message that names the limit and the remedy; kOutOfMemory. Any thread; the buffer may
-  // be moved to another thread, but is not itself synchronised.
+  // Errors: kMemoryLock with a message that names the limit and the remedy; kOutOfMemory. The buffer may be moved to
+  // another thread.
   static Result<SecureBuffer> Allocate(std::size_t size);
 
-  // CopyOf is Allocate followed by a copy of `bytes`.
+  // CopyOf is Allocate followed by a copy of `bytes`. Errors: kMemoryLock, kOutOfMemory.
   static Result<SecureBuffer> CopyOf(std::span<const std::uint8_t> bytes);
 
   std::uint8_t* data() noexcept { return data_; }

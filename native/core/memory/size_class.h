@@ -1,4 +1,4 @@
-// The pool's size classes: which sizes share a chunk, and how large a chunk of each is.
+// The pool's size classes: which sizes share a chunk, and how large a chunk of each is. Any thread.
 #pragma once
 
 #include <algorithm>

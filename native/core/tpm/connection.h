@@ -49,7 +49,7 @@ class TpmConnection {
   bool broken_ = false;
 };
 
-// TransientObject owns a key loaded into the TPM and flushes it: a TPM has room for three.
+// TransientObject owns a key loaded into the TPM and flushes it: a TPM has room for three. On its connection's thread.
 class TransientObject {
  public:
   explicit TransientObject(TpmConnection& connection) : connection_(connection) {}

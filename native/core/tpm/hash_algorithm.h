@@ -1,4 +1,5 @@
 // HashAlgorithm: the hashes of this package's attestation, by TPM identifier and by name; and digests made with them.
+// Any thread.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +36,7 @@ std::string HashName(std::uint16_t id);
 // IsSignatureHash tells whether `id` is SHA-256, SHA-384 or SHA-512: what an AIK may sign with, and be named with.
 bool IsSignatureHash(std::uint16_t id);
 
-// Digest hashes the parts one after the other. Error: kCrypto. Any thread.
+// Digest hashes the parts one after the other. Errors: kCrypto, kMemoryLock, kOutOfMemory.
 Result<Bytes> Digest(const HashAlgorithm& hash, std::initializer_list<ByteView> parts);
 
 // EqualBytes compares in constant time; different lengths are unequal.

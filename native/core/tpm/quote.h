@@ -41,17 +41,17 @@ struct Quote {
 };
 
 // ParsePcrSelection reads the grammar of QuoteRequest::pcrs into `selection`: the banks sha1, sha256, sha384, sha512,
-// plain decimal indices 0 to 23, nothing twice, nothing empty. Error: kInvalidArgument.
+// plain decimal indices 0 to 23, nothing twice, nothing empty. Error: kInvalidArgument. Any thread.
 Status ParsePcrSelection(std::string_view text, TPML_PCR_SELECTION& selection);
 
-// FormatPcrSelection is the reverse, indices ascending.
+// FormatPcrSelection is the reverse, indices ascending. Any thread.
 std::string FormatPcrSelection(const TPML_PCR_SELECTION& selection);
 
 // MakeQuote makes an AIK for this call alone (a primary key of the null hierarchy with random bytes in its template, so
 // that no two are the same, no owner password is needed, and nothing stays in the TPM), quotes the selection with
 // `qualifying_data` (at most 64 bytes) and reads the PCRs. A file that IMA measures between quote and read makes the
 // two disagree; then both are done again, a few times. The key is flushed in every case. Blocks for milliseconds (ECC)
-// to seconds (RSA on a discrete TPM).
+// to seconds (RSA on a discrete TPM), on the connection's thread.
 // Errors: kInvalidArgument; kTpm (also: a bank or PCR that this TPM does not have).
 Result<Quote> MakeQuote(TpmConnection& connection, std::span<const std::uint8_t> qualifying_data,
                         const QuoteRequest& request);

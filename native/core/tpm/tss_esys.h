@@ -12,7 +12,8 @@
 
 namespace nomyo {
 
-// A table of function pointers whose types are the headers' own (decltype), so that a wrong call does not compile.
+// A table of function pointers whose types are the headers' own (decltype), so that a wrong call does not compile. It
+// never changes: any thread; what the functions say of threads is their library's.
 class TssEsys {
  public:
   // Load returns the process's one table. The first call that finds the libraries loads them for good; one that does
@@ -60,7 +61,7 @@ struct EsysFree {
 template <class T>
 using EsysOwned = std::unique_ptr<T, EsysFree>;
 
-// ExplainTss says in words what a response code means, with the code: "0x902 (…)".
+// ExplainTss says in words what a response code means, with the code: "0x902 (…)". Any thread.
 std::string ExplainTss(TSS2_RC rc);
 
 }  // namespace nomyo

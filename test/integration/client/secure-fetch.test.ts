@@ -9,6 +9,7 @@ import { getMemoryProtectionInfo } from "../../../lib/memory/protection.js";
 import { ConfigurationError } from "../../../lib/errors.js";
 import { createSecureFetch } from "../../../lib/openai/secure-fetch.js";
 import type { SecureFetch, SecureFetchOptions } from "../../../lib/openai/secure-fetch.js";
+import { openaiErrors } from "../../support/openai-errors.js";
 import { callTool, echo, makeKeyPair, ReferenceServer } from "../../support/reference-server.js";
 import type { KeyPair } from "../../support/reference-server.js";
 import { TestClients } from "../../support/test-clients.js";
@@ -107,15 +108,7 @@ describe("the openai package", () => {
     expect(server.received[1]?.payload).not.toHaveProperty("security_tier");
   });
 
-  it.each([
-    [400, OpenAI.BadRequestError],
-    [401, OpenAI.AuthenticationError],
-    [403, OpenAI.PermissionDeniedError],
-    [404, OpenAI.NotFoundError],
-    [429, OpenAI.RateLimitError],
-    [500, OpenAI.InternalServerError],
-    [503, OpenAI.InternalServerError],
-  ])("throws its own class for %d, with what the server said", async (status, Class) => {
+  it.each(openaiErrors)("throws its own class for %d, with what the server said", async (status, Class) => {
     refuseWith(status);
     const error: unknown = await sdk(make())
       .chat.completions.create({ model: "m", messages })

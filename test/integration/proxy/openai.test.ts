@@ -8,6 +8,7 @@ import { startProxy } from "../../../lib/proxy/index.js";
 import type { Proxy, ProxyOptions } from "../../../lib/proxy/index.js";
 import { startRouter } from "../../../lib/router/index.js";
 import type { Router } from "../../../lib/router/index.js";
+import { openaiErrors } from "../../support/openai-errors.js";
 import { callTool, ReferenceServer } from "../../support/reference-server.js";
 import type { Received } from "../../support/reference-server.js";
 import { routerKeyFile } from "../../support/router-key.js";
@@ -98,15 +99,7 @@ describe("the openai package with nothing but baseURL", () => {
 
   it("throws its own classes for the server's refusals, with Retry-After and the server's sentence", async () => {
     await start();
-    for (const [status, Class] of [
-      [400, OpenAI.BadRequestError],
-      [401, OpenAI.AuthenticationError],
-      [403, OpenAI.PermissionDeniedError],
-      [404, OpenAI.NotFoundError],
-      [429, OpenAI.RateLimitError],
-      [500, OpenAI.InternalServerError],
-      [503, OpenAI.InternalServerError],
-    ] as const) {
+    for (const [status, Class] of openaiErrors) {
       server.onPost = (_body, _request, response) => {
         response.writeHead(status, { "content-type": "application/json", "retry-after": "7" });
         response.end(JSON.stringify({ detail: `the server says ${status}` }));

@@ -1,8 +1,11 @@
-// requests-process.mjs KIND URL BUILD FOLDER: a server (the local router, our proxy before it, a model, a plain reverse
-// proxy before that) or a client under load, in a process of its own. Answers each line of standard input with one.
-//   a server: {} → its address, CPU milliseconds and delays of its event loop since it was last asked
-//   a client: {milliseconds?, requests?, inFlight} → latencies, requests a second, CPU, delays of the event loop; of a
-//     counted run, growth of memory
+// requests.mjs KIND SERVERS BUILD FOLDER: a client under load, in a process of its own, with the servers behind it (the
+// local router, our proxy before it, a model, a plain reverse proxy before that) in others; over loopback. Answers each
+// line with one:
+//   {do: "prepare"} → {}
+//   {do: "warm" or "round", milliseconds?, requests?, inFlight}
+//     → latencies, requests a second, CPU, delays of the event loops; of a counted run, growth of memory
+// A server, requests.mjs KIND URL BUILD FOLDER, is asked by its client:
+//   {} → its address, CPU milliseconds and delays of its event loop since it was last asked
 import { createPrivateKey, createPublicKey, randomUUID, sign } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -12,9 +15,11 @@ import { promisify } from "node:util";
 import { openPieces, sealPieces } from "../dist/bench/node-envelope.js";
 import { chatRequest } from "../dist/bench/payload.js";
 import { summarise } from "../dist/bench/statistics.js";
-import { answerLines } from "./processes.mjs";
+import { LineProcess, answerLines, root } from "./processes.mjs";
 
-const [kind, url, build, folder] = process.argv.slice(2);
+const [kind, behind, build, folder] = process.argv.slice(2);
+/** What a client or a server talks to. */
+let url = behind;
 /** A short prompt, so that what is measured is the way and not the size. */
 const prompt = chatRequest("ascii", 1024);
 const built = (file) => import(`${build}/dist/${file}`);
@@ -92,14 +97,14 @@ async function openaiClient(secureFetch) {
   return async () => completion(JSON.stringify(await client.chat.completions.create(prompt)), '"content"');
 }
 
-const unverified = { baseUrl: url, allowHttp: true, apiKey: null, attestation: "off" };
-const single = { ...unverified, maxRetries: 0 };
+const unverified = () => ({ baseUrl: url, allowHttp: true, apiKey: null, attestation: "off" });
+const single = () => ({ ...unverified(), maxRetries: 0 });
 let poolStats;
 
 const clients = {
   async native() {
     const [{ native }, { SecureChatCompletion }] = await Promise.all(["native.js", "index.js"].map(built));
-    const client = new SecureChatCompletion(single);
+    const client = new SecureChatCompletion(single());
     await client.ready();
     poolStats = () => native.memoryInfo().stats;
     return async () => completion(JSON.stringify(await client.create(prompt)), '"content"');
@@ -120,7 +125,7 @@ const clients = {
   },
   "openai-fetch": async () => {
     const { createSecureFetch } = await built("index.js");
-    return await openaiClient(createSecureFetch(unverified));
+    return await openaiClient(createSecureFetch(unverified()));
   },
   openai: () => openaiClient(),
   http: () => httpClient(false),
@@ -132,18 +137,15 @@ const clients = {
   },
 };
 
+const loopDelays = monitorEventLoopDelay({ resolution: 10 });
+loopDelays.enable();
 /** Delays of the event loop beyond the resolution, since this was last called. */
-function loopDelays(delays) {
+function delays() {
   const beyond = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - 10);
-  const figures = { loop99: beyond(delays.percentile(99)), loopMax: beyond(delays.max) };
-  delays.reset();
+  const figures = { loop99: beyond(loopDelays.percentile(99)), loopMax: beyond(loopDelays.max) };
+  loopDelays.reset();
   return figures;
 }
-const watchedLoop = () => {
-  const delays = monitorEventLoopDelay({ resolution: 10 });
-  delays.enable();
-  return () => loopDelays(delays);
-};
 const cpuMs = (since) => {
   const { user, system } = process.cpuUsage(since);
   return (user + system) / 1000;
@@ -151,18 +153,15 @@ const cpuMs = (since) => {
 
 /** MiB that the last fifth of a run took more than the second one did: of the whole process, and of the locked pool. */
 function growth(memory) {
-  const fifth = (of, from) =>
-    summarise(
-      memory
-        .slice((memory.length * from) / 5)
-        .slice(0, memory.length / 5)
-        .map(of),
-    ).median;
+  const fifth = (of, from) => {
+    const part = memory.slice((memory.length * from) / 5).slice(0, memory.length / 5);
+    return summarise(part.map(of)).median;
+  };
   const grown = (of) => (fifth(of, 4) - fifth(of, 1)) / 2 ** 20;
   return { rssGrowth: grown(({ rss }) => rss), poolGrowth: grown(({ pool }) => pool?.bytesMapped ?? 0) };
 }
 
-async function load(request, delays, { milliseconds = Infinity, requests = Infinity, inFlight }) {
+async function load(request, { milliseconds = Infinity, requests = Infinity, inFlight }) {
   const samples = [];
   const memory = [];
   const isCounted = Number.isFinite(requests);
@@ -234,20 +233,43 @@ const servers = {
   },
   async proxy() {
     const { startProxy } = await built("proxy/index.js");
-    return (await startProxy({ port: 0, client: single })).baseUrl.replace(/\/v1$/, "");
+    return (await startProxy({ port: 0, client: single() })).baseUrl.replace(/\/v1$/, "");
   },
   model: () => listening(http.createServer(model)),
   reverse: () => listening(reverse(false)),
   "reverse-rsa": () => listening(reverse(true)),
 };
 
-const delays = watchedLoop();
+/** The servers, each with the address of the one before; the last is the one that the client talks to. */
+async function startServers(names) {
+  const started = [];
+  url = "";
+  for (const name of names) {
+    // Another build takes part as client; servers are this one's for all.
+    started.push(new LineProcess(name, "requests.mjs", [name, url, root, folder]));
+    ({ url } = await started.at(-1).ask({}));
+  }
+  return () => Promise.all(started.map((server) => server.ask({})));
+}
+
+/** A round of the client, with what its servers used meanwhile. */
+async function round(request, askServers, command) {
+  const before = await askServers();
+  const measured = await load(request, command);
+  const after = await askServers();
+  const each = after.map((server, index) => (server.cpuMs - before[index].cpuMs) / measured.requests);
+  const serversCpuMs = each.reduce((sum, one) => sum + one, 0);
+  return { ...measured, serversCpuMs, serverCpuMs: each.at(-1), serverLoop99: after.at(-1).loop99 };
+}
+
 if (Object.hasOwn(servers, kind)) {
   const address = await servers[kind]();
   await answerLines(() => ({ url: address, cpuMs: cpuMs(), ...delays() }));
 } else {
+  const askServers = await startServers(behind.split(","));
   const request = await clients[kind]();
-  await answerLines((command) => load(request, delays, command));
+  await answerLines(async ({ do: what, ...command }) => {
+    if (what === "prepare") return {};
+    return what === "warm" ? (await load(request, command)) && {} : await round(request, askServers, command);
+  });
 }
-// What still listens or is kept alive ends with it.
-process.exit(0);
