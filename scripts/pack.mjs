@@ -12,6 +12,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { npmReadme } from "./npm-readme.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const to = resolve(process.argv[2] ?? ".");
@@ -47,18 +48,6 @@ function published(manifest, folder) {
   return { ...Object.fromEntries(rest), ...systems(join(folder, "prebuilds")) };
 }
 
-/**
- * `[text](FILE#heading)`: an address, or `text` and the file's name. Addresses and headings of the page itself stay.
- */
-function readme(text, manifest) {
-  const repository = /(https:\/\/.+?)(?:\.git)?$/.exec(manifest.repository?.url ?? "")?.[1];
-  return text.replace(/\[([^\]]*)\]\((?![a-z]+:|#)([^)\s]+)\)/g, (_, shown, path) => {
-    if (repository !== undefined) return `[${shown}](${repository}/blob/v${manifest.version}/${path})`;
-    const file = path.replace(/#.*/, "");
-    return shown.replaceAll("`", "") === file ? `\`${file}\`` : `${shown} (\`${file}\`)`;
-  });
-}
-
 try {
   const first = pack(root, work);
   execFileSync("tar", ["-xzf", join(work, first), "-C", work]);
@@ -66,7 +55,7 @@ try {
   const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
   const result = published(manifest, folder);
   writeFileSync(join(folder, "package.json"), `${JSON.stringify(result, null, 2)}\n`);
-  writeFileSync(join(folder, "README.md"), readme(readFileSync(join(folder, "README.md"), "utf8"), result));
+  writeFileSync(join(folder, "README.md"), npmReadme(readFileSync(join(folder, "README.md"), "utf8"), result));
   console.log(pack(folder, to));
 } finally {
   rmSync(work, { recursive: true, force: true });

@@ -12,14 +12,37 @@ export function parse<T extends ParseArgsConfig>(config: T): ReturnType<typeof p
   try {
     return parseArgs(config);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    const code = (error as { code?: unknown }).code;
-    if (code === "ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL") throw new UsageError("There is an argument too many.");
-    const said = message.split(". ", 1)[0] ?? message;
-    if (code !== "ERR_PARSE_ARGS_UNKNOWN_OPTION") throw new UsageError(said);
-    const flags = Object.keys(config.options ?? {}).map((name) => `--${name}`);
-    throw new UsageError(`${said}.${didYouMean(said.split("'")[1], flags, "")}`);
+    throw misread(error, Object.keys(config.options ?? {}));
   }
+}
+
+/** Node's errors, in sentences that say what to type. Of what was typed they have an option's name, and no value. */
+function misread(error: unknown, names: readonly string[]): UsageError {
+  const message = error instanceof Error ? error.message : String(error);
+  const option = message.split("'")[1]?.split(" ")[0] ?? "An option";
+  switch ((error as { code?: unknown }).code) {
+    case "ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL":
+      return new UsageError("There is an argument too many: here all but the options' values begin with --.");
+    case "ERR_PARSE_ARGS_UNKNOWN_OPTION":
+      return new UsageError(`Unknown option '${option}'.${meantOption(option, names)}`);
+    case "ERR_PARSE_ARGS_INVALID_OPTION_VALUE":
+      if (message.includes("does not take an argument")) return new UsageError(`${option} takes no value.`);
+      return new UsageError(
+        message.includes("ambiguous")
+          ? `${option} wants a value, and what follows begins with a dash. A value that does: ${option}=VALUE`
+          : `${option} wants a value: ${option} VALUE`,
+      );
+    default:
+      return new UsageError(message);
+  }
+}
+
+/** The option that was probably meant; of one letter, those that begin with it. */
+export function meantOption(given: string, names: readonly string[]): string {
+  const flags = names.map((name) => `--${name}`);
+  if (!/^-[a-z]$/i.test(given)) return didYouMean(given, flags, "");
+  const begun = flags.filter((flag) => flag.startsWith(`-${given.toLowerCase()}`));
+  return begun.length === 0 ? "" : ` Did you mean ${inWords(begun, "or")}?`;
 }
 
 /** One of a few words, checked; `undefined` stays. */
@@ -48,15 +71,36 @@ function shown(given: string): string {
   return /^[a-z][a-z-]{0,19}$/i.test(given) ? `"${given}"` : "of this name";
 }
 
+/** The same of an option. */
+export function shownOption(given: string): string {
+  return /^-{1,2}[a-z][a-z-]{0,19}$/i.test(given) ? ` '${given}'` : "";
+}
+
 function inWords(words: readonly string[], last: string): string {
   return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} ${last} ${words.at(-1) ?? ""}`;
 }
 
 /** The whole number in an option's text. */
-export function wholeNumber(option: string, text: string | undefined): number | undefined {
+export function wholeNumber(option: string, text: string | undefined, of = ""): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^\d{1,15}$/.test(text)) throw new UsageError(`--${option} takes a whole number.`);
+  if (!/^\d{1,15}$/.test(text)) throw new UsageError(`--${option} takes a whole number${of}${insteadOf(text)}.`);
   return Number(text);
+}
+
+/** The most that a timer of Node's takes, in whole seconds. */
+const MOST_SECONDS = 2_147_483;
+
+/** Seconds in an option's text, as milliseconds. */
+export function seconds(option: string, text: string | undefined, least: 0 | 1 = 1): number | undefined {
+  const given = wholeNumber(option, text, " of seconds");
+  if (given === undefined) return undefined;
+  if (given >= least && given <= MOST_SECONDS) return given * 1000;
+  throw new UsageError(`--${option} takes ${least} to ${MOST_SECONDS} seconds, and not ${given}.`);
+}
+
+/** What was typed, where it is a number of another kind; anything else may be a secret. */
+function insteadOf(text: string): string {
+  return /^[-+]?[\d.,_]{1,20}(?:e\d{1,3}|[a-z]{1,2})?$/i.test(text) ? `, and not ${text}` : "";
 }
 
 /** Leaves out what is undefined: options that are absent have defaults. */

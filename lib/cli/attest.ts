@@ -15,6 +15,7 @@ import { writeFileAtomically } from "../keys/atomic-file.js";
 import { AttestationError } from "../attestation/attestation-error.js";
 import { ConfigurationError, NomyoError } from "../errors.js";
 import { withFileLock } from "../keys/file-lock.js";
+import { systemReason } from "../system-reason.js";
 import { noAction, parse } from "./arguments.js";
 import { pcrTable, parsedText, profileTables, reportText } from "./attest-text.js";
 import { exitCode, UsageError } from "./exit-code.js";
@@ -300,6 +301,7 @@ function nonceOf(values: Values): QuoteNonce | undefined {
   const hex = values["qualifying-data"];
   if (payloadId !== undefined && hex !== undefined)
     throw new UsageError("Give --payload-id or --qualifying-data, not both.");
+  if (payloadId === "") throw new UsageError("--payload-id wants the id of your request, and got an empty one.");
   if (payloadId !== undefined) return { payloadId };
   if (hex === undefined) return undefined;
   if (!/^(?:[0-9a-f]{2}){1,64}$/i.test(hex)) throw new UsageError("--qualifying-data takes 1 to 64 bytes in hex.");
@@ -370,12 +372,11 @@ function writePolicy(file: string, content: string, replace: boolean): void {
   try {
     writeFileAtomically(file, Buffer.from(content), 0o644, replace);
   } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? "unknown error";
     throw new ConfigurationError(
       "--out",
-      reason === "EEXIST"
+      (error as NodeJS.ErrnoException).code === "EEXIST"
         ? `There is a file ${file} already. Add to it with --merge ${file}, or name another.`
-        : `The policy cannot be written to ${file} (${reason}).`,
+        : `The policy cannot be written to ${file} (${systemReason(error)}).`,
     );
   }
 }

@@ -7,8 +7,8 @@ import { parse } from "./arguments.js";
 import { clientOptions, readKeyPassword } from "./client-flags.js";
 import { Conversation } from "./conversation.js";
 import { exitCode, UsageError } from "./exit-code.js";
-import { Questions } from "./question.js";
-import { readSecretText } from "./secret.js";
+import { DEFAULT_MODEL, Questions } from "./question.js";
+import { readApiKey } from "./secret.js";
 import { withoutLineEnd } from "./secret-input.js";
 import type { Streams } from "./streams.js";
 
@@ -79,15 +79,19 @@ export async function runChat(args: readonly string[], streams: Streams): Promis
     return exitCode.ok;
   }
   if (positionals.length > 1) throw new UsageError("There is an argument too many: put the prompt in quotation marks.");
+  const [prompt] = positionals;
+  if (prompt?.trim() === "") throw new UsageError("The prompt is empty.");
+  if (values.model?.trim() === "") {
+    throw new UsageError(`--model wants a model's name, and got an empty one. Without it: ${DEFAULT_MODEL}.`);
+  }
   using keyPassword = readKeyPassword(values, streams);
-  const apiKey = readSecretText(
+  const apiKey = readApiKey(
     { option: "--api-key-file", file: values["api-key-file"], variable: "NOMYO_API_KEY" },
     streams.env,
   );
   const settings = await clientOptions(values, apiKey, keyPassword);
   await using client = new SecureChatCompletion(settings);
   const questions = new Questions(client, values, streams);
-  const [prompt] = positionals;
   if (prompt !== undefined) return await once(prompt, values, questions);
   if (streams.input.isTTY) return await conversation(client, questions, settings, values, streams);
   using fromStdin = await readPrompt(streams);

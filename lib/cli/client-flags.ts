@@ -2,7 +2,7 @@
 import { attestationModes, parsePolicy } from "../attestation/policy.js";
 import type { ClientOptions } from "../client/options.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
-import { defined, oneWord, wholeNumber } from "./arguments.js";
+import { defined, oneWord, seconds, wholeNumber } from "./arguments.js";
 import { UsageError } from "./exit-code.js";
 import { readNamed } from "./named-file.js";
 import { readSecret } from "./secret.js";
@@ -27,7 +27,6 @@ export async function clientOptions(
   apiKey: string | undefined,
   keyPassword: SecureBuffer | undefined,
 ): Promise<ClientOptions> {
-  const timeout = wholeNumber("timeout", values.timeout);
   const { pin, "key-dir": keyDir } = values;
   return defined<ClientOptions>({
     apiKey,
@@ -39,7 +38,7 @@ export async function clientOptions(
     keyPassword,
     // Keys of a folder are there to stay.
     keyRotationInterval: keyDir === undefined ? undefined : 0,
-    timeout: timeout === undefined ? undefined : timeout * 1000,
+    timeout: seconds("timeout", values.timeout),
     maxRetries: wholeNumber("retries", values.retries),
     secureMemory: values["secure-memory"] as "required" | undefined,
   });
@@ -47,7 +46,10 @@ export async function clientOptions(
 
 /** The password of the keys in `--key-dir`. The caller disposes of it. */
 export function readKeyPassword(values: ClientFlags, streams: Streams): SecureBuffer | undefined {
-  if (values["key-dir"] === undefined) return undefined;
+  if (values["key-dir"] === undefined) {
+    if (values["key-password-file"] === undefined) return undefined;
+    throw new UsageError("--key-password-file needs --key-dir, the folder of the keys that are under the password.");
+  }
   return readSecret(
     { option: "--key-password-file", file: values["key-password-file"], variable: "NOMYO_KEY_PASSWORD" },
     streams.env,

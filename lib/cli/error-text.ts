@@ -150,6 +150,9 @@ export function errorText(error: unknown, command: string | undefined): string {
     const said = serverSentence(error.errorDetails);
     text = text.replace(WHERE_TO_LOOK, said === undefined ? "" : ` The server said: ${said}`);
   }
+  if (command === "router" && (error as { code?: unknown }).code === "TPM_ERROR") {
+    text += " Check --tcti, and that this account may use the TPM: on most systems it is of the group tss.";
+  }
   for (const [option, flag] of flagsOf.get(command) ?? []) {
     if (flag === null) continue;
     text = text.split(`\`${option}\``).join(flag).split(`\`${option}: true\``).join(flag);

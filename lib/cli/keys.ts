@@ -1,13 +1,22 @@
 /** `nomyo-native keys`: make, look at and check RSA keys on disk. */
+import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { keyFiles, loadPrivateKey, savePrivateKey } from "../keys/key-store.js";
+import {
+  checkNewPassword,
+  hasKey,
+  keyFiles,
+  loadPrivateKey,
+  prepareFolder,
+  savePrivateKey,
+} from "../keys/key-store.js";
 import { PrivateKey } from "../keys/private-key.js";
 import { PublicKey } from "../keys/public-key.js";
 import { NotAFile, readSecretFile } from "../keys/secret-file.js";
 import { ConfigurationError } from "../errors.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
 import type { PublicKeyInfo } from "../native.js";
+import { systemReason } from "../system-reason.js";
 import { noAction, parse } from "./arguments.js";
 import { exitCode, UsageError } from "./exit-code.js";
 import { promptSecret, readSecret } from "./secret.js";
@@ -61,11 +70,15 @@ export async function runKeys(args: readonly string[], streams: Streams): Promis
   const run = action !== undefined && Object.hasOwn(actions, action) ? actions[action] : undefined;
   if (run === undefined) throw noAction("keys", action, Object.keys(actions));
   if (more.length > 0 || (file !== undefined && (action !== "show" || values.dir !== undefined))) {
-    throw new UsageError("There is an argument too many.");
+    throw new UsageError("There is an argument too many: a folder is named with --dir, and show takes one FILE.");
   }
+  const folder = values.dir ?? "client_keys";
+  if (folder === "") throw new UsageError("--dir wants the folder of the keys, and got an empty name.");
+  // What is wrong with the folder is told at once: not after a password was typed, and a key made.
+  if (action === "generate") await prepare(folder);
   const password = await readPassword(values, action === "generate", streams);
   try {
-    const result = await run({ folder: values.dir ?? "client_keys", file, password });
+    const result = await run({ folder, file, password });
     if (values.json === true) streams.stdout.writeJson(result.json);
     else streams.stdout.write(result.text);
     return exitCode.ok;
@@ -82,21 +95,11 @@ interface Result {
 const actions: Readonly<Record<string, (request: Request) => Promise<Result>>> = { generate, show, check };
 
 async function generate({ folder, password }: Request): Promise<Result> {
+  if (password !== undefined) checkNewPassword(password);
   const key = await PrivateKey.generate("required");
   try {
     const info = key.publicInfo();
-    try {
-      await savePrivateKey(folder, key, password, "required");
-    } catch (error) {
-      const { code, syscall } = error as NodeJS.ErrnoException;
-      if (syscall === undefined) throw error;
-      throw new ConfigurationError(
-        "--dir",
-        code === "EEXIST"
-          ? `There is a private key in ${folder} already, and keys are never replaced. Choose another folder.`
-          : `The keys cannot be written to ${folder} (${code ?? "unknown error"}).`,
-      );
-    }
+    await writing(folder, () => savePrivateKey(folder, key, password, "required"));
     const files = keyFiles(folder);
     const text =
       `made ${files.privateKey} ` +
@@ -110,9 +113,33 @@ async function generate({ folder, password }: Request): Promise<Result> {
   }
 }
 
+async function prepare(folder: string): Promise<void> {
+  if (hasKey(folder)) throw notWritten(folder, { code: "EEXIST" });
+  await writing(folder, () => prepareFolder(folder));
+}
+
+async function writing(folder: string, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).syscall === undefined ? error : notWritten(folder, error);
+  }
+}
+
+function notWritten(folder: string, error: unknown): ConfigurationError {
+  return new ConfigurationError(
+    "--dir",
+    (error as NodeJS.ErrnoException).code === "EEXIST"
+      ? `There is a private key in ${folder} already, and keys are never replaced. Choose another folder.`
+      : `The keys cannot be written to ${folder} (${systemReason(error)}). Name a folder that this account ` +
+          "may write to.",
+  );
+}
+
 async function show({ folder, file, password }: Request): Promise<Result> {
   const path =
     file ?? ((await isFile(keyFiles(folder).publicKey)) ? keyFiles(folder).publicKey : join(folder, "private_key.pem"));
+  if (file === undefined && !existsSync(path)) throw noKey(folder);
   const pem = readPublicPem(path);
   const info = pem === undefined ? await privateInfo(path, undefined, password) : publicInfo(path, pem);
   return { json: { ...facts(info), public_key_pem: info.pem }, text: `${table(info)}${info.pem}` };
@@ -120,12 +147,21 @@ async function show({ folder, file, password }: Request): Promise<Result> {
 
 async function check({ folder, password }: Request): Promise<Result> {
   const { privateKey, publicKey } = keyFiles(folder);
+  if (!existsSync(privateKey)) throw noKey(folder);
   const beside = (await isFile(publicKey)) ? publicKey : undefined;
   const info = await privateInfo(privateKey, beside, password);
   const text =
     `${privateKey}: a good key, readable by its owner only\n` +
     (beside === undefined ? `${publicKey}: not there; the client makes it anew\n` : `${publicKey}: belongs to it\n`);
   return { json: { ...facts(info), private_key: privateKey, public_key: beside ?? null }, text: text + table(info) };
+}
+
+function noKey(folder: string): ConfigurationError {
+  return new ConfigurationError(
+    "--dir",
+    `There is no private_key.pem in the folder ${folder}. Name another with --dir, or make a pair: ` +
+      `nomyo-native keys generate${folder === "client_keys" ? "" : " --dir FOLDER"}`,
+  );
 }
 
 async function privateInfo(
@@ -159,9 +195,8 @@ function readPublicPem(path: string): string | undefined {
     secret = bytes;
   } catch (error) {
     if (error instanceof NotAFile) throw new ConfigurationError("FILE", error.message);
-    const { code, syscall } = error as NodeJS.ErrnoException;
-    if (syscall === undefined) throw error;
-    throw new ConfigurationError("FILE", `${path} cannot be read (${code ?? "unknown error"}).`);
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    throw new ConfigurationError("FILE", `${path} cannot be read (${systemReason(error)}).`);
   }
   using pem = secret;
   // Wherever it stands: other text may come before a key, and a file may hold both. What has neither may still be a

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { isatty } from "node:tty";
 import type { AddonNotLoadedError } from "../native-loader.js";
 import { didYouMean } from "../nearest.js";
+import { meantOption, shownOption } from "./arguments.js";
 import { errorText } from "./error-text.js";
 import { exitCode, exitCodeOf, UsageError } from "./exit-code.js";
 import { Output, OutputError } from "./output.js";
@@ -77,7 +78,8 @@ export async function main(args: readonly string[], streams: Streams): Promise<n
 }
 
 async function run(args: readonly string[], streams: Streams): Promise<number> {
-  const [name, ...rest] = args;
+  // `help chat` is what others' tools have.
+  const [name, ...rest] = args[0] === "help" && args[1] !== undefined ? [args[1], "--help"] : args;
   const known = name !== undefined && Object.hasOwn(commands, name) ? name : undefined;
   try {
     if (name === undefined) throw new UsageError("A command is needed.");
@@ -91,10 +93,7 @@ async function run(args: readonly string[], streams: Streams): Promise<number> {
     }
     const load = known === undefined ? undefined : commands[known];
     if (load === undefined) {
-      throw new UsageError(
-        `There is no command ${JSON.stringify(name.slice(0, 40))}.${didYouMean(name, Object.keys(commands))} ` +
-          `The commands are: ${Object.keys(commands).join(", ")}.`,
-      );
+      throw noCommand(name);
     }
     const mechanism = streams.env["NOMYO_MEMORY_MECHANISM"];
     if (mechanism !== undefined && mechanism !== "") {
@@ -117,6 +116,20 @@ async function run(args: readonly string[], streams: Streams): Promise<number> {
     streams.stderr.write(`nomyo-native: ${errorText(error, known)}${hint}\n`);
     return exitCodeOf(error);
   }
+}
+
+/** What comes before a command is one of two options. */
+function noCommand(name: string): UsageError {
+  const known = Object.keys(commands);
+  const all = `The commands are: ${known.join(", ")}.`;
+  if (!name.startsWith("-")) {
+    const meant = didYouMean(name, known) || didYouMean(name, ["--version", "--help"], "");
+    return new UsageError(`There is no command ${JSON.stringify(name.slice(0, 40))}.${meant} ${all}`);
+  }
+  const meant = meantOption(name, ["version", "help"]);
+  return new UsageError(
+    `There is no option${shownOption(name)} before the command.${meant} The command comes first. ${all}`,
+  );
 }
 
 /** By its code: its class is in the library's file, which the command line loads when a command needs it. */

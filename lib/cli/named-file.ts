@@ -1,6 +1,7 @@
 /** A file that a flag names: none of our secrets, which private-file reads; but a key of TLS, which Node keeps. */
 import { open } from "node:fs/promises";
 import { ConfigurationError } from "../errors.js";
+import { systemReason } from "../system-reason.js";
 
 /** More than a policy, a certificate or a file of settings has. A device has no end. */
 const MAX_BYTES = 1024 * 1024;
@@ -10,8 +11,7 @@ export const MAX_MESSAGE_BYTES = 128 * 1024 * 1024;
 /** All of `file`. Throws a {@link ConfigurationError} of `option` that says why when it cannot be read. */
 export async function readNamed(option: string, file: string, maxBytes = MAX_BYTES): Promise<Buffer> {
   const bytes = await contentOf(file, maxBytes).catch((error: unknown) => {
-    const why = (error as NodeJS.ErrnoException).code ?? "unknown error";
-    throw new ConfigurationError(option, `The file ${file} cannot be read (${why}).`);
+    throw new ConfigurationError(option, `The file ${file} cannot be read (${systemReason(error)}).`);
   });
   if (bytes !== undefined) return bytes;
   throw new ConfigurationError(option, `The file ${file} is larger than ${maxBytes} bytes.`);

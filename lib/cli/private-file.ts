@@ -1,8 +1,10 @@
 /** Reading a file with a secret in it, straight into the pool. */
+import { accessAdvice } from "../keys/access-advice.js";
 import { NotAFile, openToOthers, readSecretFile } from "../keys/secret-file.js";
 import { ConfigurationError } from "../errors.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
 import type { Locking } from "../native.js";
+import { systemReason } from "../system-reason.js";
 
 /** A file with a thousand API keys is smaller. */
 const MAX_BYTES = 128 * 1024;
@@ -21,7 +23,7 @@ export function readPrivateFile(
   try {
     const { bytes } = readSecretFile(file, locking, ({ mode, uid, gid, size }) => {
       if (openToOthers({ mode, uid, gid })) {
-        throw wrong(`is open to others than its owner; run: chmod 600 '${file}'`);
+        throw wrong(`is open to others than its owner. ${accessAdvice(file, "chmod 600")}`);
       }
       if (size === 0n) throw wrong("is empty");
       if (size > BigInt(mostBytes)) throw wrong(`is larger than ${mostBytes} bytes`);
@@ -29,8 +31,7 @@ export function readPrivateFile(
     return bytes;
   } catch (error) {
     if (error instanceof NotAFile) throw new ConfigurationError(option, error.message);
-    const { code, syscall } = error as NodeJS.ErrnoException;
-    if (syscall !== undefined) throw wrong(`cannot be read (${code ?? "unknown error"})`);
+    if ((error as NodeJS.ErrnoException).syscall !== undefined) throw wrong(`cannot be read (${systemReason(error)})`);
     throw error;
   }
 }

@@ -6,14 +6,15 @@ import type { ClientOptions } from "../client/options.js";
 import { ConfigurationError } from "../errors.js";
 import { parseApiKeys } from "../http/api-keys.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
+import { didYouMean } from "../nearest.js";
 import { startProxy } from "../proxy/index.js";
 import type { ProxyOptions } from "../proxy/index.js";
-import { defined, parse, wholeNumber } from "./arguments.js";
+import { defined, parse, seconds, wholeNumber } from "./arguments.js";
 import { clientOptions, readKeyPassword } from "./client-flags.js";
 import { exitCode, UsageError } from "./exit-code.js";
 import { readNamed } from "./named-file.js";
-import { readSecretText } from "./secret.js";
-import { accessLogTo, announced, tlsOf, untilSignal } from "./serving.js";
+import { readApiKey, readSecretText } from "./secret.js";
+import { accessLogTo, announced, listening, tlsOf, untilSignal } from "./serving.js";
 import type { Streams } from "./streams.js";
 
 export const PROXY_HELP = `Usage: nomyo-native proxy [options]
@@ -133,7 +134,7 @@ export async function runProxy(args: readonly string[], streams: Streams): Promi
   };
   using password = readKeyPassword(values, streams);
   const settings = await proxyOptions(values, streams, password, log);
-  const proxy = await startProxy(settings);
+  const proxy = await listening(values, () => startProxy(settings));
   const stopped = untilSignal(proxy, log);
   if (values.json === true) {
     streams.stdout.writeJson({ event: "listening", base_url: proxy.baseUrl, port: proxy.port, pid: process.pid });
@@ -163,10 +164,18 @@ async function readConfig(file: string): Promise<Values> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw wrong("must hold one JSON object.");
   const entries = Object.entries(value as Readonly<Record<string, unknown>>).map(([name, given]) => {
     const known = Object.hasOwn(options, name) && name !== "config" && name !== "help";
-    if (!known) throw wrong(`has the unknown option ${JSON.stringify(name.slice(0, 80))}.`);
+    if (!known) throw wrong(`has the unknown option ${JSON.stringify(name.slice(0, 80))}.${meantName(name)}`);
     return [name, configValue(name as keyof typeof options, given, wrong)];
   });
   return Object.fromEntries(entries) as Values;
+}
+
+/** In a file an option has no dashes before it. */
+function meantName(name: string): string {
+  return didYouMean(
+    name,
+    Object.keys(options).filter((one) => one !== "config" && one !== "help"),
+  );
 }
 
 function configValue(
@@ -202,7 +211,6 @@ async function proxyOptions(
   if (localKeys !== undefined && apiKeys.length === 0) {
     throw new UsageError("There is no API key where the proxy's own API keys were to be.");
   }
-  const stopTimeout = wholeNumber("stop-timeout", values["stop-timeout"]);
   return defined<ProxyOptions>({
     host: values.host,
     port: wholeNumber("port", values.port),
@@ -222,7 +230,7 @@ async function proxyOptions(
     maxRequests: wholeNumber("max-requests", values["max-requests"]),
     maxRequestsPerKey: wholeNumber("max-requests-per-key", values["max-requests-per-key"]),
     maxConnections: wholeNumber("max-connections", values["max-connections"]),
-    stopTimeoutMs: stopTimeout === undefined ? undefined : stopTimeout * 1000,
+    stopTimeoutMs: seconds("stop-timeout", values["stop-timeout"], 0),
     log,
     accessLog: values["access-log"] === true ? accessLogTo(streams) : undefined,
   });
@@ -267,7 +275,7 @@ function systemdSocket(env: Streams["env"]): number {
 function apiKeyOf(values: Values, streams: Streams): string | undefined {
   const { "api-key-file": file, "api-key-credential": credential } = values;
   if (credential === undefined) {
-    return readSecretText({ option: "--api-key-file", file, variable: "NOMYO_API_KEY" }, streams.env);
+    return readApiKey({ option: "--api-key-file", file, variable: "NOMYO_API_KEY" }, streams.env);
   }
   if (file !== undefined) throw new UsageError("--api-key-file and --api-key-credential are two places: give one.");
   const folder = streams.env["CREDENTIALS_DIRECTORY"];
@@ -278,5 +286,5 @@ function apiKeyOf(values: Values, streams: Streams): string | undefined {
     throw new UsageError("--api-key-credential takes a credential's name, not a path.");
   }
   const source = { option: "--api-key-credential", file: join(folder, credential), variable: "" };
-  return readSecretText(source, streams.env);
+  return readApiKey(source, streams.env);
 }

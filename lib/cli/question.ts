@@ -7,6 +7,7 @@ import type { SecureChatCompletion } from "../client/secure-chat-completion.js";
 import type { SecureResponse } from "../client/secure-response.js";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import { oneWord, wholeNumber } from "./arguments.js";
+import { UsageError } from "./exit-code.js";
 import { harmless } from "./output.js";
 import { painterFor } from "./painter.js";
 import type { Painter } from "./painter.js";
@@ -15,7 +16,7 @@ import { writeSecret } from "./secret-output.js";
 import type { Streams } from "./streams.js";
 
 /** What `chat` asks when it is not told whom. */
-const DEFAULT_MODEL = "Qwen/Qwen3-0.6B";
+export const DEFAULT_MODEL = "Qwen/Qwen3-0.6B";
 
 /** What is said of every question on the command line. */
 export interface QuestionFlags {
@@ -49,7 +50,8 @@ export class Questions {
 
   /** Asks, with something that moves at a terminal meanwhile; then a line about time, tier and attestation. */
   async ask(turns: readonly Turn[], signal: AbortSignal): Promise<SecureResponse> {
-    const maxTokens = wholeNumber("max-tokens", this.#flags["max-tokens"]);
+    const maxTokens = wholeNumber("max-tokens", this.#flags["max-tokens"], ", 1 or more");
+    if (maxTokens === 0) throw new UsageError("--max-tokens takes a whole number, 1 or more, and not 0.");
     const tier = oneWord("tier", this.#flags.tier, securityTiers);
     const start = performance.now();
     const answer = await this.waitFor("waiting for the answer", () =>

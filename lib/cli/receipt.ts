@@ -11,6 +11,7 @@ import type { Audit } from "../receipts/audit.js";
 import { readDigestKey } from "../receipts/digest-key-file.js";
 import { linesOf, openRegular, receiptFiles } from "../receipts/receipt-files.js";
 import { readLine, ReceiptFormatError } from "../receipts/receipt.js";
+import { systemReason } from "../system-reason.js";
 import { noAction, parse } from "./arguments.js";
 import { painterFor } from "./painter.js";
 import { exitCode, UsageError } from "./exit-code.js";
@@ -116,9 +117,8 @@ function filesIn(place: string): readonly string[] {
 }
 
 function unreadable(file: string, error: unknown): unknown {
-  const { code, syscall } = error as NodeJS.ErrnoException;
-  if (syscall === undefined) return error;
-  return new ConfigurationError("FILE", `${file} cannot be read (${code ?? "unknown error"}).`);
+  if ((error as NodeJS.ErrnoException).syscall === undefined) return error;
+  return new ConfigurationError("FILE", `${file} cannot be read (${systemReason(error)}).`);
 }
 
 interface Kept {

@@ -7,11 +7,11 @@ import { startRouter } from "../router/index.js";
 import type { Router, RouterOptions } from "../router/index.js";
 import { isSecurityTier } from "../chat/security-tier.js";
 import type { SecurityTier } from "../chat/security-tier.js";
-import { defined, oneWord, parse, wholeNumber } from "./arguments.js";
+import { defined, oneWord, parse, seconds, wholeNumber } from "./arguments.js";
 import { exitCode, UsageError } from "./exit-code.js";
 import { readNamed } from "./named-file.js";
-import { readSecret, readSecretText } from "./secret.js";
-import { accessLogTo, announced, tlsOf, untilSignal } from "./serving.js";
+import { readApiKey, readSecret, readSecretText } from "./secret.js";
+import { accessLogTo, announced, listening, tlsOf, untilSignal } from "./serving.js";
 import type { Streams } from "./streams.js";
 
 export const ROUTER_HELP = `Usage: nomyo-native router [options]
@@ -129,10 +129,8 @@ export async function runRouter(args: readonly string[], streams: Streams): Prom
   );
   let router: Router;
   try {
-    router = await startRouter({
-      ...(await routerOptions(values, streams, password)),
-      log,
-    });
+    const settings = await routerOptions(values, streams, password);
+    router = await listening(values, () => startRouter({ ...settings, log }));
   } finally {
     password?.dispose();
   }
@@ -167,7 +165,7 @@ async function routerOptions(
   streams: Streams,
   keyPassword: SecureBuffer | undefined,
 ): Promise<RouterOptions> {
-  const upstreamKey = readSecretText(
+  const upstreamKey = readApiKey(
     { option: "--upstream-key-file", file: values["upstream-key-file"], variable: "NOMYO_ROUTER_UPSTREAM_KEY" },
     streams.env,
   );
@@ -180,9 +178,8 @@ async function routerOptions(
     throw new UsageError("There is no API key where API keys were to be.");
   const tls = await tlsOf(values);
   const locking = lockingOf(values);
+  const upstreamTimeout = seconds("upstream-timeout", values["upstream-timeout"]);
   const rateLimit = rateLimitOf(values["rate-limit"]);
-  const upstreamTimeout = wholeNumber("upstream-timeout", values["upstream-timeout"]);
-  const stopTimeout = wholeNumber("stop-timeout", values["stop-timeout"]);
   return defined({
     host: values.host,
     port: wholeNumber("port", values.port),
@@ -198,7 +195,7 @@ async function routerOptions(
         : defined({
             url: values.upstream,
             apiKey: upstreamKey,
-            timeoutMs: upstreamTimeout === undefined ? undefined : upstreamTimeout * 1000,
+            timeoutMs: upstreamTimeout,
             allowHttp: values["upstream-allow-http"],
           }),
     tpm: await tpmOptions(values),
@@ -208,8 +205,8 @@ async function routerOptions(
     maxRequestsPerKey: wholeNumber("max-requests-per-key", values["max-requests-per-key"]),
     secureMemory: locking,
     secureInference: values["no-secure-inference"] !== true,
-    echoDelayMs: wholeNumber("echo-delay", values["echo-delay"]),
-    stopTimeoutMs: stopTimeout === undefined ? undefined : stopTimeout * 1000,
+    echoDelayMs: wholeNumber("echo-delay", values["echo-delay"], " of milliseconds"),
+    stopTimeoutMs: seconds("stop-timeout", values["stop-timeout"], 0),
     accessLog: values["access-log"] === true ? accessLogTo(streams) : undefined,
   });
 }

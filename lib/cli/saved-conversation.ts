@@ -1,6 +1,7 @@
 /** A conversation as a file, because its user asks for one: it leaves the pool for good. */
 import { closeSync, constants, ftruncateSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { SecureBuffer } from "../memory/secure-buffer.js";
+import { systemReason } from "../system-reason.js";
 import { UsageError } from "./exit-code.js";
 
 export interface SaidTurn {
@@ -28,23 +29,36 @@ export function saveConversation(path: string, turns: readonly SaidTurn[]): void
       write(fd, Buffer.from("\n\n"));
     }
   } catch (error) {
-    throw takenBack(path, fd) ?? notSaved(path, error);
+    throw takenBack(path, fd, error) ?? notSaved(path, error);
   } finally {
     closeSync(fd);
   }
 }
 
 /** Empties the file, whatever its name is by now, and removes it; gives what is to be said where one of these fails. */
-function takenBack(path: string, fd: number): UsageError | undefined {
+function takenBack(path: string, fd: number, why: unknown): UsageError | undefined {
+  const left = `${path} was written in part (${systemReason(why)})`;
+  let isEmpty = true;
   try {
     ftruncateSync(fd, 0);
-    unlinkSync(path);
-    return undefined;
   } catch {
+    isEmpty = false;
+  }
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    const reason = systemReason(error);
     return new UsageError(
-      `${path} was written in part, and could not be removed: what is in it is plaintext; delete it.`,
+      isEmpty
+        ? `${left}; it was emptied again, and holds nothing of what was said, but could not be removed (${reason}): ` +
+            "delete it."
+        : `${left}, and could be neither emptied nor removed (${reason}): what is in it is plaintext; delete it.`,
     );
   }
+  if (isEmpty) return undefined;
+  return new UsageError(
+    `${left}. Its name is removed; what had been written, plaintext, could not be cleared from the disk first.`,
+  );
 }
 
 function write(fd: number, bytes: Uint8Array): void {
@@ -56,6 +70,6 @@ function notSaved(path: string, error: unknown): UsageError {
   return new UsageError(
     code === "EEXIST"
       ? `There is a file ${path} already, and none is replaced: choose another name.`
-      : `${path} cannot be written (${code ?? "unknown error"}).`,
+      : `${path} cannot be written (${systemReason(error)}).`,
   );
 }

@@ -5,6 +5,7 @@
 import { isUtf8 } from "node:buffer";
 import { SecureBuffer } from "../memory/secure-buffer.js";
 import type { Locking } from "../native.js";
+import { isPrintableWord } from "../printable.js";
 import { UsageError } from "./exit-code.js";
 import { readPrivateFile } from "./private-file.js";
 import { withoutLineEnd } from "./secret-input.js";
@@ -36,6 +37,29 @@ export function readSecretText(source: SecretSource, env: Streams["env"]): strin
   const isText = secret.use((bytes) => isUtf8(bytes));
   if (!isText) throw new UsageError(`${source.option}: the file is no text (UTF-8).`);
   return secret.toString();
+}
+
+/** An API key that goes out as a header: one word. What is wrong is told by its place, never by what it says. */
+export function readApiKey(source: SecretSource, env: Streams["env"]): string | undefined {
+  const key = readSecretText(source, env);
+  if (key === undefined || isPrintableWord(key)) return key;
+  const { option, file, variable } = source;
+  const where = file === undefined ? `The variable ${variable}` : `${option}: the file ${file}`;
+  const text = key.endsWith("\n") ? key.slice(0, -1) : key;
+  const lines = text.split("\n").length;
+  const at = Array.from(key).findIndex((character) => !isPrintableWord(character)) + 1;
+  const found =
+    text === ""
+      ? "holds an empty line"
+      : lines > 1
+        ? `has ${lines} lines`
+        : `has a blank, or another character that no API key has, as its character ${at}`;
+  throw new UsageError(
+    `${where} ${found}; expected is one API key, of visible ASCII characters, and nothing else. ` +
+      (file === undefined
+        ? `Set it anew: export ${variable}=KEY`
+        : "Leave only the key in it; the end of its line does not matter."),
+  );
 }
 
 /** Asks at the terminal without showing what is typed. */

@@ -1,7 +1,11 @@
 /** What `router` and `proxy` do alike, since both serve: TLS, the access log, running until a signal comes. */
 import { statSync } from "node:fs";
+import { createSecureContext } from "node:tls";
+import type { SecureContextOptions } from "node:tls";
 import { ConfigurationError } from "../errors.js";
+import { accessAdvice } from "../keys/access-advice.js";
 import { openToOthers } from "../keys/secret-file.js";
+import { systemReason } from "../system-reason.js";
 import { exitCode, UsageError } from "./exit-code.js";
 import { readNamed } from "./named-file.js";
 import type { Streams } from "./streams.js";
@@ -21,10 +25,67 @@ export async function tlsOf(values: TlsFlags): Promise<{ cert: Buffer; key: Buff
   if (openToOthers(statSync(keyFile, { bigint: true }))) {
     throw new ConfigurationError(
       "--tls-key",
-      `Others than its owner may read ${keyFile}. If it holds a private key, run: chmod 600 '${keyFile}'`,
+      `Others than its owner may read ${keyFile}. ` +
+        `${accessAdvice(keyFile, "chmod 600", "If it holds a private key, run")}.`,
     );
   }
+  checkPair(cert, certFile, key, keyFile);
   return { cert, key };
+}
+
+/** OpenSSL's own words ("no start line") tell nobody which file they are about. */
+function checkPair(cert: Buffer, certFile: string, key: Buffer, keyFile: string): void {
+  const fails = (given: SecureContextOptions): string | undefined => {
+    try {
+      createSecureContext(given);
+      return undefined;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code ?? "unknown error";
+    }
+  };
+  const ofCert = fails({ cert });
+  if (ofCert !== undefined) {
+    throw new ConfigurationError(
+      "--tls-cert",
+      `${certFile} is no certificate in PEM form (${ofCert}); it begins with -----BEGIN CERTIFICATE-----.`,
+    );
+  }
+  const ofKey = fails({ key });
+  if (ofKey !== undefined) {
+    throw new ConfigurationError(
+      "--tls-key",
+      key.includes("ENCRYPTED")
+        ? `${keyFile} is under a password, and nobody is there to type it at a start. Give one without: openssl pkey ` +
+            "-in OLD -out NEW"
+        : `${keyFile} is no private key in PEM form (${ofKey}).`,
+    );
+  }
+  if (fails({ cert, key }) !== undefined) {
+    throw new ConfigurationError(
+      "--tls-key",
+      `The key in ${keyFile} does not belong to the certificate in ${certFile}.`,
+    );
+  }
+}
+
+/** Starts a server; what Node says where it cannot listen becomes a sentence. */
+export async function listening<T>(
+  { host = "127.0.0.1", port = "0" }: { readonly host?: string; readonly port?: string },
+  start: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await start();
+  } catch (error) {
+    const { syscall } = error as NodeJS.ErrnoException;
+    if (syscall === "getaddrinfo") {
+      throw new UsageError(`--host ${host} is no address of this machine, and no name that leads to one.`);
+    }
+    if (syscall !== "listen" && syscall !== "bind") throw error;
+    throw new Error(
+      `Nothing can listen at ${host}, port ${port} (${systemReason(error)}). Choose another --port or --host.`,
+      { cause: error },
+    );
+  }
 }
 
 /** What an access log tells of a request: sizes, a status and a time. */

@@ -2,11 +2,12 @@
 import { ConfigurationError } from "../errors.js";
 import type { Locking, PrivateKeyHandle } from "../native.js";
 import type { KeyPassword } from "../keys/key-password.js";
-import { hasKey, loadKeyPair, savePrivateKey } from "../keys/key-store.js";
+import { hasKey, loadKeyPair, prepareFolder, savePrivateKey } from "../keys/key-store.js";
 import type { StoredKey } from "../keys/key-store.js";
 import type { Logger } from "./logger.js";
 import { PrivateKey } from "../keys/private-key.js";
 import type { GenerateOptions } from "../keys/private-key.js";
+import { systemReason } from "../system-reason.js";
 import { ownError } from "./own-error.js";
 
 /**
@@ -174,13 +175,18 @@ export class ClientKeys {
     const { keyDir, keyPassword, locking } = this.#options;
     if (keyDir === undefined) return generate(locking, { signal: this.#closing.signal, background: true });
     if (!hasKey(keyDir)) {
+      try {
+        await prepareFolder(keyDir);
+      } catch (error) {
+        if (!isTaken(error)) throw storeError(keyDir, error);
+        return this.#loadStored(keyDir);
+      }
       const made = await generate(locking, { signal: this.#closing.signal, background: true });
       try {
         return { ...made, version: await savePrivateKey(keyDir, made.key, keyPassword, locking) };
       } catch (error) {
         made.key.dispose();
-        // Another process was faster: its key is the folder's.
-        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw storeError(keyDir, error);
+        if (!isTaken(error)) throw storeError(keyDir, error);
       }
     }
     return this.#loadStored(keyDir);
@@ -299,8 +305,12 @@ function closed(): ConfigurationError {
   return new ConfigurationError("close", "This client has been closed: make a new one.");
 }
 
+/** Another process was faster: its key is the folder's. */
+function isTaken(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === "EEXIST";
+}
+
 function storeError(keyDir: string, error: unknown): unknown {
-  const { code, syscall } = error as NodeJS.ErrnoException;
-  if (syscall === undefined) return error;
-  return new ConfigurationError("keyDir", `A key pair cannot be written to ${keyDir} (${code ?? "unknown"}).`);
+  if ((error as NodeJS.ErrnoException).syscall === undefined) return error;
+  return new ConfigurationError("keyDir", `A key pair cannot be written to ${keyDir} (${systemReason(error)}).`);
 }

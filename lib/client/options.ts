@@ -306,7 +306,10 @@ export function checkBaseUrl(value: string, allowHttp: boolean): string {
     throw new ConfigurationError("baseUrl", "`baseUrl` is not a URL. Example: https://api.nomyo.ai");
   }
   if (url.protocol !== "https:" && url.protocol !== "http:") {
-    throw new ConfigurationError("baseUrl", "`baseUrl` must begin with https://");
+    throw new ConfigurationError(
+      "baseUrl",
+      "`baseUrl` must begin with https://, or with http:// and `allowHttp: true`.",
+    );
   }
   if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
     throw new ConfigurationError("baseUrl", "`baseUrl` must not hold a user, a password, a query or a fragment.");

@@ -8,7 +8,9 @@ import { checkServerMetadata, completeMetadata, readServerMetadata } from "../ch
 import { generate } from "./client-keys.js";
 import { checkKeyPassword } from "../keys/key-password.js";
 import type { KeyPassword } from "../keys/key-password.js";
-import { loadPrivateKey, savePrivateKey } from "../keys/key-store.js";
+import { loadPrivateKey, prepareFolder, savePrivateKey } from "../keys/key-store.js";
+import type { StoredKey } from "../keys/key-store.js";
+import { systemReason } from "../system-reason.js";
 import { fromNative } from "../native-error.js";
 import { boolean, resolveByTable, text } from "../option-checks.js";
 import type { OptionTable } from "../option-checks.js";
@@ -53,18 +55,20 @@ export class SecureCompletionClient implements AsyncDisposable {
       throw new ConfigurationError("password", "`password` protects a file: set `saveToFile: true`, or leave it out.");
     }
     const locking = this.#channel.options.secureMemory.locking;
-    const made = await generate(locking);
+    let made: StoredKey | undefined;
     try {
+      if (saveToFile) await prepareFolder(keyDir);
+      made = await generate(locking);
       if (saveToFile) await savePrivateKey(keyDir, made.key, password, locking);
     } catch (error) {
-      made.key.dispose();
+      made?.key.dispose();
       const { code, syscall } = error as NodeJS.ErrnoException;
       if (syscall === undefined) throw error;
       throw new ConfigurationError(
         "keyDir",
         code === "EEXIST"
           ? `There is a private key in ${keyDir} already, which is never replaced: load it, or choose another folder.`
-          : `A key pair cannot be written to ${keyDir} (${code ?? "unknown"}).`,
+          : `A key pair cannot be written to ${keyDir} (${systemReason(error)}).`,
       );
     }
     this.#channel.keys.use(made);

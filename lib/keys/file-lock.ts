@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { ConfigurationError } from "../errors.js";
 import { native } from "../native.js";
+import { systemReason } from "../system-reason.js";
 
 /** A holder works for milliseconds. One that takes longer than this is stopped, or no program of ours. */
 const PATIENCE_MS = 30_000;
@@ -97,8 +98,8 @@ function open(path: string, option: string): number {
   } catch (error) {
     throw new ConfigurationError(
       option,
-      `${path} cannot be made (${(error as NodeJS.ErrnoException).code ?? "unknown"}). Files that several processes ` +
-        "share are changed under this lock.",
+      `${path} cannot be made (${systemReason(error)}). Under this lock processes share what is in the folder: name ` +
+        "one that this account may write to.",
     );
   }
 }

@@ -1,14 +1,17 @@
 /** The key pair in a folder: loaded strictly, written whole, never replaced by mistake. */
-import { existsSync, mkdirSync, readFileSync, statSync, unlinkSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, statSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 import { ConfigurationError, SecurityError } from "../errors.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
 import type { Locking } from "../native.js";
+import { systemReason } from "../system-reason.js";
+import { accessAdvice } from "./access-advice.js";
 import { removeLeftovers, writeFileAtomically } from "./atomic-file.js";
 import { withFileLock } from "./file-lock.js";
 import { MIN_PASSWORD_BYTES, withPassword } from "./key-password.js";
 import type { KeyPassword } from "./key-password.js";
+import { makeFolder } from "./new-folder.js";
 import { PrivateKey } from "./private-key.js";
 import { PublicKey } from "./public-key.js";
 import { NotAFile, openToOthers, readSecretFile } from "./secret-file.js";
@@ -133,6 +136,33 @@ async function loadOnce(
 }
 
 /**
+ * Makes the folder if need be, and finds what would keep a new pair from being written to it: before the pair is made,
+ * which takes seconds.
+ *
+ * @throws as {@link savePrivateKey}, also with `EEXIST`.
+ */
+export async function prepareFolder(folder: string): Promise<void> {
+  makeFolder(folder, 0o700);
+  checkFolder(folder);
+  // That its lock can be made shows that files can.
+  await withFolderLock(folder, () => {
+    const { privateKey } = keyFiles(folder);
+    if (lstatSync(privateKey, { throwIfNoEntry: false }) === undefined) return;
+    throw Object.assign(new Error(`There is a file ${privateKey}.`), { code: "EEXIST", syscall: "link" });
+  });
+}
+
+/** A password under which a new private key may be written. */
+export function checkNewPassword(password: SecureBuffer): void {
+  if (password.length >= MIN_PASSWORD_BYTES) return;
+  throw new ConfigurationError(
+    "keyPassword",
+    `A private key is not written under a password of fewer than ${MIN_PASSWORD_BYTES} characters: choose a ` +
+      "longer one.",
+  );
+}
+
+/**
  * Writes a key pair into a folder, which is made with mode 0700 if need be: `private_key.pem` with mode 0600 (encrypted
  * under the password if there is one, PBES2 with AES-256-CBC), `public_key.pem` with mode 0644.
  *
@@ -149,18 +179,12 @@ export async function savePrivateKey(
   replaces?: string,
 ): Promise<string | undefined> {
   const pem = await withPassword(password, locking, async (secret) => {
-    if (secret !== null && secret.length < MIN_PASSWORD_BYTES) {
-      throw new ConfigurationError(
-        "keyPassword",
-        `A private key is not written under a password of fewer than ${MIN_PASSWORD_BYTES} characters: choose a ` +
-          "longer one.",
-      );
-    }
+    if (secret !== null) checkNewPassword(secret);
     return key.toPem(secret, locking);
   });
   const files = keyFiles(folder);
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
     checkFolder(folder);
     return await withFolderLock(folder, () => {
       const present = versionOf(files.privateKey);
@@ -194,7 +218,8 @@ function checkFolder(folder: string): void {
   const { mode, uid } = statSync(folder);
   if ((mode & 0o022) !== 0 && (mode & 0o1000) === 0) {
     throw new SecurityError(
-      `Others than its owner may replace files in ${folder}, which holds a private key. Run: chmod go-w ${folder}`,
+      `Others than its owner may replace files in ${folder}, where a private key is or is to be. ` +
+        `${accessAdvice(folder, "chmod go-w")}.`,
       "KEY_PERMISSIONS",
     );
   }
@@ -204,8 +229,8 @@ function checkFolder(folder: string): void {
 function checkOwner(path: string, uid: number): void {
   if (uid === 0 || uid === process.geteuid?.()) return;
   throw new SecurityError(
-    `${path} belongs to another account (uid ${uid}), which can change it. Run as that account, or: chown ` +
-      `${process.geteuid?.()} ${path}`,
+    `${path} belongs to another account (uid ${uid}), which can change it. Run as that account. ` +
+      `${accessAdvice(path, `chown ${process.geteuid?.()}`, "Or")}.`,
     "KEY_PERMISSIONS",
   );
 }
@@ -221,7 +246,8 @@ function readIntoPool(path: string, locking: Locking): { pem: SecureBuffer; writ
     const { bytes, stat } = readSecretFile(path, locking, ({ mode, size, uid, gid }) => {
       if (openToOthers({ mode, uid, gid })) {
         throw new SecurityError(
-          `Others than its owner may read ${path}. If it holds a private key, run: chmod 600 ${path}`,
+          `Others than its owner may read ${path}. ` +
+            `${accessAdvice(path, "chmod 600", "If it holds a private key, run")}.`,
           "KEY_PERMISSIONS",
         );
       }
@@ -241,10 +267,9 @@ function readIntoPool(path: string, locking: Locking): { pem: SecureBuffer; writ
 }
 
 function unreadable(path: string, error: unknown): ConfigurationError {
-  const code = (error as NodeJS.ErrnoException).code ?? "unknown";
   return new ConfigurationError(
     "keyDir",
-    `The key file ${path} cannot be read (${code}). No new key was made in its place.`,
+    `The key file ${path} cannot be read (${systemReason(error)}). No new key was made in its place.`,
   );
 }
 

@@ -1,10 +1,13 @@
 /** The file that remembers servers' keys across processes. */
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, realpathSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 
 import { ConfigurationError } from "../errors.js";
+import { systemReason } from "../system-reason.js";
+import { accessAdvice } from "./access-advice.js";
 import { removeLeftovers, writeFileAtomically } from "./atomic-file.js";
 import { withFileLock } from "./file-lock.js";
+import { makeFolder } from "./new-folder.js";
 
 const HEADER = "# Keys of servers, one a line: base URL, SHA-256 of the key's SubjectPublicKeyInfo in hex.\n";
 const OPTION = "serverKey.knownServersFile";
@@ -30,6 +33,19 @@ export class KnownServersFile {
     this.path = resolve(path);
   }
 
+  /**
+   * Finds what keeps the file from being read, or from being made where it is not there: for whoever starts a service,
+   * which learns its server's key later.
+   */
+  check(): void {
+    entriesOf(this.#read(), this.path);
+    try {
+      makeFolder(dirname(this.path), 0o700);
+    } catch (error) {
+      throw this.#notWritten(error);
+    }
+  }
+
   /** What is remembered for `base`, or undefined. */
   find(base: string): KnownServer | undefined {
     return entriesOf(this.#read(), this.path).find((entry) => entry.base === base);
@@ -42,7 +58,7 @@ export class KnownServersFile {
    */
   async remember(base: string, fingerprint: string): Promise<KnownServer> {
     try {
-      mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
+      makeFolder(dirname(this.path), 0o700);
       const target = this.#target();
       const lock = join(dirname(target), `.${basename(target)}.lock`);
       return await withFileLock(lock, OPTION, () => {
@@ -55,14 +71,17 @@ export class KnownServersFile {
         return { base, fingerprint, line: before.split("\n").length };
       });
     } catch (error) {
-      const { code, syscall } = error as NodeJS.ErrnoException;
-      if (syscall === undefined) throw error;
-      throw new ConfigurationError(
-        OPTION,
-        `${this.path} cannot be written (${code ?? "unknown"}). Without it the server's key would be trusted anew ` +
-          "each time.",
-      );
+      if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+      throw this.#notWritten(error);
     }
+  }
+
+  #notWritten(error: unknown): ConfigurationError {
+    return new ConfigurationError(
+      OPTION,
+      `${this.path} cannot be written (${systemReason(error)}). Without it the server's key would be trusted anew ` +
+        "each time.",
+    );
   }
 
   /** The file itself, where the path is a symbolic link to it. */
@@ -89,7 +108,7 @@ export class KnownServersFile {
       if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
       throw new ConfigurationError(
         OPTION,
-        `${this.path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"}). Without it a changed ` +
+        `${this.path} cannot be read (${systemReason(error)}). Without it a changed ` +
           "server key would go unnoticed.",
       );
     }
@@ -103,15 +122,15 @@ function checkAccess(file: number, path: string): void {
   if ((mode & 0o022) !== 0) {
     throw new ConfigurationError(
       OPTION,
-      `Others than its owner may change ${path}, and so which server keys are trusted. Look at what is in it, then ` +
-        `run: chmod go-w ${path}`,
+      `Others than its owner may change ${path}, and so which server keys are trusted. Look at what is in it, then: ` +
+        `${accessAdvice(path, "chmod go-w", "run")}.`,
     );
   }
   if (uid !== 0 && uid !== process.geteuid?.()) {
     throw new ConfigurationError(
       OPTION,
       `${path} belongs to another account (uid ${uid}), which can change which server keys are trusted. Run as that ` +
-        `account, or: chown ${process.geteuid?.()} ${path}`,
+        `account. ${accessAdvice(path, `chown ${process.geteuid?.()}`, "Or")}.`,
     );
   }
 }

@@ -76,7 +76,10 @@ export async function startProxy(options: ProxyOptions = {}): Promise<Proxy> {
       },
     });
     await channel.receiptsReady();
-    channel.keys.start();
+    client.serverKey.knownServers?.check();
+    // A folder of keys that cannot be used is told now, and not to the first client.
+    if (client.keyDir === undefined) channel.keys.start();
+    else (await channel.keys.lease((key) => key)).release();
     bound = await listener.listen();
   } catch (error) {
     await release();

@@ -6,6 +6,7 @@ import tls from "node:tls";
 import { ConfigurationError } from "../errors.js";
 import { withoutBrackets } from "../printable.js";
 import { HeldView } from "../memory/pool-bytes.js";
+import { systemReason } from "../system-reason.js";
 import { readingInto, readingTls } from "./accepted-socket.js";
 import { Share, Turns } from "../http/turns.js";
 import { Connection } from "./connection.js";
@@ -102,8 +103,7 @@ export class Listener {
     try {
       await this.#listening({ fd });
     } catch (error) {
-      const why = (error as NodeJS.ErrnoException).code ?? "unknown error";
-      throw new ConfigurationError("listenFd", `Descriptor ${fd} is no socket to listen on (${why}).`);
+      throw new ConfigurationError("listenFd", `Descriptor ${fd} is no socket to listen on (${systemReason(error)}).`);
     }
     const address = this.#server.address();
     try {
@@ -136,8 +136,7 @@ export class Listener {
     try {
       folder = mkdtempSync(join(dirname(path), ".p"));
     } catch (error) {
-      const why = (error as NodeJS.ErrnoException).code ?? "unknown error";
-      throw new ConfigurationError("socketPath", `No socket can be made in ${dirname(path)} (${why}).`);
+      throw new ConfigurationError("socketPath", `No socket can be made in ${dirname(path)} (${systemReason(error)}).`);
     }
     const made = join(folder, "s");
     try {
@@ -243,10 +242,10 @@ function modeOf(socketPath: string): number {
   try {
     return statSync(socketPath).mode;
   } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code ?? "unknown error";
     throw new ConfigurationError(
       "listenFd",
-      `The socket to listen on was made at ${socketPath}, which cannot be looked at (${why}): nobody could connect. ` +
+      `The socket to listen on was made at ${socketPath}, which cannot be looked at (${systemReason(error)}): ` +
+        "nobody could connect. " +
         "Whoever hands it down must make it again, and leave its file there.",
     );
   }
@@ -260,8 +259,7 @@ function contextOf({ cert, key }: NonNullable<ListenerSettings["tls"]>): tls.Sec
       minVersion: "TLSv1.2",
     });
   } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code ?? "unknown error";
-    throw new ConfigurationError("tls", `The TLS certificate and key cannot be used (${why}).`);
+    throw new ConfigurationError("tls", `The TLS certificate and key cannot be used (${systemReason(error)}).`);
   }
 }
 

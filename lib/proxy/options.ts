@@ -188,15 +188,15 @@ function checkExposure(host: string, { apiKeys, allowOpen, tls, allowPlainHttp }
   if (apiKeys.open && !allowOpen) {
     throw new ConfigurationError(
       "apiKeys",
-      `Without local API keys everyone who can reach ${host} could send requests that you pay for. Give API keys, or ` +
-        "set allowOpen if " +
-        "that is wanted.",
+      `Without local API keys everyone who can reach ${host} could send requests that you pay for. Give API keys ` +
+        "(`apiKeys`), or set allowOpen if that is wanted.",
     );
   }
   if (tls === undefined && !allowPlainHttp) {
     throw new ConfigurationError(
       "tls",
-      `On ${host} prompts, answers and local API keys would travel over plain HTTP. Give a TLS certificate and key, ` +
+      `On ${host} prompts, answers and local API keys would travel over plain HTTP. Give a TLS certificate and ` +
+        "key (`tls`), " +
         "or set allowPlainHttp " +
         "where nobody else is on the way.",
     );

@@ -1,8 +1,10 @@
 /** The file with the key of plaintexts' digests. */
 import { DigestKey } from "../envelope/digest.js";
 import { ConfigurationError } from "../errors.js";
+import { accessAdvice } from "../keys/access-advice.js";
 import { NotAFile, openToOthers, readSecretFile } from "../keys/secret-file.js";
 import type { Locking } from "../native.js";
+import { systemReason } from "../system-reason.js";
 
 const LEAST_BYTES = 32;
 const MOST_BYTES = 1024;
@@ -16,7 +18,7 @@ export function readDigestKey(path: string, option: string, locking: Locking): D
   try {
     const { bytes } = readSecretFile(path, locking, ({ mode, uid, gid, size }) => {
       if (openToOthers({ mode, uid, gid })) {
-        throw wrong(`is open to others than its owner; run: chmod 600 '${path}'`);
+        throw wrong(`is open to others than its owner. ${accessAdvice(path, "chmod 600")}.`);
       }
       if (size < BigInt(LEAST_BYTES) || size > BigInt(MOST_BYTES)) {
         throw wrong(`must have ${LEAST_BYTES} to ${MOST_BYTES} bytes. Make one: openssl rand -hex 32 > '${path}'`);
@@ -25,8 +27,7 @@ export function readDigestKey(path: string, option: string, locking: Locking): D
     return new DigestKey(bytes, locking);
   } catch (error) {
     if (error instanceof NotAFile) throw new ConfigurationError(option, error.message);
-    const { code, syscall } = error as NodeJS.ErrnoException;
-    if (syscall !== undefined) throw wrong(`cannot be read (${code ?? "unknown error"}).`);
+    if ((error as NodeJS.ErrnoException).syscall !== undefined) throw wrong(`cannot be read (${systemReason(error)}).`);
     throw error;
   }
 }

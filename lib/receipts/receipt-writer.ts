@@ -1,5 +1,5 @@
 /** Writing receipts into a folder: one writer, each line on the disk before its answer is handed on. */
-import { constants, mkdirSync, openSync, closeSync, fsyncSync, statSync, unlinkSync, writeSync } from "node:fs";
+import { constants, openSync, closeSync, fsyncSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -7,10 +7,13 @@ import { canonicalPolicy, policyId } from "../attestation/policy.js";
 import type { CheckedPolicy } from "../attestation/policy.js";
 import type { DigestKey } from "../envelope/digest.js";
 import { ConfigurationError, NomyoError, SecurityError } from "../errors.js";
+import { accessAdvice } from "../keys/access-advice.js";
 import { syncFolder, writeFileAtomically } from "../keys/atomic-file.js";
 import { tryHoldFileLock } from "../keys/file-lock.js";
 import type { HeldLock } from "../keys/file-lock.js";
+import { makeFolder } from "../keys/new-folder.js";
 import type { Locking } from "../native.js";
+import { systemReason } from "../system-reason.js";
 import { readDigestKey } from "./digest-key-file.js";
 import { endOf, fileName, receiptFiles } from "./receipt-files.js";
 import type { FileEnd, ReceiptFile } from "./receipt-files.js";
@@ -136,7 +139,7 @@ export class ReceiptWriter {
     }
     let lock: HeldLock | undefined;
     try {
-      makeFolder(folder);
+      ownFolder(folder);
       lock = tryHoldFileLock(join(folder, LOCK), OPTION);
       if (lock === undefined) {
         throw new ConfigurationError(
@@ -338,14 +341,17 @@ function nowhere(): never {
 }
 
 /** Others must not be able to put another file into its place. */
-function makeFolder(folder: string): void {
-  const made = mkdirSync(folder, { recursive: true, mode: 0o700 });
+function ownFolder(folder: string): void {
+  const made = makeFolder(folder, 0o700);
   // Its name, too, is on the disk before the first receipt.
   if (made !== undefined) syncFolder(dirname(made));
   if (process.platform === "win32") return;
   const { mode, uid } = statSync(folder);
   if ((mode & 0o022) !== 0) {
-    throw new ConfigurationError(OPTION, `Others may write to the folder ${folder}. Run: chmod go-w '${folder}'`);
+    throw new ConfigurationError(
+      OPTION,
+      `Others may write to the folder ${folder}. ${accessAdvice(folder, "chmod go-w")}.`,
+    );
   }
   if (uid !== process.geteuid?.()) {
     throw new ConfigurationError(OPTION, `The folder ${folder} belongs to another account (uid ${uid}).`);
@@ -359,7 +365,10 @@ async function openFile(path: string, how: number): Promise<FileHandle> {
   const { mode } = await file.stat();
   if (process.platform !== "win32" && (mode & 0o077) !== 0) {
     await file.close();
-    throw new ConfigurationError(OPTION, `${path} is open to others than its owner; run: chmod 600 '${path}'`);
+    throw new ConfigurationError(
+      OPTION,
+      `${path} is open to others than its owner. ${accessAdvice(path, "chmod 600")}.`,
+    );
   }
   return file;
 }
@@ -427,15 +436,15 @@ function broken(path: string, why: string): ConfigurationError {
 
 function unusable(folder: string, error: unknown): unknown {
   if (!isOfSystem(error)) return error;
-  const { code } = error as NodeJS.ErrnoException;
-  return new ConfigurationError(OPTION, `Receipts cannot be written to the folder ${folder} (${code ?? "unknown"}).`);
+  return new ConfigurationError(
+    OPTION,
+    `Receipts cannot be written to the folder ${folder} (${systemReason(error)}). Name one that this account may ` +
+      "write to.",
+  );
 }
 
 function notWritten(folder: string, error: unknown, consequence: string): SecurityError {
-  const why =
-    error instanceof NomyoError || error instanceof ReceiptFormatError
-      ? error.message
-      : ((error as NodeJS.ErrnoException).code ?? "unknown error");
+  const why = error instanceof NomyoError || error instanceof ReceiptFormatError ? error.message : systemReason(error);
   return new SecurityError(
     `The receipt could not be written to ${folder} (${why}). ${consequence} Make room there, or see what is wrong ` +
       "with the folder.",

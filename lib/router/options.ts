@@ -217,14 +217,15 @@ function checkExposure({
   if (apiKeys.open && !allowOpen) {
     throw new ConfigurationError(
       "apiKeys",
-      `Without API keys everyone who can reach ${host} could use the model. Give API keys, or set allowOpen if that ` +
-        "is wanted.",
+      `Without API keys everyone who can reach ${host} could use the model. Give API keys (\`apiKeys\`), or set ` +
+        "allowOpen if that is wanted.",
     );
   }
   if (tls === undefined && !allowHttp) {
     throw new ConfigurationError(
       "tls",
-      `On ${host} API keys and the server's public key would travel over plain HTTP. Give a TLS certificate and key, ` +
+      `On ${host} API keys and the server's public key would travel over plain HTTP. Give a TLS certificate and ` +
+        "key (`tls`), " +
         "or set allowHttp " +
         "if a proxy in front ends TLS.",
     );

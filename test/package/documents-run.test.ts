@@ -25,7 +25,7 @@ import type { Router } from "../../lib/router/index.js";
 import { buildPackage, root } from "../support/built-package.js";
 import { makeCertificates } from "../support/certificates.js";
 import type { Certificates } from "../support/certificates.js";
-import { blocksOf, documents } from "../support/document-blocks.js";
+import { blocksIn, blocksOf, documents } from "../support/document-blocks.js";
 import type { Block } from "../support/document-blocks.js";
 import { startModel } from "../support/model-server.js";
 import type { TestServer } from "../support/model-server.js";
@@ -41,7 +41,7 @@ const at = ({ page, line }: Block): string => `${page}:${line}`;
 
 describe("every block", () => {
   test("is run here, by the test that the comment above it names, or the comment says why it is not", () => {
-    const known = ["ts", "js", "mjs", "cjs", "sh", "json", "ini", ...pictures];
+    const known = ["ts", "js", "mjs", "cjs", "sh", "json", ...pictures];
     const unknown = all.filter((block) => toRun(block) && !known.includes(block.language));
     expect(unknown.map(at)).toEqual([]);
     expect(all.filter(toRun).length).toBeGreaterThan(20);
@@ -51,11 +51,48 @@ describe("every block", () => {
 
   test("that another test runs is on a page that this test reads", () => {
     const claimed = all.filter(({ runBy }) => runBy !== undefined);
+    /** A page that only a comment names is not read. */
+    const codeOf = (path: string): string =>
+      readFileSync(join(root, path), "utf8").replace(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, "");
+    const isRun = (path: string): boolean =>
+      path.endsWith(".test.ts") || readFileSync(join(root, "scripts/test-long"), "utf8").includes(path);
     const wrong = claimed.filter(
       ({ runBy, page }) =>
-        !existsSync(join(root, runBy!)) || !readFileSync(join(root, runBy!), "utf8").includes(page.split("/").at(-1)!),
+        !existsSync(join(root, runBy!)) || !isRun(runBy!) || !codeOf(runBy!).includes(page.split("/").at(-1)!),
     );
     expect(wrong.map(at)).toEqual([]);
+  });
+
+  test("that is a picture has no command or program in it", () => {
+    const begins = [
+      "\\$ ",
+      "sudo ",
+      "npm ",
+      "npx ",
+      "node ",
+      "scripts/",
+      "nomyo-native ",
+      "docker ",
+      "kubectl ",
+      "curl ",
+    ];
+    const programs = ["systemctl ", "export \\w+=", "import ", "const ", "await "];
+    const command = new RegExp(`^\\s*(${[...begins, ...programs].join("|")})`, "m");
+    const hidden = all.filter((block) => pictures.includes(block.language) && toRun(block) && command.test(block.code));
+    expect(hidden.map(at)).toEqual([]);
+  });
+
+  test("is found in every form that Markdown has for one", () => {
+    for (const form of [
+      "~~~sh\nfalse\n~~~",
+      "```sh title\nfalse\n```",
+      "> ```sh\n> false\n> ```",
+      "<pre>false</pre>",
+      "* ```",
+    ]) {
+      expect(() => blocksIn("page", `text\n\n${form}\n`)).toThrow("page:3: ");
+    }
+    expect(blocksIn("page", "- text\n\n  ```sh\n  true\n  ```\n").map(({ code }) => code)).toEqual(["true"]);
   });
 
   test.each(all.filter((block) => block.language === "json" && toRun(block)).map((block) => [at(block), block]))(

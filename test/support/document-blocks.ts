@@ -25,11 +25,21 @@ export const documents: readonly string[] = [
 ].sort();
 
 export function blocksOf(page: string): Block[] {
-  const lines = readFileSync(join(root, page), "utf8").split("\n");
+  return blocksIn(page, readFileSync(join(root, page), "utf8"));
+}
+
+/** Throws at a block in another form than theirs: none is overlooked. */
+export function blocksIn(page: string, text: string): Block[] {
+  const lines = text.split("\n");
   const blocks: Block[] = [];
   for (let at = 0; at < lines.length; at++) {
     const [, indent, fence, language] = /^( *)(```+)(\w*)\s*$/.exec(lines[at]!) ?? [];
-    if (indent === undefined || fence === undefined) continue;
+    if (indent === undefined || fence === undefined) {
+      if (!/^[\s>*+-]*(```|~~~)|<pre\b/i.test(lines[at]!)) continue;
+      throw new Error(
+        `${page}:${at + 1}: a block in a form that is not read here: write \`\`\`LANGUAGE on a line of its own`,
+      );
+    }
     const end = lines.indexOf(indent + fence, at + 1);
     if (end < 0) throw new Error(`${page}:${at + 1}: a block without an end`);
     const above = lines.slice(0, at).filter((line) => line.trim() !== "");

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { PrivateKey } from "../../../lib/keys/private-key.js";
 import { SecureBuffer } from "../../../lib/memory/secure-buffer.js";
 import { runCommand } from "../../support/command-line.js";
+import { blocksOf } from "../../support/document-blocks.js";
 
 jest.setTimeout(240_000);
 
@@ -15,6 +16,11 @@ jest
   .mockImplementation((locking) => PrivateKey.fromPem(SecureBuffer.from(pem), null, locking));
 
 const folders = (): readonly string[] => readdirSync(tmpdir()).filter((name) => name.startsWith("nomyo-demo-"));
+
+test("the command of docs/cli.md is this one", () => {
+  const [block, ...more] = blocksOf("docs/cli.md").filter(({ runBy }) => runBy?.endsWith("/cli/demo.test.ts"));
+  expect({ code: block?.code, more }).toEqual({ code: "nomyo-native demo", more: [] });
+});
 
 test("without swtpm: the second refusal is of an answer without a quote", async () => {
   const before = folders();

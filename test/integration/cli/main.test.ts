@@ -78,7 +78,7 @@ test.each<[string, string[], RegExp]>([
   [
     "a file that is not there",
     ["router", "--tls-cert", "/nonexistent", "--tls-key", __filename],
-    /cannot be read \(ENOENT\)/,
+    /cannot be read \(ENOENT: there is no such file or folder\)/,
   ],
 ])("exit code 2 for %s", async (_what, args, message) => {
   const { code, stdout, stderr } = await runCommand(args);

@@ -87,7 +87,7 @@ test.each<[string, unknown, RegExp]>([
 });
 
 test.each<[string, string[], Record<string, string>, RegExp]>([
-  ["no file", ["--config", join(folder, "none")], {}, /cannot be read \(ENOENT\)/],
+  ["no file", ["--config", join(folder, "none")], {}, /cannot be read \(ENOENT: there is no such file/],
   ["a credential without systemd", ["--api-key-credential", "key"], {}, /LoadCredential/],
   ["a path for a credential", ["--api-key-credential", "../key"], { CREDENTIALS_DIRECTORY: folder }, /not a path/],
   ["two places for the key", ["--api-key-credential", "a", "--api-key-file", "b"], {}, /two places/],

@@ -102,7 +102,7 @@ test.each<[string, Parameters<typeof start>, RegExp]>([
 test("a Unix socket whose file is gone: said, and what to do", async () => {
   const path = join(folder, "gone.sock");
   const [code, stderr] = await start("AF_UNIX", path).ended;
-  expect(stderr).toContain(`made at ${path}, which cannot be looked at (ENOENT)`);
+  expect(stderr).toContain(`made at ${path}, which cannot be looked at (ENOENT: there is no such file or folder)`);
   expect(stderr).toContain("must make it again");
   expect(code).toBe(2);
 });

@@ -201,7 +201,7 @@ describe("/save", () => {
       fill();
       const { code, stderr } = await talk(lines("secret", `/save ${file}`, "/exit"));
       expect(code).toBe(0);
-      expect(stderr).toContain(`${file} cannot be written (ENOSPC).`);
+      expect(stderr).toContain(`${file} cannot be written (ENOSPC: the disk is full).`);
       expect(stderr).not.toContain("plaintext");
       expect(() => statSync(file)).toThrow("ENOENT");
     });
@@ -210,27 +210,45 @@ describe("/save", () => {
       fill();
       jest.spyOn(fs, "unlinkSync").mockImplementation(() => {
         expect(readFileSync(file, "utf8")).toBe("");
-        throw new Error("EPERM: operation not permitted");
+        throw Object.assign(new Error("EPERM: operation not permitted"), { code: "EPERM" });
       });
       const { stderr } = await talk(lines("secret", `/save ${file}`, "/exit"));
-      expect(stderr).toContain(`${file} was written in part, and could not be removed: what is in it is plaintext`);
+      expect(stderr).toContain(
+        `${file} was written in part (ENOSPC: the disk is full); it was emptied again, and holds`,
+      );
+      expect(stderr).toContain("could not be removed (EPERM: this account may not do that): delete it.");
+      expect(stderr).not.toContain("plaintext");
       expect(readFileSync(file, "utf8")).toBe("");
     });
 
-    test("says so where it cannot be emptied", async () => {
+    test("says so where it cannot be emptied, and is removed", async () => {
       fill();
       jest.spyOn(fs, "ftruncateSync").mockImplementation(() => {
         throw new Error("EIO: i/o error");
       });
       const { stderr } = await talk(lines("secret", `/save ${file}`, "/exit"));
-      expect(stderr).toContain("what is in it is plaintext; delete it.");
+      expect(stderr).toContain("Its name is removed; what had been written, plaintext, could not be cleared");
+      expect(() => statSync(file)).toThrow("ENOENT");
+    });
+
+    test("says so where it can be neither emptied nor removed", async () => {
+      fill();
+      for (const name of ["ftruncateSync", "unlinkSync"] as const) {
+        jest.spyOn(fs, name).mockImplementation(() => {
+          throw Object.assign(new Error("EIO: i/o error"), { code: "EIO" });
+        });
+      }
+      const { stderr } = await talk(lines("secret", `/save ${file}`, "/exit"));
+      expect(stderr).toMatch(
+        /could be neither emptied nor removed \(EIO: .*\): what is in it is plaintext; delete it\./,
+      );
     });
   });
 
   test("says what is missing or wrong", async () => {
     const { stderr } = await talk(lines("/save", "/save /nonexistent/x", "/exit"));
     expect(stderr).toContain("/save needs the name of a file");
-    expect(stderr).toContain("/nonexistent/x cannot be written (ENOENT)");
+    expect(stderr).toContain("/nonexistent/x cannot be written (ENOENT: there is no such file or folder)");
   });
 });
 

@@ -7,6 +7,7 @@ import { gatherFacts } from "../../../lib/cli/machine-facts.js";
 import type { Facts } from "../../../lib/cli/machine-facts.js";
 import type { MemoryInfo } from "../../../lib/native.js";
 import { runCommand, testStreams } from "../../support/command-line.js";
+import { blocksOf } from "../../support/document-blocks.js";
 
 const here = gatherFacts();
 const withMemory = (memory: Partial<MemoryInfo>): Facts => ({
@@ -122,6 +123,16 @@ test("the distribution is read of /etc/os-release", () => {
   expect(distributionOf('NAME="x"\nVERSION_ID="12"\nID=debian\n')).toBe("debian");
   expect(distributionOf('ID="fedora"\n')).toBe("fedora");
   expect(distributionOf("ID=a;reboot\n")).toBeUndefined();
+});
+
+test("the commands of docs/cli.md are these", async () => {
+  const [block] = blocksOf("docs/cli.md").filter(({ runBy }) => runBy?.endsWith("/fix-commands.test.ts"));
+  const lines = block!.code.split("\n").map((line) => line.replace(/ *#.*/, "").split(" "));
+  expect(lines.map(([name, ...args]) => [name, args])).toEqual([
+    ["nomyo-native", ["doctor"]],
+    ["nomyo-native", ["doctor", "--fix"]],
+  ]);
+  for (const [, ...args] of lines) expect([0, 1]).toContain((await runCommand(args)).code);
 });
 
 test("the command prints them, and has colours at a terminal only", async () => {

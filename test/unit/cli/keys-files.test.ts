@@ -30,7 +30,11 @@ test.each<[string, string[], RegExp]>([
   ["a file beside a folder", ["keys", "show", "--dir", "folder", "file"], /argument too many/],
   ["two files", ["keys", "show", "one", "two"], /argument too many/],
   ["a question for a password without a terminal", ["keys", "check", "--ask-password"], /no terminal to ask/],
-  ["a file that is not there", ["keys", "show", "/nonexistent"], /\/nonexistent cannot be read \(ENOENT\)/],
+  [
+    "a file that is not there",
+    ["keys", "show", "/nonexistent"],
+    /\/nonexistent cannot be read \(ENOENT: there is no such file/,
+  ],
   ["a file that is no key", ["keys", "show", __filename], /is not the PEM of an RSA public key/],
 ])("exit code 2 for %s", async (_what, args, message) => {
   const { code, stdout, stderr } = await runCommand(args);
@@ -115,7 +119,7 @@ describe("generate", () => {
     const file = join(folder, "file");
     writeFileSync(file, "");
     const { code, stderr } = await runCommand(["keys", "generate", "--dir", join(file, "new")]);
-    expect(stderr).toMatch(/The keys cannot be written to .*file\/new \(ENOTDIR\)/);
+    expect(stderr).toMatch(/The keys cannot be written to .*file\/new \(ENOTDIR: .*\)\. Name a folder/);
     expect(code).toBe(2);
   });
 });

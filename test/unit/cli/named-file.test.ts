@@ -25,9 +25,9 @@ test("what is larger, also a device without an end, is refused", async () => {
 test("what cannot be read is told with the reason", async () => {
   await expect(readNamed("--x", join(folder, "none"))).rejects.toMatchObject({
     option: "--x",
-    message: expect.stringContaining("cannot be read (ENOENT)"),
+    message: expect.stringContaining("cannot be read (ENOENT: there is no such file or folder)"),
   });
-  await expect(readNamed("--x", folder)).rejects.toThrow("(EISDIR)");
+  await expect(readNamed("--x", folder)).rejects.toThrow("(EISDIR: it is a folder)");
 });
 
 test.each([

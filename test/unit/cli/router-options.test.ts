@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SecureBuffer } from "../../../lib/memory/secure-buffer.js";
 import type { Router, RouterOptions } from "../../../lib/router/index.js";
+import { makeCertificates } from "../../support/certificates.js";
 import { runCommand } from "../../support/command-line.js";
 import type { Outcome } from "../../support/command-line.js";
 
@@ -40,8 +41,11 @@ test("without options nothing is set that has a default", async () => {
 });
 
 test("every option arrives where it belongs, seconds as milliseconds", async () => {
-  const cert = file("cert.pem", "CERT");
-  const key = file("key.pem", "KEY");
+  const certificates = makeCertificates();
+  const { server } = certificates;
+  certificates.remove();
+  const cert = file("cert.pem", server.cert);
+  const key = file("key.pem", server.key);
   const chain = file("chain.pem", "CHAIN");
   const apiKeys = file("api-keys", "# clinics\nclinic-a-0123456789abcdef\nclinic-b-0123456789abcdef\n");
   const upstreamKey = file("upstream-key", "upstream-secret\r\n");
@@ -77,7 +81,7 @@ test("every option arrives where it belongs, seconds as milliseconds", async () 
   expect(options).toEqual({
     host: "10.0.0.1",
     port: 8443,
-    tls: { cert: Buffer.from("CERT"), key: Buffer.from("KEY") },
+    tls: { cert: Buffer.from(server.cert), key: Buffer.from(server.key) },
     allowHttp: true,
     allowOpen: true,
     apiKeys: ["clinic-a-0123456789abcdef", "clinic-b-0123456789abcdef"],
@@ -134,7 +138,10 @@ describe("is refused with exit code 2, before anything starts:", () => {
     [["--port", "-1"], /--port/],
     [["--tls-cert", __filename], /--tls-cert and --tls-key go together/],
     [["--tls-key", __filename], /--tls-cert and --tls-key go together/],
-    [["--tls-cert", "/nonexistent", "--tls-key", __filename], /\/nonexistent cannot be read \(ENOENT\)/],
+    [
+      ["--tls-cert", "/nonexistent", "--tls-key", __filename],
+      /\/nonexistent cannot be read \(ENOENT: there is no such file/,
+    ],
     [["--rate-limit", "fast"], /--rate-limit takes N or N:BURST/],
     [["--rate-limit", "1:"], /--rate-limit takes N or N:BURST/],
     [["--allow-model", "big"], /--allow-model takes TIER=MODEL/],
@@ -151,7 +158,7 @@ describe("is refused with exit code 2, before anything starts:", () => {
     [["--tcti", "device:x", "--aik-handle", "81010002"], /--aik-handle takes a handle/],
     [["--tcti", "device:x", "--aik-cert-chain", "/nonexistent"], /cannot be read/],
     [["--tcti", "device:x", "--tpm-queue", "many"], /--tpm-queue takes a whole number/],
-    [["--key-password-file", "/nonexistent"], /\/nonexistent cannot be read \(ENOENT\)/],
+    [["--key-password-file", "/nonexistent"], /\/nonexistent cannot be read \(ENOENT: there is no such file/],
     [["--api-keys-file", folder], /is not a regular file/],
   ])("%j", async (args, message) => {
     const { code, stdout, stderr } = await runCommand(["router", ...args]);
