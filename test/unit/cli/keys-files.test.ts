@@ -149,6 +149,41 @@ describe("a password file", () => {
     expect(code).toBe(expected);
   });
 
+  test("that is missing is not said to be wrong, nor one that is wrong to be missing; each with its flags", async () => {
+    const put = (name: string, content: string): string => {
+      const file = join(folder, name);
+      writeFileSync(file, content, { mode: 0o600 });
+      return file;
+    };
+    writeFileSync(join(keys.path, "private_key.pem"), readFileSync(encrypted));
+    const privateKey = join(keys.path, "private_key.pem");
+    const wrong = put("wrong", "another password");
+    const nowhere = ["--base-url", "http://127.0.0.1:9", "--allow-http", "--retries", "0"];
+    for (const [command, flag, asks] of [
+      [["keys", "check", "--dir", keys.path], "--password-file", "--password-file or --ask-password"],
+      [["keys", "show", privateKey], "--password-file", "--password-file or --ask-password"],
+      [["router", "--key-file", privateKey], "--key-password-file", "--key-password-file"],
+      [["proxy", ...nowhere, "--key-dir", keys.path], "--key-password-file", "--key-password-file"],
+    ] as const) {
+      const missing = await runCommand(command);
+      expect(missing.stderr).toContain(`is protected by a password, and no password was given (${asks})`);
+      expect(missing.stderr).not.toMatch(/wrong|cannot be opened/);
+      const refused = await runCommand([...command, flag, wrong]);
+      expect(refused.stderr).toContain(`cannot be opened with this password (${asks}): it is wrong`);
+      expect(refused.stderr).not.toContain("no password was given");
+      expect(refused.stderr).not.toContain("another password");
+      expect([missing.code, refused.code]).toEqual([3, 3]);
+    }
+  });
+
+  test("for a key that has none says so", async () => {
+    const file = join(folder, "password");
+    writeFileSync(file, "a password", { mode: 0o600 });
+    const { code, stderr } = await runCommand(["keys", "check", "--dir", keys.path, "--password-file", file]);
+    expect(stderr).toMatch(/is not protected by a password, and one was given \(--password-file or --ask-password\)/);
+    expect(code).toBe(3);
+  });
+
   test("that is too large to be one is not read", async () => {
     const { code, stderr } = await check("x".repeat(128 * 1024 + 1));
     expect(stderr).toMatch(/is larger than 131072 bytes/);
