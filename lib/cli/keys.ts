@@ -74,8 +74,8 @@ export async function runKeys(args: readonly string[], streams: Streams): Promis
   }
   const folder = values.dir ?? "client_keys";
   if (folder === "") throw new UsageError("--dir wants the folder of the keys, and got an empty name.");
-  // What is wrong with the folder is told at once: not after a password was typed, and a key made.
-  if (action === "generate") await prepare(folder);
+  // Told before a password is typed twice.
+  if (action === "generate" && hasKey(folder)) throw notWritten(folder, { code: "EEXIST" });
   const password = await readPassword(values, action === "generate", streams);
   try {
     const result = await run({ folder, file, password });
@@ -96,6 +96,8 @@ const actions: Readonly<Record<string, (request: Request) => Promise<Result>>> =
 
 async function generate({ folder, password }: Request): Promise<Result> {
   if (password !== undefined) checkNewPassword(password);
+  // Told before a key is made.
+  await writing(folder, () => prepareFolder(folder));
   const key = await PrivateKey.generate("required");
   try {
     const info = key.publicInfo();
@@ -111,11 +113,6 @@ async function generate({ folder, password }: Request): Promise<Result> {
   } finally {
     key.dispose();
   }
-}
-
-async function prepare(folder: string): Promise<void> {
-  if (hasKey(folder)) throw notWritten(folder, { code: "EEXIST" });
-  await writing(folder, () => prepareFolder(folder));
 }
 
 async function writing(folder: string, work: () => Promise<unknown>): Promise<void> {

@@ -144,7 +144,9 @@ function summary(answer: SecureResponse, milliseconds: number, paint: Painter): 
       ? "attestation not looked at"
       : report.verified
         ? `TPM quote verified (${report.trust})`
-        : `TPM quote NOT verified (${report.code ?? "unknown"})`;
+        : report.code === "ATTESTATION_MISSING"
+          ? "NO TPM quote came (ATTESTATION_MISSING)"
+          : `TPM quote NOT verified (${report.code ?? "unknown"})`;
   const coloured = stateColour(attestationState(report).state, paint)(harmless(attestation, "\ufffd"));
   return `[${Math.round(milliseconds)} ms, tier ${harmless(tier ?? "not told", "\ufffd")}, ${coloured}]`;
 }

@@ -30,7 +30,7 @@ const echo = "This is nomyo-native's echo model, not a language model. You wrote
 test("a prompt from an argument", async () => {
   const { code, stdout, stderr } = await runCommand([...base, "Grüße, 世界"], { env });
   expect({ code, stdout }).toEqual({ code: 0, stdout: `${echo} Grüße, 世界\n` });
-  expect(stderr).toMatch(/^\[\d+ ms, tier standard, TPM quote NOT verified \(ATTESTATION_MISSING\)\]\n$/);
+  expect(stderr).toMatch(/^\[\d+ ms, tier standard, NO TPM quote came \(ATTESTATION_MISSING\)\]\n$/);
 });
 
 test("a prompt from stdin, without its last line's end", async () => {
