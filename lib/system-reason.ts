@@ -30,3 +30,8 @@ export function systemReason(error: unknown): string {
   if (typeof code !== "string") return "unknown error";
   return Object.hasOwn(words, code) ? `${code}: ${words[code] ?? ""}` : code;
 }
+
+/** What the system would say, said before it is asked. */
+export function asSystemSays(code: string, syscall: string, message: string): Error {
+  return Object.assign(new Error(message), { code, syscall });
+}

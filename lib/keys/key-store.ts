@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { ConfigurationError, SecurityError } from "../errors.js";
 import type { SecureBuffer } from "../memory/secure-buffer.js";
 import type { Locking } from "../native.js";
-import { systemReason } from "../system-reason.js";
+import { asSystemSays, systemReason } from "../system-reason.js";
 import { accessAdvice } from "./access-advice.js";
 import { removeLeftovers, writeFileAtomically } from "./atomic-file.js";
 import { withFileLock } from "./file-lock.js";
@@ -148,7 +148,7 @@ export async function prepareFolder(folder: string): Promise<void> {
   await withFolderLock(folder, () => {
     const { privateKey } = keyFiles(folder);
     if (lstatSync(privateKey, { throwIfNoEntry: false }) === undefined) return;
-    throw Object.assign(new Error(`There is a file ${privateKey}.`), { code: "EEXIST", syscall: "link" });
+    throw asSystemSays("EEXIST", "link", `There is a file ${privateKey}.`);
   });
 }
 

@@ -2,6 +2,8 @@
 import { mkdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
+import { asSystemSays } from "../system-reason.js";
+
 /**
  * As Node's own `mkdirSync` with `recursive`, which makes attempts without an end where the system says ENOENT of a
  * name whose folder is there: below /proc.
@@ -29,5 +31,5 @@ export function makeFolder(path: string, mode: number): string | undefined {
 function isFolder(path: string): boolean {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined || found.isDirectory()) return found !== undefined;
-  throw Object.assign(new Error(`${path} is no folder.`), { code: "ENOTDIR", syscall: "mkdir", path });
+  throw asSystemSays("ENOTDIR", "mkdir", `${path} is no folder.`);
 }

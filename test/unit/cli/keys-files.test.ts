@@ -149,7 +149,7 @@ describe("a password file", () => {
     expect(code).toBe(expected);
   });
 
-  test("that is missing is not said to be wrong, nor one that is wrong to be missing; each with its flags", async () => {
+  test("that is missing is not said to be wrong, nor one that is wrong to be missing", async () => {
     const put = (name: string, content: string): string => {
       const file = join(folder, name);
       writeFileSync(file, content, { mode: 0o600 });

@@ -78,8 +78,8 @@ test.each<[string, string[], RegExp]>([
   ["an empty folder's name", ["keys", "generate", "--dir", ""], /--dir wants the folder of the keys, and got an empty/],
   [
     "an empty id",
-    ["attest", "verify", __filename, "--payload-id", ""],
-    /--payload-id wants the id .* got an empty one|not JSON/,
+    ["attest", "verify", join(__dirname, "../../../package.json"), "--payload-id", ""],
+    /--payload-id wants the id .* got an empty one/,
   ],
   [
     "open to all without keys",
@@ -92,7 +92,7 @@ test.each<[string, string[], RegExp]>([
   expect(stderr).toMatch(message);
   expect(stderr.trimEnd().split("\n").length).toBeLessThanOrEqual(2);
   expect(stderr).not.toContain(key);
-  expect({ stdout, isUsage: code === 2 || code === 30 }).toEqual({ stdout: "", isUsage: true });
+  expect({ stdout, code }).toEqual({ stdout: "", code: 2 });
 });
 
 test("help NAME is NAME --help", async () => {
@@ -158,7 +158,7 @@ describe("nobody is told to change the mode of a file of the system", () => {
   test.each<[string, string[]]>([
     ["a router's key", ["router", "--key-file", "/etc/passwd"]],
     ["a router's API keys", ["router", "--api-keys-file", "/etc/passwd"]],
-    ["a password", ["router", "--key-password-file", "/etc/hostname"]],
+    ["a password", ["router", "--key-password-file", "/etc/group"]],
     ["an API key", ["chat", "--api-key-file", "/etc/passwd", "hi"]],
     ["TLS", ["router", "--tls-cert", "/etc/passwd", "--tls-key", "/etc/passwd"]],
     ["a folder of receipts", ["proxy", "--receipts", "/tmp"]],
@@ -166,9 +166,7 @@ describe("nobody is told to change the mode of a file of the system", () => {
     ["a kept plaintext", ["receipt", "verify", folder, "--digest-key", "/etc/passwd", "--plaintext", "/etc/passwd"]],
   ])("%s", async (_what, args) => {
     const { code, stderr } = await runCommand(args, { env: { NOMYO_API_KEY: key } });
-    expect(stderr).toMatch(
-      /It is among the system's own, whose modes others rely on: give one of your own|FILE cannot/,
-    );
+    expect(stderr).toMatch(/It is among the system's own, whose modes others rely on: give one of your own/);
     expect(stderr).not.toMatch(/chmod|chown/);
     expect([2, 3]).toContain(code);
   });
