@@ -1,5 +1,5 @@
 // How long verification takes, from the block's JSON to the report, with the policy read each time: what one call of
-// the addon costs without JavaScript. Beside it, the bare check of the signature. The blocks are quotes of a software
+// the addon costs without JavaScript, with a key that was seen before. The blocks are quotes of a software
 // TPM (test/vectors).
 #include <benchmark/benchmark.h>
 
