@@ -48,7 +48,8 @@ constexpr std::string_view kMakers = R"js("use strict";
       const object = {};
       for (let i = 0; i < given.length; i += 2) {
         const value = given[i + 1];
-        defineProperty(object, given[i], { __proto__: null, value, writable: true, enumerable: true, configurable: true });
+        const own = { __proto__: null, value, writable: true, enumerable: true, configurable: true };
+        defineProperty(object, given[i], own);
       }
       return object;
     },
