@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "addon/error.h"
+#include "addon/property.h"
 
 namespace nomyo::addon {
 namespace {
@@ -153,13 +154,14 @@ std::optional<ReportMaker> ReportMaker::Create(Napi::Env env) {
                                        {"members", &maker.members_},
                                        {"difference", &maker.difference_},
                                        {"list", &maker.list_}}) {
-    napi_value value = nullptr;
-    if (napi_get_named_property(env, made, name, &value) != napi_ok) return std::nullopt;
-    *function = Napi::Persistent(Napi::Function(env, value));
+    const auto value = GetProperty(env, made, name);
+    if (!value) return std::nullopt;
+    *function = Napi::Persistent(Napi::Function(env, *value));
   }
   return maker;
 }
 
+// Long: one part of the report after the other, as lib/attestation/report.ts lists them.
 Napi::Value ReportMaker::Make(Napi::Env env, const Report& report) const {
   Values values(env);
   const auto aik = [&] {
