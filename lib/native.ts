@@ -511,8 +511,11 @@ export interface NativeAddon {
   /**
    * Verifies a block. `block` is a JSON text of whatever the server sent; `qualifyingData` the expected 16 bytes (or
    * other, for quotes made elsewhere); `policyJson` a policy that lib/attestation has checked. Resolves to the report
-   * as JSON text, whatever the block holds. `at`: unix seconds at which certificates must have been valid; now without
-   * it.
+   * (an `AttestationVerdict`), whatever the block holds. `at`: unix seconds at which certificates must have been valid;
+   * now without it.
+   *
+   * On the package's threads; but where the AIK's signature was right before, is quick to check (RSA, P-256), and no
+   * certificate is asked for, on the calling one, where it takes less (0.1 ms at most) than the way to another does.
    */
   verifyAttestation(
     block: string,
@@ -520,7 +523,7 @@ export interface NativeAddon {
     policyJson: string,
     engineTcti: string | null,
     at?: number,
-  ): Promise<string>;
+  ): Promise<object>;
   /**
    * The block's structures as JSON text for people to look at, unverified; `INVALID_ARGUMENT` when it cannot be parsed.
    */

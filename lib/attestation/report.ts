@@ -102,3 +102,6 @@ export interface AttestationReport {
   /** ISO 8601; with `maxAgeMs` only. */
   readonly expiresAt?: string;
 }
+
+/** What the core says of a block: a report without what only the caller knows. */
+export type AttestationVerdict = Omit<AttestationReport, "policyId" | "verifiedAt" | "expiresAt">;

@@ -6,7 +6,7 @@ import { ownMembers } from "../own-members.js";
 import { checkPolicy, policyId } from "./policy.js";
 import type { AttestationMode, AttestationPolicy, CheckedPolicy } from "./policy.js";
 import { qualifyingDataOf } from "./qualifying-data.js";
-import type { AttestationReport, AttestationFault } from "./report.js";
+import type { AttestationReport, AttestationFault, AttestationVerdict } from "./report.js";
 
 /**
  * Who checks the signature: our own libcrypto alone, or a TPM as well, reached by a TCTI string such as
@@ -72,13 +72,14 @@ export async function verify(
   at?: number,
 ): Promise<AttestationReport> {
   const now = Date.now();
+  const { text, id } = writtenPolicy(policy);
   const stamp = {
-    policyId: policyId(policy),
+    policyId: id,
     verifiedAt: new Date(now).toISOString(),
   };
   const block = jsonOf(attestation);
   try {
-    const report = await verdict(block, qualifyingData, policy, tcti, at);
+    const report = await verdict(block, qualifyingData, text, tcti, at);
     const expires = report.verified && policy.maxAgeMs !== undefined;
     return {
       ...report,
@@ -90,7 +91,7 @@ export async function verify(
     if (fault === undefined) throw error;
     // The TPM has no opinion: our own libcrypto's is worth showing, but what was asked for did not happen.
     const offline =
-      tcti === null ? undefined : await verdict(block, qualifyingData, policy, null, at).catch(() => undefined);
+      tcti === null ? undefined : await verdict(block, qualifyingData, text, null, at).catch(() => undefined);
     return {
       ...(offline ?? { checks: [], trust: "self-asserted" }),
       engine: { name: tcti === null ? "offline" : "esapi", verdict: "not-run" },
@@ -102,17 +103,24 @@ export async function verify(
   }
 }
 
-type Verdict = Omit<AttestationReport, "policyId" | "verifiedAt" | "expiresAt">;
+/** The policy that was written last, and its id: most programs have one. */
+let lastWritten = { text: "", id: "" };
+
+function writtenPolicy(policy: CheckedPolicy): { readonly text: string; readonly id: string } {
+  const text = JSON.stringify(policy);
+  if (text !== lastWritten.text) lastWritten = { text, id: policyId(policy) };
+  return lastWritten;
+}
 
 async function verdict(
   block: string,
   data: Uint8Array,
-  policy: CheckedPolicy,
+  policy: string,
   tcti: string | null,
   at: number | undefined,
-): Promise<Verdict> {
+): Promise<AttestationVerdict> {
   try {
-    return JSON.parse(await native.verifyAttestation(block, data, JSON.stringify(policy), tcti, at)) as Verdict;
+    return (await native.verifyAttestation(block, data, policy, tcti, at)) as AttestationVerdict;
   } catch (error) {
     // The core reads the policy again; what only it can find (a certificate's inside) is the caller's to mend.
     if (nativeCode(error) === "INVALID_ARGUMENT") throw new ConfigurationError("policy", (error as Error).message);

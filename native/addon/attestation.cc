@@ -9,6 +9,7 @@
 #include "addon/error.h"
 #include "addon/function.h"
 #include "addon/job.h"
+#include "addon/report_value.h"
 #include "addon/tpm.h"
 #include "addon/uint8_array.h"
 #include "core/attestation/inspection.h"
@@ -27,17 +28,34 @@ struct Verification {
   Bytes qualifying_data;
   std::string policy;
   std::optional<std::int64_t> at;
-  std::string report_json;
+  const ReportMaker* maker;
+  std::optional<Report> report;
 
   Status Run(SignatureEngine* engine) {
     Result<Policy> read = ReadPolicy(policy);
     if (!read) return read.error();
     read.value().at = at;
-    const Result<Report> report = VerifyAttestation(block, qualifying_data, read.value(), engine);
-    if (!report) return report.error();
-    report_json = ReportJson(report.value());
+    Result<Report> outcome = VerifyAttestation(block, qualifying_data, read.value(), engine);
+    if (!outcome) return outcome.error();
+    report = std::move(*outcome);
     return Status::Ok();
   }
+
+  // RunIfQuick is Run on the JavaScript thread, for what takes less there than on its way to another thread and back;
+  // false for all else.
+  Result<bool> RunIfQuick() {
+    // Certificates take longer.
+    if (policy.size() > kMostQuickBytes || policy.find("aikRoots") != std::string::npos) return false;
+    const LockingScope scope(Locking::kPublic);
+    const Result<Policy> read = ReadPolicy(policy);
+    if (!read) return read.error();
+    auto outcome = VerifyIfQuick(block, qualifying_data, read.value());
+    if (!outcome) return outcome.error();
+    report = std::move(outcome.value());
+    return report.has_value();
+  }
+
+  Napi::Value Value(Napi::Env env) const { return maker->Make(env, *report); }
 };
 
 // Offline: with our own libcrypto, on the package's own threads.
@@ -45,7 +63,7 @@ class OfflineJob final : public PromiseJob {
  public:
   explicit OfflineJob(Verification verification) : verification_(std::move(verification)) {}
   Status Work() override { return verification_.Run(nullptr); }
-  Napi::Value Resolve(Napi::Env env) override { return Napi::String::New(env, verification_.report_json); }
+  Napi::Value Resolve(Napi::Env env) override { return verification_.Value(env); }
 
  private:
   Verification verification_;
@@ -59,7 +77,7 @@ class TpmVerifyJob final : public TpmJob {
     TpmVerifyEngine engine(tpm);
     return verification_.Run(&engine);
   }
-  Napi::Value Resolve(Napi::Env env) override { return Napi::String::New(env, verification_.report_json); }
+  Napi::Value Resolve(Napi::Env env) override { return verification_.Value(env); }
 
  private:
   Verification verification_;
@@ -82,11 +100,21 @@ Napi::Value VerifyAttestationBlock(const Napi::CallbackInfo& info) {
                             .qualifying_data = Bytes(qualifying_data->begin(), qualifying_data->end()),
                             .policy = info[2].As<Napi::String>().Utf8Value(),
                             .at = at,
-                            .report_json = {}};
+                            .maker = static_cast<const ReportMaker*>(info.Data()),
+                            .report = {}};
   if (info[3].IsString()) {
     auto device = SharedTpm(info[3].As<Napi::String>().Utf8Value());
     if (!device) return Throw(env, device.error());
     return StartOnTpm(env, std::move(device).value(), std::make_shared<TpmVerifyJob>(std::move(verification)));
+  }
+  const Result<bool> done = verification.RunIfQuick();
+  if (!done) return Throw(env, done.error());
+  if (done.value()) {
+    const Napi::Value report = verification.Value(env);
+    if (env.IsExceptionPending()) return env.Undefined();
+    const auto promise = Napi::Promise::Deferred::New(env);
+    promise.Resolve(report);
+    return promise.Promise();
   }
   // A quote holds no secret, so nothing of this job needs to be locked.
   return Start(env, std::make_shared<OfflineJob>(std::move(verification)), Locking::kPublic);
@@ -104,7 +132,11 @@ Napi::Value ParseAttestation(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void InitAttestation(Napi::Env env, Napi::Object exports) {
-  Export<VerifyAttestationBlock>(env, exports, "verifyAttestation");
+  if (auto maker = ReportMaker::Create(env)) {
+    ReportMaker* const kept = new ReportMaker(std::move(*maker));
+    env.AddCleanupHook([kept] { delete kept; });
+    Export<VerifyAttestationBlock>(env, exports, "verifyAttestation", kept);
+  }
   Export<Prepared<ParseAttestation>>(env, exports, "parseAttestation");
   InitTpm(env, exports);
 }

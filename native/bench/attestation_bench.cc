@@ -1,5 +1,6 @@
-// How long verification takes, from the block's JSON to the report's, with the policy read each time: what one call of
-// the addon costs on its worker thread. The blocks are quotes of a software TPM (test/vectors).
+// How long verification takes, from the block's JSON to the report, with the policy read each time: what one call of
+// the addon costs without JavaScript, with a key that was seen before. The blocks are quotes of a software
+// TPM (test/vectors).
 #include <benchmark/benchmark.h>
 
 #include <fstream>
@@ -35,7 +36,7 @@ void Verify(benchmark::State& state, const char* name) {
       state.SkipWithError("the block did not verify");
       break;
     }
-    benchmark::DoNotOptimize(nomyo::ReportJson(report.value()));
+    benchmark::DoNotOptimize(report.value().checks.Verified());
   }
 }
 

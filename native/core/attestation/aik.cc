@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>

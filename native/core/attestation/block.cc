@@ -106,14 +106,14 @@ void ReadChain(const json& block, Block& out, Checklist& checks) {
 
 Block ReadBlock(std::string_view text, Checklist& checks) {
   Block out;
-  Result<json> read = ReadJson(text, kMaxBlockBytes, kMaxDepth);
+  const Result<JsonTree> read = ReadJson(text, kMaxBlockBytes, kMaxDepth);
   if (!read) {
     // Too large counts as missing, as it does for each field: nothing of it was looked at.
     checks.Fail(read.error().code == Code::kTooLarge ? Check::kMissing : Check::kMalformed,
                 "tpm_attestation " + read.error().message + ".");
     return out;
   }
-  const json& block = *read;
+  const json& block = read.value().root;
   if (!block.is_object()) {
     checks.Fail(Check::kMissing, "The answer's tpm_attestation is not an object: the server offered no proof.");
     return out;

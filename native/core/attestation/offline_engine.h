@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/attestation/signature_engine.h"
+#include "core/crypto/openssl_types.h"
 
 namespace nomyo {
 
@@ -12,6 +13,10 @@ class OfflineEngine final : public SignatureEngine {
   // length; r and s of ECDSA have 1 to the curve's bytes. Never kUnsupported. Errors: kCrypto, kMemoryLock,
   // kOutOfMemory. Any thread.
   Result<EngineVerdict> Verify(const SignedQuote& quote) override;
+
+  // Prepare sets up the check of signatures of `key` with a scheme and a hash, as SignedQuote::prepared has it: half of
+  // what a check takes beside its arithmetic. Null where the two do not fit the key. Error: kCrypto.
+  static Result<EvpPkeyCtx> Prepare(EVP_PKEY* key, TPM2_ALG_ID scheme, TPM2_ALG_ID hash);
 };
 
 }  // namespace nomyo

@@ -113,11 +113,16 @@ PcrRule ReadRule(const json& value, std::size_t size) {
     rule.any = true;
     return rule;
   }
-  for (const json& text : value.is_string() ? json::array({value}) : Array(value, "profiles: a PCR")) {
+  const auto add = [&](const json& text) {
     Bytes& digest = rule.values.emplace_back();
     if (!FromHex(String(text, "profiles: a PCR"), digest) || digest.size() != size) {
       Refuse("profiles: a PCR holds something other than hex of its bank's length");
     }
+  };
+  if (value.is_string()) {
+    add(value);
+  } else {
+    for (const json& text : Array(value, "profiles: a PCR")) add(text);
   }
   return rule;
 }
@@ -175,14 +180,14 @@ void ReadKey(const std::string& key, const json& value, Policy& policy) {
 }  // namespace
 
 Result<Policy> ReadPolicy(std::string_view text) {
-  Result<json> read = ReadJson(text, kMaxPolicyBytes, kMaxDepth);
+  const Result<JsonTree> read = ReadJson(text, kMaxPolicyBytes, kMaxDepth);
   if (!read) return Error{read.error().code, "The attestation policy " + read.error().message + "."};
   Policy policy;
   policy.schemes = {TPM2_ALG_RSASSA, TPM2_ALG_RSAPSS, TPM2_ALG_ECDSA};
   policy.hashes = {TPM2_ALG_SHA256, TPM2_ALG_SHA384, TPM2_ALG_SHA512};
   policy.banks = policy.hashes;
   try {
-    for (const auto& [key, value] : Object(*read, "it").items()) ReadKey(key, value, policy);
+    for (const auto& [key, value] : Object(read.value().root, "it").items()) ReadKey(key, value, policy);
   } catch (const PolicyFault& fault) {
     return Error{Code::kInvalidArgument, "The attestation policy is wrong: " + fault.what + "."};
   }

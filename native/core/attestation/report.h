@@ -1,4 +1,6 @@
-// Report: the outcome of verifying a quote, as lib/attestation/report.ts describes it.
+// Report: the outcome of verifying a quote, as lib/attestation/report.ts describes it. The addon makes it a value
+// (addon/report_value.h), TypeScript adds `policyId`, `verifiedAt` and `expiresAt`: the core has neither the policy's
+// canonical form nor the caller's clock.
 #pragma once
 
 #include <cstdint>
@@ -68,9 +70,5 @@ struct Report {
   // When no profile fits: the one that the fewest PCRs keep from fitting (the first of several), and those PCRs.
   std::optional<NearestProfile> nearest;
 };
-
-// ReportJson writes the report. TypeScript adds `policyId`, `verifiedAt` and `expiresAt`: the core has neither the
-// policy's canonical form nor the caller's clock. Any thread.
-std::string ReportJson(const Report& report);
 
 }  // namespace nomyo

@@ -25,6 +25,9 @@ struct SignedQuote {
   EVP_PKEY* key;                    // the same, as our libcrypto's key; borrowed
   ByteView message;                 // TPMS_ATTEST as received: what is signed
   const TPMT_SIGNATURE& signature;  // unmarshalled
+  // Our libcrypto's check, set up for `key` and exactly this signature's scheme and hash, to be duplicated, since
+  // several threads may look at it; null where there is none.
+  const EVP_PKEY_CTX* prepared = nullptr;
 };
 
 class SignatureEngine {

@@ -1,12 +1,16 @@
 #include "core/attestation/verifier.h"
 
 #include <algorithm>
+#include <memory>
+#include <new>
 #include <string>
 
 #include "core/attestation/aik.h"
 #include "core/attestation/aik_certificate.h"
 #include "core/attestation/block.h"
+#include "core/attestation/known_aik.h"
 #include "core/attestation/offline_engine.h"
+#include "core/memory/openssl_memory.h"
 #include "core/tpm/structures.h"
 #include "core/tpm/tss_mu.h"
 
@@ -23,15 +27,23 @@ class Verification {
   Verification(ByteView expected, const Policy& policy, SignatureEngine* engine)
       : expected_(expected), policy_(policy), engine_(engine) {}
 
-  Result<Report> Run(std::string_view json) {
+  // Run gives no report only if `only_quick` and the block's key takes longer.
+  Result<std::optional<Report>> Run(std::string_view json, bool only_quick) {
     for (std::size_t i = 0; i < static_cast<std::size_t>(VerificationStep::kEnd); ++i) {
-      if (Status status = Do(static_cast<VerificationStep>(i), json); !status) return status.error();
+      const auto step = static_cast<VerificationStep>(i);
+      if (Status status = Do(step, json); !status) return status.error();
+      if (step == VerificationStep::kBlock && only_quick && !HasQuickKey()) return std::optional<Report>();
     }
-    return std::move(report_);
+    return std::optional<Report>(std::move(report_));
   }
 
  private:
   Checklist& checks() { return report_.checks; }
+
+  bool HasQuickKey() const {
+    const auto kept = block_.aik ? FindKeptAik(*block_.aik) : nullptr;
+    return kept != nullptr && kept->IsQuick();
+  }
 
   // No default: a step that the table of checks names and this does not do is a compiler's warning, and so an error.
   Status Do(VerificationStep step, std::string_view json) {
@@ -80,7 +92,14 @@ class Verification {
     };
     read(ReadQuote, block_.quote, quote_);
     read(ReadSignature, block_.signature, signature_);
-    read(ReadPublicArea, block_.aik, aik_);
+    if (block_.aik) {
+      auto aik = ReadAik(**mu, *block_.aik);
+      if (aik) {
+        aik_ = std::move(*aik);
+      } else if (Status status = Judge(Check::kMalformed, aik.error(), ""); !status) {
+        return status;
+      }
+    }
     if (quote_ && signature_ && aik_ && block_.selection && block_.values) {
       checks().Pass(Check::kMalformed, "All fields and structures are well formed.");
     }
@@ -90,30 +109,31 @@ class Verification {
   // AIK_TYPE and AIK_ATTRIBUTES.
   Status CheckKey() {
     if (!aik_) return Status::Ok();
-    Result<AikKey> loaded = LoadAikKey(aik_->area);
-    Status type = loaded ? Status::Ok() : Status(loaded.error());
-    if (loaded && loaded->rsa && loaded->bits < policy_.min_rsa_bits) {
-      type = Error{Code::kInvalidArgument, "The AIK's RSA modulus has " + std::to_string(loaded->bits) +
+    const std::optional<AikKey>& key = aik_->key;
+    Status type = aik_->type;
+    if (key && key->rsa && key->bits < policy_.min_rsa_bits) {
+      type = Error{Code::kInvalidArgument, "The AIK's RSA modulus has " + std::to_string(key->bits) +
                                                " bits, the policy wants " + std::to_string(policy_.min_rsa_bits) + "."};
     }
     if (Status status = Judge(Check::kAikType, type, "The AIK is a sound public key."); !status) return status;
-    if (loaded) {
-      key_ = std::move(*loaded);
-      Result<std::string> pem = KeyPem(key_->key.get());
-      if (!pem) return pem.error();
-      const AikScheme scheme = AikSchemeOf(aik_->area);
+    if (key) {
+      const AikScheme scheme = AikSchemeOf(Area());
       // By their names, here and below: strings that change places would compile.
-      report_.aik = Report::Aik{.rsa = key_->rsa,
-                                .bits = key_->bits,
-                                .curve = std::string(key_->curve),
+      report_.aik = Report::Aik{.rsa = key->rsa,
+                                .bits = key->bits,
+                                .curve = std::string(key->curve),
                                 .scheme = SchemeName(scheme.scheme, scheme.hash),
                                 .name_hex = {},
                                 .hierarchy = "child-or-unknown",
-                                .pem = std::move(*pem)};
+                                .pem = aik_->pem};
     }
-    return Judge(Check::kAikAttributes, CheckAikAttributes(aik_->area),
+    return Judge(Check::kAikAttributes, CheckAikAttributes(Area()),
                  "The AIK is a restricted signing key that cannot leave its TPM.");
   }
+
+  // The AIK's public area, and its key in our libcrypto; only with an AIK.
+  const TPMT_PUBLIC& Area() const { return aik_->area.area; }
+  const AikKey* Key() const { return aik_ != nullptr && aik_->key ? &*aik_->key : nullptr; }
 
   // AIK_SCHEME and SIGNATURE_SCHEME. Neither depends on the other: the key's own scheme is what its TPM signs with.
   Status CheckSchemes() {
@@ -122,7 +142,7 @@ class Verification {
     // For each scheme the hash comes first; a NULL signature has none, and unmarshalling left zeros.
     const TPM2_ALG_ID hash = signature_->signature.any.hashAlg;
     if (aik_) {
-      const AikScheme of_key = AikSchemeOf(aik_->area);
+      const AikScheme of_key = AikSchemeOf(Area());
       const std::string both = "The AIK's signing scheme is " + SchemeName(of_key.scheme, of_key.hash) +
                                ", the signature's " + SchemeName(scheme, hash);
       if (of_key.scheme == TPM2_ALG_NULL) {
@@ -143,9 +163,9 @@ class Verification {
     } else if (!policy_.schemes.contains(scheme) || !policy_.hashes.contains(hash)) {
       checks().Fail(Check::kSignatureScheme,
                     "The policy does not allow the signature's scheme, " + SchemeName(scheme, hash) + ".");
-    } else if (key_ && key_->rsa != rsa) {
+    } else if (Key() != nullptr && Key()->rsa != rsa) {
       checks().Fail(Check::kSignatureScheme, "The signature's scheme does not fit the AIK's kind of key.");
-    } else if (key_) {
+    } else if (Key() != nullptr) {
       checks().Pass(Check::kSignatureScheme, "The signature's scheme is allowed.");
     }
     return Status::Ok();
@@ -191,19 +211,17 @@ class Verification {
                                      ? "The TPM's clock is safe: it never showed this time before."
                                      : "The TPM's clock is not safe: it may have shown later times before.");
     // Without a name algorithm that is accepted there is no name to compare with.
-    if (!aik_ || !IsSignatureHash(aik_->area.nameAlg)) return Status::Ok();
+    if (!aik_ || aik_->name.empty()) return Status::Ok();
 
     const ByteView qualified(attest.qualifiedSigner.name, attest.qualifiedSigner.size);
     const HashAlgorithm* hash =
         qualified.size() < 2 ? nullptr : HashById(static_cast<std::uint16_t>(qualified[0] << 8 | qualified[1]));
-    Result<Bytes> name = AikName(*aik_);
-    if (!name) return name.error();
-    if (report_.aik) report_.aik->name_hex = ToHex(*name);
-    if (hash == nullptr || qualified.size() != 2 + hash->size || hash->id != aik_->area.nameAlg) {
+    if (report_.aik) report_.aik->name_hex = ToHex(aik_->name);
+    if (hash == nullptr || qualified.size() != 2 + hash->size || hash->id != Area().nameAlg) {
       checks().Fail(Check::kSignerName, "The quote's signer is not named by the AIK's name algorithm and its digest.");
       return Status::Ok();
     }
-    Result<std::string_view> hierarchy = PrimaryHierarchy(*name, qualified);
+    Result<std::string_view> hierarchy = PrimaryHierarchy(aik_->name, qualified);
     if (!hierarchy) return hierarchy.error();
     const std::string place = hierarchy->empty() ? "child-or-unknown" : "primary:" + std::string(*hierarchy);
     if (report_.aik) report_.aik->hierarchy = place;
@@ -327,15 +345,18 @@ class Verification {
   // SIGNATURE_INVALID, after all that needs no engine: an engine accepts weak keys and schemes, TPMs above all.
   Status CheckSignature() {
     if (engine_ != nullptr) report_.engine = "esapi";
-    if (!quote_ || !signature_ || !aik_ || !key_ || !checks().passed(Check::kSignatureScheme)) return Status::Ok();
-    const SignedQuote signed_quote{.public_area = aik_->bytes,
-                                   .aik = aik_->area,
-                                   .key = key_->key.get(),
+    if (!quote_ || !signature_ || Key() == nullptr || !checks().passed(Check::kSignatureScheme)) return Status::Ok();
+    const SignedQuote signed_quote{.public_area = aik_->area.bytes,
+                                   .aik = Area(),
+                                   .key = Key()->key.get(),
                                    .message = quote_->bytes,
-                                   .signature = *signature_};
+                                   .signature = *signature_,
+                                   .prepared = Prepared()};
     Result<EngineVerdict> offline = OfflineEngine().Verify(signed_quote);
     if (!offline) return offline.error();
-    if (*offline != EngineVerdict::kValid) {
+    if (*offline == EngineVerdict::kValid) {
+      KeepAik(aik_);
+    } else {
       checks().Fail(Check::kSignatureInvalid, "The signature is not the AIK's over this quote.");
     }
     if (engine_ == nullptr) {
@@ -357,6 +378,13 @@ class Verification {
     }
     checks().Pass(Check::kSignatureInvalid, "The AIK signed this quote.");
     return Status::Ok();
+  }
+
+  // Only what was prepared for this very scheme: a signature of another one is judged as what it says it is.
+  const EVP_PKEY_CTX* Prepared() const {
+    const bool is_own =
+        signature_->sigAlg == aik_->scheme.scheme && signature_->signature.any.hashAlg == aik_->scheme.hash;
+    return is_own ? aik_->check.get() : nullptr;
   }
 
   // PCR_BASELINE judges verified values only; those that are not are worth no comparison.
@@ -422,8 +450,8 @@ class Verification {
     if (!block_.has_chain) {
       checks().Fail(Check::kAikCertificate,
                     "The policy names root certificates, and the AIK came without a certificate.");
-    } else if (block_.chain && key_) {
-      const Status status = VerifyAikCertificate(*block_.chain, policy_.aik_roots, key_->key.get(), policy_.at);
+    } else if (block_.chain && Key() != nullptr) {
+      const Status status = VerifyAikCertificate(*block_.chain, policy_.aik_roots, Key()->key.get(), policy_.at);
       return Judge(Check::kAikCertificate, status,
                    "The AIK's certificate leads to a root of the policy; an answer may still be relayed.");
     }
@@ -437,20 +465,37 @@ class Verification {
   Block block_;
   std::optional<QuoteStructure> quote_;
   std::optional<TPMT_SIGNATURE> signature_;
-  std::optional<PublicArea> aik_;
-  std::optional<AikKey> key_;
+  std::shared_ptr<const KnownAik> aik_;
   std::optional<OrderedPcrSelection> selection_;
 };
 
 }  // namespace
 
-Result<Report> VerifyAttestation(std::string_view block, ByteView qualifying_data, const Policy& policy,
-                                 SignatureEngine* engine) {
+namespace {
+
+Result<std::optional<Report>> Verify(std::string_view block, ByteView qualifying_data, const Policy& policy,
+                                     SignatureEngine* engine, bool only_quick) {
+  // A quote and what it is checked by are public: ordinary memory does, and is quicker.
+  const OrdinaryOpenSslMemory ordinary;
   try {
-    return Verification(qualifying_data, policy, engine).Run(block);
+    return Verification(qualifying_data, policy, engine).Run(block, only_quick);
   } catch (const std::bad_alloc&) {
     return OutOfMemory();
   }
+}
+
+}  // namespace
+
+Result<Report> VerifyAttestation(std::string_view block, ByteView qualifying_data, const Policy& policy,
+                                 SignatureEngine* engine) {
+  auto report = Verify(block, qualifying_data, policy, engine, false);
+  if (!report) return report.error();
+  return std::move(*report.value());
+}
+
+Result<std::optional<Report>> VerifyIfQuick(std::string_view block, ByteView qualifying_data, const Policy& policy) {
+  if (block.size() > kMostQuickBytes || !policy.aik_roots.empty()) return std::optional<Report>();
+  return Verify(block, qualifying_data, policy, nullptr, true);
 }
 
 }  // namespace nomyo

@@ -1,6 +1,8 @@
 // The verifier: every check of docs/attestation.md, in its order, over one block.
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <string_view>
 
 #include "core/attestation/policy.h"
@@ -22,5 +24,13 @@ namespace nomyo {
 // answer), kCrypto, kMemoryLock and kOutOfMemory. Any thread; takes well under a millisecond unless the engine blocks.
 Result<Report> VerifyAttestation(std::string_view block, ByteView qualifying_data, const Policy& policy,
                                  SignatureEngine* engine);
+
+// The largest block that VerifyIfQuick looks at (16 KiB: one of 24 PCRs takes 3).
+inline constexpr std::size_t kMostQuickBytes = std::size_t{16} * 1024;
+
+// VerifyIfQuick is VerifyAttestation without an engine for a key that was kept (core/attestation/known_aik.h) and is
+// quick, so that nothing is loaded and the whole takes less than handing it to another thread: at most some 0.1 ms.
+// Nothing where that is not so. All checks are the same ones.
+Result<std::optional<Report>> VerifyIfQuick(std::string_view block, ByteView qualifying_data, const Policy& policy);
 
 }  // namespace nomyo

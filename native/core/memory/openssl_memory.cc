@@ -28,7 +28,14 @@ std::atomic<bool> in_pool{false};
 
 void* PoolMalloc(std::size_t size, const char*, int) {
   if (size == 0) return nullptr;
-  if (keep_out) return std::malloc(size);
+  if (keep_out) {
+    void* const memory = std::malloc(size);
+    if (memory == nullptr) {
+      refused = LockedPool::Refusal::kMemory;
+      refused_bytes = size;
+    }
+    return memory;
+  }
   LockedPool::Refusal refusal{};
   void* memory = LockedPool::Instance().Allocate(size, CurrentLocking(), &refusal);
   if (memory == nullptr) {

@@ -19,9 +19,9 @@ Status InstallOpenSslMemory();
 
 // OrdinaryOpenSslMemory: while one lives, what OpenSSL allocates on the calling thread is ordinary memory, not the
 // pool's; free and realloc tell the two apart by address. It is for what OpenSSL makes once and keeps for the life of
-// the process (tables of algorithms, encoders, decoders), which holds no secret: no key may be made or read meanwhile,
-// but one that protects nothing. The end drops what OpenSSL keeps for the thread, so that its next error queue is the
-// pool's. One at a time on a thread.
+// the process (tables of algorithms, encoders, decoders), and for what it makes of a quote: neither holds a secret. No
+// key may be made or read meanwhile but a public one, or one that protects nothing. The end drops what OpenSSL keeps
+// for the thread, so that its next error queue is the pool's. One at a time on a thread.
 class OrdinaryOpenSslMemory {
  public:
   OrdinaryOpenSslMemory() noexcept;

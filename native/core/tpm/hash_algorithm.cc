@@ -1,6 +1,7 @@
 #include "core/tpm/hash_algorithm.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include <openssl/crypto.h>
 #include <tss2/tss2_tpm2_types.h>

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 #include <future>
+#include <iterator>
 #include <new>
 #include <set>
 #include <stdexcept>

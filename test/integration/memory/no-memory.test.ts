@@ -50,7 +50,11 @@ const isGlibc = header.glibcVersionRuntime !== undefined;
       expect.arrayContaining(["open", "importPrivateKey", "echo", "verifyAttestation", "cancelled", "tpmOpen"]),
     );
     for (const [name, outcome] of Object.entries(report.outcomes)) {
-      expect([name, outcome]).toEqual([name, { OUT_OF_MEMORY: expect.any(Number), unhindered: "right" }]);
+      const { right = 0, ...others } = outcome;
+      expect([name, others]).toEqual([name, { OUT_OF_MEMORY: expect.any(Number), unhindered: "right" }]);
+      // A known key's quote is checked on this thread, by an OpenSSL that can do without its error queue.
+      expect([name, right]).toEqual([name, name === "verifyAttestation" ? expect.any(Number) : 0]);
+      if (name === "verifyAttestation") expect(right).toBeLessThanOrEqual(10);
       // The promise's settlement, and what is beside it: the job, its place in the queue, its cancellation.
       expect(outcome["OUT_OF_MEMORY"]).toBeGreaterThanOrEqual(4);
     }

@@ -116,7 +116,7 @@ function block(kind: Kind, attest: Buffer, signature: Buffer): object {
 
 async function verify(text: object, nonce: Uint8Array, tcti: string | null): Promise<AttestationReport> {
   const policy = JSON.stringify({ version: 1 });
-  return JSON.parse(await native.verifyAttestation(JSON.stringify(text), nonce, policy, tcti)) as AttestationReport;
+  return (await native.verifyAttestation(JSON.stringify(text), nonce, policy, tcti)) as AttestationReport;
 }
 
 const some = "sha256:0,7,10";

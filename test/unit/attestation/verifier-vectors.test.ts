@@ -44,7 +44,7 @@ function qualifyingData(vector: Vector): Uint8Array {
 async function verify(vector: Vector, policy: object, tcti: string | null = null): Promise<AttestationReport> {
   const text = JSON.stringify(vector.tpm_attestation);
   const report = await native.verifyAttestation(text, qualifyingData(vector), JSON.stringify(policy), tcti);
-  return JSON.parse(report) as AttestationReport;
+  return report as AttestationReport;
 }
 
 const index = load("index.json") as Index;

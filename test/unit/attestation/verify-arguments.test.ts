@@ -87,9 +87,7 @@ describe("when the verifier itself fails", () => {
       .spyOn(native, "verifyAttestation")
       .mockImplementation((_block, _data, _policy, tcti) =>
         tcti === null
-          ? Promise.resolve(
-              JSON.stringify({ ...offline, trust: "certified", engine: { name: "offline", verdict: "valid" } }),
-            )
+          ? Promise.resolve({ ...offline, trust: "certified", engine: { name: "offline", verdict: "valid" } })
           : Promise.reject(ofAddon("TPM_ERROR")),
       );
     const policy = { version: 1, mode: "require", maxAgeMs: 1000 } as const;
@@ -105,7 +103,7 @@ describe("when the verifier itself fails", () => {
   });
 
   test("a verdict under a policy with an age tells until when it holds", async () => {
-    jest.spyOn(native, "verifyAttestation").mockResolvedValue(JSON.stringify({ verified: true, checks: [] }));
+    jest.spyOn(native, "verifyAttestation").mockResolvedValue({ verified: true, checks: [] });
     const policy = { version: 1, mode: "require", maxAgeMs: 60_000 } as const;
     const { verifiedAt, expiresAt } = await verifyTpmAttestation({}, { payloadId, policy });
     expect(Date.parse(expiresAt!) - Date.parse(verifiedAt)).toBe(60_000);
