@@ -35,7 +35,7 @@ struct KnownAik {
 
 // ReadAik reads TPM2B_PUBLIC. One that was kept (KeepAik) with exactly these bytes is not read again: importing a key
 // and writing it as PEM takes longer than checking an RSA signature. Any thread. Errors: kInvalidArgument with a
-// sentence, when the bytes are no such structure; kCrypto.
+// sentence, when the bytes are no such structure; kCrypto, kMemoryLock, kOutOfMemory.
 Result<std::shared_ptr<const KnownAik>> ReadAik(const TssMu& mu, ByteView sent);
 
 // FindKeptAik returns the one that was kept with exactly these bytes; null when there is none. Any thread.

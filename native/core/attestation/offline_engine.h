@@ -15,7 +15,8 @@ class OfflineEngine final : public SignatureEngine {
   Result<EngineVerdict> Verify(const SignedQuote& quote) override;
 
   // Prepare sets up the check of signatures of `key` with a scheme and a hash, as SignedQuote::prepared has it: half of
-  // what a check takes beside its arithmetic. Null where the two do not fit the key. Error: kCrypto.
+  // what a check takes beside its arithmetic. Null where the two do not fit the key. Errors: kCrypto,
+  // kMemoryLock, kOutOfMemory. Any thread.
   static Result<EvpPkeyCtx> Prepare(EVP_PKEY* key, TPM2_ALG_ID scheme, TPM2_ALG_ID hash);
 };
 

@@ -30,7 +30,8 @@ inline constexpr std::size_t kMostQuickBytes = std::size_t{16} * 1024;
 
 // VerifyIfQuick is VerifyAttestation without an engine for a key that was kept (core/attestation/known_aik.h) and is
 // quick, so that nothing is loaded and the whole takes less than handing it to another thread: at most some 0.1 ms.
-// Nothing where that is not so. All checks are the same ones.
+// Nothing where that is not so. All checks are the same ones. Errors: kTssMissing, kCrypto, kMemoryLock and
+// kOutOfMemory, as there. Any thread.
 Result<std::optional<Report>> VerifyIfQuick(std::string_view block, ByteView qualifying_data, const Policy& policy);
 
 }  // namespace nomyo
