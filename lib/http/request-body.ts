@@ -63,10 +63,7 @@ export async function readBody(
   const body = new GrowingBytes(declared > 0 ? declared : maxBytes, (more) => budget.take(more));
   let pieces = 0;
   const share = new Share(turns);
-  let over = false;
-  const goOn = (): void => {
-    if (!over) request.resume();
-  };
+  const goOn = (): void => void request.resume();
   let idle: NodeJS.Timeout | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
@@ -98,7 +95,7 @@ export async function readBody(
     budget.release(body.capacity);
     throw error;
   } finally {
-    over = true;
+    turns.cancel(goOn);
     clearTimeout(idle);
     request.removeAllListeners("data");
   }

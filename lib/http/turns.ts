@@ -7,13 +7,8 @@
  * little never waits.
  */
 
-/**
- * Where several wait, a turn of so many milliseconds is followed by a rest of four times as long: most of the time is
- * left to whoever does not have to wait.
- */
-const LONG_MS = 1;
-const RESTS = 4;
-const MOST_REST_MS = 250;
+/** So many turns, at most, until whoever waits now has had his: a crowd goes several at a time. */
+const MOST_TURNS = 64;
 /** What of a connection is read before others have their turn, in bytes: as much as Node reads of it at a time. */
 const SHARE_BYTES = 64 * 1024;
 /**
@@ -24,41 +19,39 @@ export const HOLD_MS = 100;
 
 /** Who waits for a turn, in the order in which they came. */
 export class Turns {
-  readonly #waiting: (() => void)[] = [];
-  #taken = false;
-  /** When the turn that is taken began, on the monotonic clock. */
-  #began = 0;
+  readonly #waiting = new Set<() => void>();
+  #scheduled = false;
 
-  /** `goOn` is called in a turn of its own, behind those that waited before. It must not throw. */
+  /** How many wait. */
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** `goOn` is called in a turn of its own, behind those that waited before; once, however often it waits. */
   wait(goOn: () => void): void {
-    this.#waiting.push(goOn);
-    if (this.#taken) return;
-    this.#taken = true;
-    setImmediate(this.#turn);
+    this.#waiting.add(goOn);
+    this.#schedule();
   }
 
-  /** Settles in a turn of its own. */
-  async next(): Promise<void> {
-    await new Promise<void>((resolve) => this.wait(resolve));
+  /** Who has gone away waits no more: otherwise it would be kept until its turn, and whoever comes and goes fills it. */
+  cancel(goOn: () => void): void {
+    this.#waiting.delete(goOn);
   }
 
-  readonly #turn = (): void => {
-    const goOn = this.#waiting.shift();
-    this.#began = performance.now();
-    // Before it comes to the next one, the event loop looks at everything: at what this one is to go on with, too.
-    setImmediate(this.#after);
-    goOn?.();
-  };
+  #schedule(): void {
+    if (this.#scheduled || this.#waiting.size === 0) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#turn());
+  }
 
-  readonly #after = (): void => {
-    if (this.#waiting.length === 0) {
-      this.#taken = false;
-      return;
-    }
-    const took = performance.now() - this.#began;
-    if (took < LONG_MS || this.#waiting.length === 1) this.#turn();
-    else setTimeout(this.#turn, Math.min(RESTS * took, MOST_REST_MS));
-  };
+  #turn(): void {
+    this.#scheduled = false;
+    const now = [...this.#waiting].slice(0, Math.ceil(this.#waiting.size / MOST_TURNS));
+    for (const goOn of now) this.#waiting.delete(goOn);
+    // Before it comes to the next ones, the event loop looks at everything else.
+    this.#schedule();
+    for (const goOn of now) goOn();
+  }
 }
 
 /** What of one connection was read since its last turn. */
@@ -71,8 +64,8 @@ export class Share {
   }
 
   /**
-   * Counts what was read. Returns true where the connection has had its part: then it is not to be read until `goOn`
-   * is called.
+   * Counts what was read. Returns true where the connection has had its part: then it is not to be read until `goOn` is
+   * called, and `goOn` is to be cancelled when the connection ends.
    */
   isUsedUp(bytes: number, goOn: () => void): boolean {
     this.#bytes += bytes;

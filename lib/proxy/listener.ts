@@ -42,7 +42,7 @@ export class Listener {
   readonly #connections = new Set<Connection>();
   readonly #turns = new Turns();
   /** Connections that wait for their first turn. */
-  readonly #arriving = new Set<net.Socket>();
+  readonly #arriving = new Map<net.Socket, () => void>();
   /** Pool memory that the sockets read into; empty until the first connection. */
   readonly #memory: HeldView[] = [];
 
@@ -154,13 +154,13 @@ export class Listener {
       accepted.destroy();
       return;
     }
-    this.#arriving.add(accepted);
-    this.#turns.wait(() => {
-      // Gone already, where it had to make room.
-      if (!this.#arriving.delete(accepted)) return;
+    const listen = (): void => {
+      this.#arriving.delete(accepted);
       if (this.#server.listening) this.#accept(accepted);
       else accepted.destroy();
-    });
+    };
+    this.#arriving.set(accepted, listen);
+    this.#turns.wait(listen);
   }
 
   #accept(accepted: net.Socket): void {
@@ -187,6 +187,7 @@ export class Listener {
     this.#connections.add(connection);
     connection.start(socket);
     void connection.closed.then(() => {
+      this.#turns.cancel(goOn);
       this.#connections.delete(connection);
       if (EACH_ITS_OWN) this.#giveBack(memory);
     });
@@ -223,8 +224,9 @@ export class Listener {
     const of = (state: Idleness): Connection | undefined => connections.find(({ idleness }) => idleness === state);
     const silent = of("silent");
     if (silent === undefined) {
-      for (const arrived of this.#arriving) {
+      for (const [arrived, listen] of this.#arriving) {
         this.#arriving.delete(arrived);
+        this.#turns.cancel(listen);
         arrived.destroy();
         return true;
       }

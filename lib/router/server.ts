@@ -67,6 +67,7 @@ export class RouterServer {
   readonly #broken = new WeakSet<Duplex>();
   /** Of requests that stand behind others of their connection. */
   readonly #behind = new Turns();
+  readonly #behindOn = new WeakMap<Duplex, Set<() => void>>();
   #stopping = false;
 
   constructor(settings: RouterSettings, completion: CompletionSettings, health: () => Record<string, unknown>) {
@@ -96,7 +97,10 @@ export class RouterServer {
     if (settings.tls === undefined) Object.assign(this.#server, { pauseOnConnect: true });
     this.#server.on("connection", (socket) => {
       this.#waiting.opened(socket);
-      if (settings.tls === undefined) completion.body.turns.wait(() => socket.resume());
+      if (settings.tls !== undefined) return;
+      const listen = (): void => void socket.resume();
+      completion.body.turns.wait(listen);
+      socket.once("close", () => completion.body.turns.cancel(listen));
     });
     this.#server.on("request", (request, response) => void this.#serve(request, response, () => undefined));
     this.#server.on("checkContinue", (request, response) => {
@@ -137,8 +141,28 @@ export class RouterServer {
     }, this.#settings.stopTimeoutMs);
     await closed;
     clearTimeout(cut);
-    // Those whose connection is gone, and that stood behind others, have been looked at then.
-    await this.#behind.next();
+  }
+
+  /** A turn of a request that stands behind others; or the end of its connection. */
+  async #turnOf(socket: Duplex): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const waiting = this.#behindOn.get(socket) ?? new Set();
+      if (!this.#behindOn.has(socket)) {
+        this.#behindOn.set(socket, waiting);
+        socket.once("close", () => {
+          for (const goOn of waiting) {
+            this.#behind.cancel(goOn);
+            goOn();
+          }
+        });
+      }
+      const goOn = (): void => {
+        waiting.delete(goOn);
+        resolve();
+      };
+      waiting.add(goOn);
+      this.#behind.wait(goOn);
+    });
   }
 
   async #serve(request: http.IncomingMessage, response: http.ServerResponse, sendContinue: () => void): Promise<void> {
@@ -161,7 +185,7 @@ export class RouterServer {
     let release: Answer["release"];
     try {
       // Who waits for each answer does not notice; who does not would have all of his looked at before anybody else's.
-      if (behindOthers) await this.#behind.next();
+      if (behindOthers) await this.#turnOf(socket);
       if (request.socket.destroyed) return;
       const answer = await this.#answer(route, request, controller.signal, sendContinue, entry);
       release = answer.release;
@@ -308,20 +332,16 @@ export class RouterServer {
  * reset can overtake the refusal on its way.
  */
 async function linger(request: http.IncomingMessage, turns: Turns): Promise<void> {
-  let over = false;
+  const goOn = (): void => void request.resume();
   await new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, LINGER_MS);
     const done = () => {
-      over = true;
       clearTimeout(timer);
       resolve();
     };
     let pieces = 0;
     let bytes = 0;
     const share = new Share(turns);
-    const goOn = (): void => {
-      if (!over) request.resume();
-    };
     request.on("data", (piece: Buffer) => {
       pieces += 1;
       bytes += piece.length;
@@ -335,6 +355,7 @@ async function linger(request: http.IncomingMessage, turns: Turns): Promise<void
     request.once("close", done);
     request.resume();
   });
+  turns.cancel(goOn);
 }
 
 /** See {@link HOLD_MS}. */

@@ -7,14 +7,10 @@ describe("turns", () => {
     const seen: string[] = [];
     for (const name of ["a", "b", "c"]) turns.wait(() => seen.push(name));
     expect(seen).toEqual([]);
-    await nextImmediate();
-    expect(seen).toEqual(["a"]);
-    while (seen.length < 3) {
-      const before = seen.length;
+    for (let nth = 1; nth <= 3; nth += 1) {
       await nextImmediate();
-      expect(seen.length - before).toBeLessThanOrEqual(1);
+      expect(seen).toEqual(["a", "b", "c"].slice(0, nth));
     }
-    expect(seen).toEqual(["a", "b", "c"]);
   });
 
   test("who waits again stands behind the others", async () => {
@@ -30,49 +26,35 @@ describe("turns", () => {
     expect(seen).toEqual(["a", "b", "a", "b", "a", "b"]);
   });
 
-  describe("that take long are followed by a rest", () => {
-    const real = { setTimeout: globalThis.setTimeout };
-    let clock = 0;
-    const rests: number[] = [];
-    beforeEach(() => {
-      clock = 0;
-      rests.length = 0;
-      jest.spyOn(performance, "now").mockImplementation(() => clock);
-      jest.spyOn(globalThis, "setTimeout").mockImplementation(((goOn: () => void, milliseconds: number) => {
-        rests.push(milliseconds);
-        return real.setTimeout(goOn, 0);
-      }) as typeof setTimeout);
-    });
-    afterEach(() => jest.restoreAllMocks());
+  test("of a crowd go several at a time, so that nobody waits for thousands", async () => {
+    const turns = new Turns();
+    const seen: number[] = [];
+    const all = Array.from({ length: 1000 }, (_, index) => index);
+    for (const index of all) turns.wait(() => seen.push(index));
+    await nextImmediate();
+    expect(seen.length).toBe(16);
+    for (let loops = 1; seen.length < 1000; loops += 1) {
+      expect(loops).toBeLessThan(400);
+      await nextImmediate();
+    }
+    expect(seen).toEqual(all);
+  });
 
-    const takeTurns = async (count: number, milliseconds: number): Promise<void> => {
-      const turns = new Turns();
-      let seen = 0;
-      for (let i = 0; i < count; i += 1) {
-        turns.wait(() => {
-          seen += 1;
-          clock += milliseconds;
-        });
-      }
-      while (seen < count) await new Promise((resolve) => real.setTimeout(resolve, 0));
-    };
-
-    test("of four times as long, where several wait", async () => {
-      await takeTurns(4, 10);
-      // The last one waits alone: there is nobody to keep it from.
-      expect(rests).toEqual([40, 40]);
-    });
-
-    test("of a quarter of a second at most", async () => {
-      await takeTurns(3, 5_000);
-      expect(rests).toEqual([250]);
-    });
-
-    test("and by none where they take next to nothing, or where one waits alone", async () => {
-      await takeTurns(8, 0.5);
-      await takeTurns(1, 5_000);
-      expect(rests).toEqual([]);
-    });
+  test("who has gone away is not called, and not kept", async () => {
+    const turns = new Turns();
+    const gone = jest.fn();
+    const here = jest.fn();
+    for (let i = 0; i < 10_000; i += 1) {
+      const comes = (): void => gone();
+      turns.wait(comes);
+      turns.cancel(comes);
+    }
+    turns.wait(here);
+    expect(turns.size).toBe(1);
+    await nextImmediate();
+    expect(here).toHaveBeenCalledTimes(1);
+    expect(gone).not.toHaveBeenCalled();
+    expect(turns.size).toBe(0);
   });
 });
 
@@ -83,7 +65,7 @@ test("a connection has 64 KiB before it waits for its turn", async () => {
   expect(share.isUsedUp(65_535, goOn)).toBe(false);
   expect(share.isUsedUp(1, goOn)).toBe(true);
   expect(goOn).not.toHaveBeenCalled();
-  await turns.next();
+  await nextImmediate();
   expect(goOn).toHaveBeenCalledTimes(1);
   expect(share.isUsedUp(65_535, goOn)).toBe(false);
 });
