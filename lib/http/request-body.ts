@@ -63,7 +63,11 @@ export async function readBody(
   const body = new GrowingBytes(declared > 0 ? declared : maxBytes, (more) => budget.take(more));
   let pieces = 0;
   const share = new Share(turns);
-  const goOn = (): void => void request.resume();
+  const goOn = (): void => {
+    // That it had to wait was not the client's doing.
+    idle?.refresh();
+    request.resume();
+  };
   let idle: NodeJS.Timeout | undefined;
   try {
     await new Promise<void>((resolve, reject) => {

@@ -33,7 +33,7 @@ export class Turns {
     this.#schedule();
   }
 
-  /** Who has gone away waits no more: otherwise it would be kept until its turn, and whoever comes and goes fills it. */
+  /** Who has gone away waits no more: otherwise it would be kept, and whoever comes and goes would fill the memory. */
   cancel(goOn: () => void): void {
     this.#waiting.delete(goOn);
   }
@@ -47,10 +47,15 @@ export class Turns {
   #turn(): void {
     this.#scheduled = false;
     const now = [...this.#waiting].slice(0, Math.ceil(this.#waiting.size / MOST_TURNS));
-    for (const goOn of now) this.#waiting.delete(goOn);
-    // Before it comes to the next ones, the event loop looks at everything else.
-    this.#schedule();
-    for (const goOn of now) goOn();
+    try {
+      for (const goOn of now) {
+        // One before it may have cancelled it.
+        if (this.#waiting.delete(goOn)) goOn();
+      }
+    } finally {
+      // Before it comes to the next ones, the event loop looks at everything else.
+      this.#schedule();
+    }
   }
 }
 

@@ -365,9 +365,10 @@ export class Connection {
 
   /** Who asked for nothing that is served here is held for a moment: see {@link HOLD_MS}. */
   #closeAfter(receiving: Receiving | undefined): void {
+    if (this.#socket.destroyed) return;
     this.#state = "closing";
     const { admitted } = receiving ?? {};
-    if (admitted !== undefined && admitted.refused === undefined) this.#close();
+    if (admitted !== undefined && (admitted.refused?.status ?? 200) < 400) this.#close();
     else this.#arm(HOLD_MS, () => this.#close());
   }
 

@@ -67,6 +67,8 @@ export class RouterServer {
   readonly #broken = new WeakSet<Duplex>();
   /** Of requests that stand behind others of their connection. */
   readonly #behind = new Turns();
+  /** Of uploads that were refused: nobody whose body is wanted waits for one of these. */
+  readonly #refused = new Turns();
   readonly #behindOn = new WeakMap<Duplex, Set<() => void>>();
   #stopping = false;
 
@@ -107,6 +109,11 @@ export class RouterServer {
       void this.#serve(request, response, () => response.writeContinue());
     });
     this.#server.on("clientError", (error, socket) => {
+      // The end of the client that was told is no second fault.
+      if (this.#broken.has(socket)) {
+        socket.destroy();
+        return;
+      }
       const refused = refuseBrokenRequest(error, socket, this.#unanswered.get(socket));
       if (refused) this.#broken.add(socket);
     });
@@ -186,7 +193,8 @@ export class RouterServer {
     try {
       // Who waits for each answer does not notice; who does not would have all of his looked at before anybody else's.
       if (behindOthers) await this.#turnOf(socket);
-      if (request.socket.destroyed) return;
+      // Meanwhile one before it may have been refused, and what stands behind that is not looked at.
+      if (request.socket.destroyed || this.#closing.has(socket) || this.#broken.has(socket)) return;
       const answer = await this.#answer(route, request, controller.signal, sendContinue, entry);
       release = answer.release;
       if (response.destroyed || this.#broken.has(socket)) return;
@@ -320,7 +328,7 @@ export class RouterServer {
     // length.
     const last = answer.headers?.["connection"] === "close";
     if (unread || last) response.write(answer.body);
-    if (unread) await linger(request, this.#completion.body.turns);
+    if (unread) await linger(request, this.#refused);
     else if (last) await held(response);
     response.end(unread || last ? undefined : answer.body);
     await sent;

@@ -23,6 +23,11 @@ export class WaitingConnections {
 
   /** One was accepted. */
   opened(socket: Socket): void {
+    // Reset before it was accepted: it has no address any more, and nothing to say.
+    if (socket.remotePort === undefined) {
+      socket.destroy();
+      return;
+    }
     const name = nameOf(socket);
     this.#waiting.set(name, socket);
     socket.once("close", () => {

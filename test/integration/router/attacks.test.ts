@@ -147,6 +147,15 @@ describe("requests behind requests", () => {
     expect(statuses(await received)).toEqual(paths.map((path) => (path === "/healthz" ? 200 : 404)));
   });
 
+  test("and behind one that is refused for good are not served, whatever stood before it", async () => {
+    await start();
+    const ask = (path: string, more = ""): string => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`;
+    const { received } = await raw(ask("/healthz") + ask("/healthz", "Host: evil.example\r\n") + ask("/none"));
+    expect(statuses(await received)).toEqual([200, 400]);
+    while (served.length < 3) await new Promise((resolve) => setImmediate(resolve));
+    expect(served.map(({ status }) => status).sort()).toEqual([0, 200, 400]);
+  });
+
   test("end the connection where they are more than a client has waiting", async () => {
     await start();
     const { received } = await raw(behind(Array.from({ length: 2000 }, () => "/healthz")));

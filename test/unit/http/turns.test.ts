@@ -40,6 +40,24 @@ describe("turns", () => {
     expect(seen).toEqual(all);
   });
 
+  test("one that throws takes nobody's turn", () => {
+    const turns = new Turns();
+    const immediate = jest.spyOn(globalThis, "setImmediate").mockImplementation((() => undefined) as never);
+    const after = jest.fn();
+    turns.wait(() => {
+      throw new Error("a defect");
+    });
+    for (let i = 0; i < 100; i += 1) turns.wait(() => after(i));
+    const turn = immediate.mock.calls[0]![0];
+    expect(turn).toThrow("a defect");
+    expect(turns.size).toBe(100);
+    // The next one is on its way.
+    expect(immediate).toHaveBeenCalledTimes(2);
+    immediate.mock.calls[1]![0]();
+    expect(after.mock.calls).toEqual([[0], [1]]);
+    immediate.mockRestore();
+  });
+
   test("who has gone away is not called, and not kept", async () => {
     const turns = new Turns();
     const gone = jest.fn();

@@ -6,7 +6,7 @@ class FakeSocket extends EventEmitter {
   readonly remoteAddress = "127.0.0.1";
   destroyed = false;
 
-  constructor(readonly remotePort: number) {
+  constructor(readonly remotePort: number | undefined) {
     super();
   }
 
@@ -15,7 +15,7 @@ class FakeSocket extends EventEmitter {
     this.emit("close");
   }
 }
-const made = (port: number): FakeSocket & Socket => new FakeSocket(port) as unknown as FakeSocket & Socket;
+const made = (port: number | undefined): FakeSocket & Socket => new FakeSocket(port) as unknown as FakeSocket & Socket;
 
 test("one more than there may be, and the oldest goes", () => {
   const waiting = new WaitingConnections(2);
@@ -66,4 +66,12 @@ test("one that is closed is forgotten, waiting or served", () => {
   expect(waiting.size).toBe(1);
   // Not accepted by this server: nothing to keep.
   expect(() => waiting.serve(made(9))()).not.toThrow();
+});
+
+test("one that was reset before it was accepted has no address, and is not kept", () => {
+  const waiting = new WaitingConnections(2);
+  const socket = made(undefined);
+  waiting.opened(socket);
+  expect(socket.destroyed).toBe(true);
+  expect(waiting.size).toBe(0);
 });
