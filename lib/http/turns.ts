@@ -46,11 +46,13 @@ export class Turns {
 
   #turn(): void {
     this.#scheduled = false;
-    const now = [...this.#waiting].slice(0, Math.ceil(this.#waiting.size / MOST_TURNS));
+    let left = Math.ceil(this.#waiting.size / MOST_TURNS);
     try {
-      for (const goOn of now) {
-        // One before it may have cancelled it.
-        if (this.#waiting.delete(goOn)) goOn();
+      for (const goOn of this.#waiting) {
+        if (left === 0) break;
+        left -= 1;
+        this.#waiting.delete(goOn);
+        goOn();
       }
     } finally {
       // Before it comes to the next ones, the event loop looks at everything else.
