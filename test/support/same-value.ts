@@ -8,12 +8,30 @@ function samePrototype(got: object | null, wanted: object | null): boolean {
 }
 
 /**
- * V8 13.6 (Node 24) can give a backslash for a name that is one escape, once it has seen the name "\\\\" at the same
- * place of an object of the same shape (json-property.test.ts with the seed 202440161: "\\ud800"). What is wanted there
- * is ours, not V8's.
+ * What `JSON.parse` gives, also in Node 24, whose V8 (13.6) can give a backslash for a name that is one escape, once it
+ * has seen the name "\\" at the same place of an object of the same shape (json-property.test.ts with the seeds
+ * 202440161 and -442206676: "\ud800"). There every name is read with a letter behind it, so that none ends where V8's
+ * comparison does.
  */
-const misread = (name: string | symbol | undefined): boolean =>
-  process.versions.node.startsWith("24.") && name === "\\";
+export function parseJson(text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  if (!process.versions.node.startsWith("24.")) return value;
+  const lettered = text.replace(/"((?:[^"\\]|\\.)*)"(\s*:)?/g, (string, inside: string, colon?: string) =>
+    colon === undefined ? string : `"${inside}k"${colon}`,
+  );
+  return withoutLetters(JSON.parse(lettered));
+}
+
+function withoutLetters(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(withoutLetters);
+  const object = {};
+  for (const [name, member] of Object.entries(value)) {
+    const plain = { value: withoutLetters(member), enumerable: true, writable: true, configurable: true };
+    Object.defineProperty(object, name.slice(0, -1), plain);
+  }
+  return object;
+}
 
 /**
  * Fails unless two values are what one JSON text gives: the same kinds, numbers to the bit (`-0`), strings to the code
@@ -33,7 +51,7 @@ export function expectSameValue(got: unknown, wanted: unknown, path = "$"): void
   }
   const keys = Reflect.ownKeys(got);
   const wantedKeys = Reflect.ownKeys(wanted);
-  if (keys.length !== wantedKeys.length || keys.some((key, i) => key !== wantedKeys[i] && !misread(wantedKeys[i]))) {
+  if (keys.length !== wantedKeys.length || keys.some((key, i) => key !== wantedKeys[i])) {
     throw new Error(`${path}: keys ${JSON.stringify(keys)}, wanted ${JSON.stringify(wantedKeys)}`);
   }
   for (const [i, key] of keys.entries()) {

@@ -9,7 +9,7 @@ import { sealJson } from "../../../lib/envelope/seal.js";
 import { quickKey } from "../../support/client-key.js";
 import type { TestKey } from "../../support/client-key.js";
 import { nodeOpen, nodeSeal } from "../../support/node-package.js";
-import { expectSameValue } from "../../support/same-value.js";
+import { expectSameValue, parseJson } from "../../support/same-value.js";
 
 const runs = Number(process.env["NOMYO_PROPERTY_RUNS"] ?? 5000);
 /** Values that share one package: the RSA operations would take all the time otherwise. */
@@ -139,7 +139,7 @@ test(
       fc.asyncProperty(fc.array(json, { minLength: perPackage, maxLength: perPackage }), async (texts) => {
         const plaintext = `{"values":[${texts.join(",")}]}`;
         const opened = await openPackage(key.privateKey, nodeSeal(key.publicPem, plaintext), { locking: "required" });
-        expectSameValue(opened.value(), JSON.parse(plaintext));
+        expectSameValue(opened.value(), parseJson(plaintext));
         opened.dispose();
       }),
     );
@@ -166,7 +166,7 @@ test(
         const plaintext = Buffer.from(`{"value":${inner}}`);
         let wanted: unknown;
         try {
-          wanted = JSON.parse(plaintext.toString());
+          wanted = parseJson(plaintext.toString());
         } catch {
           wanted = undefined;
         }
