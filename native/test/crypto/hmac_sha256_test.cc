@@ -24,13 +24,13 @@ std::string Hex(std::span<const std::uint8_t> bytes) {
   return text;
 }
 
-struct Vector {
+struct Rfc4231Vector {
   std::vector<std::uint8_t> key;
   std::vector<std::uint8_t> data;
   const char* digest;
 };
 
-std::vector<Vector> Rfc4231() {
+std::vector<Rfc4231Vector> Rfc4231() {
   return {
       {std::vector<std::uint8_t>(20, 0x0b), BytesIn("Hi There"),
        "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
@@ -42,7 +42,7 @@ std::vector<Vector> Rfc4231() {
 }
 
 TEST(HmacSha256, HasRfc4231sDigests) {
-  for (const Vector& vector : Rfc4231()) {
+  for (const Rfc4231Vector& vector : Rfc4231()) {
     auto hmac = HmacSha256::Start(vector.key);
     ASSERT_TRUE(hmac);
     ASSERT_TRUE(hmac->Update(vector.data));
@@ -53,7 +53,7 @@ TEST(HmacSha256, HasRfc4231sDigests) {
 }
 
 TEST(HmacSha256, IsTheSameInPieces) {
-  for (const Vector& vector : Rfc4231()) {
+  for (const Rfc4231Vector& vector : Rfc4231()) {
     auto hmac = HmacSha256::Start(vector.key);
     ASSERT_TRUE(hmac);
     for (const std::uint8_t byte : vector.data) ASSERT_TRUE(hmac->Update({&byte, 1}));

@@ -21,10 +21,11 @@ import type { ChatCompletion } from "../../../lib/chat/chat-types.js";
 import { ChatCompletionStream } from "../../../lib/chat/chunks.js";
 import { makeKeyPair } from "../../support/reference-server.js";
 import type { KeyPair } from "../../support/reference-server.js";
+import { rounds } from "../../support/rounds.js";
 import { ScriptedServer } from "../../support/scripted-server.js";
 import type { Step } from "../../support/scripted-server.js";
 
-const runs = Number(process.env["NOMYO_PROPERTY_RUNS"] ?? 2000);
+const runs = Number(process.env["NOMYO_PROPERTY_RUNS"] ?? rounds(2000));
 const seed = Number(process.env["NOMYO_PROPERTY_SEED"] ?? 20_261_127);
 const TIMEOUT_MS = 10_000;
 

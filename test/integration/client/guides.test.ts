@@ -108,6 +108,8 @@ test.each(["express", "fastify"])(
       if (response === undefined) await sleep(50);
     }
     expect(await response.json()).toEqual({ answer: "An answer." });
+    // For as long a connection that the client keeps open holds the end up.
+    expect(response.headers.get("keep-alive")).toBe("timeout=5");
     expect({ ended: await ended, said }).toEqual({ ended: [0, null], said: "" });
   },
   900_000,

@@ -5,10 +5,11 @@ import { makeKeyFolder } from "../../support/key-folder.js";
 import type { KeyFolder } from "../../support/key-folder.js";
 import { startLocalRouter } from "../../support/local-router.js";
 import type { LocalRouter } from "../../support/local-router.js";
+import { rounds } from "../../support/rounds.js";
 import { seededRandom } from "../../support/seeded-random.js";
 
 const tasks = ["keys", "requests", "buffers", "workers"] as const;
-const children = 200;
+const children = rounds(200, 8);
 const atOnce = 4;
 
 interface Ended {

@@ -5,6 +5,7 @@ import { makeKeyFolder } from "../../support/key-folder.js";
 import type { KeyFolder } from "../../support/key-folder.js";
 import { startLocalRouter } from "../../support/local-router.js";
 import type { LocalRouter } from "../../support/local-router.js";
+import { rounds } from "../../support/rounds.js";
 import { seededRandom } from "../../support/seeded-random.js";
 import { Subject } from "../../support/subject.js";
 
@@ -80,7 +81,7 @@ describe("worker threads", () => {
     await terminate(2);
     const { totalAllocations } = await subject.call<Settled>("settled");
     const before = await inUse();
-    await terminate(task === "keys" ? 15 : 8);
+    await terminate(rounds(task === "keys" ? 15 : 8));
     expect(await inUse()).toEqual(before);
     const after = await subject.call<Settled>("settled");
     expect(after.totalAllocations).toBeGreaterThan(totalAllocations);
@@ -91,7 +92,7 @@ describe("worker threads", () => {
     "terminated while they do nothing but %s do not take the process with them",
     async (task) => {
       const random = seededRandom(20_261_127);
-      const delays = Array.from({ length: 12 }, () => random() * 40);
+      const delays = Array.from({ length: rounds(12) }, () => random() * 40);
       await subject.call("terminateInTheMiddle", { ...work(), task, requests: 0, delays });
       expect((await inUse()).allocations).toBeGreaterThanOrEqual(0);
       expect(subject.output).toBe("");

@@ -9,9 +9,10 @@ import { sealJson } from "../../../lib/envelope/seal.js";
 import { quickKey } from "../../support/client-key.js";
 import type { TestKey } from "../../support/client-key.js";
 import { nodeOpen, nodeSeal } from "../../support/node-package.js";
+import { rounds } from "../../support/rounds.js";
 import { expectSameValue, parseJson } from "../../support/same-value.js";
 
-const runs = Number(process.env["NOMYO_PROPERTY_RUNS"] ?? 5000);
+const runs = Number(process.env["NOMYO_PROPERTY_RUNS"] ?? rounds(5000));
 /** Values that share one package: the RSA operations would take all the time otherwise. */
 const perPackage = 25;
 const timeout = 60_000 + runs * 20;
