@@ -5,14 +5,17 @@
 // - `os`, `cpu` and `libc` follow from the prebuilt files that are there, so that npm installs nowhere where none is;
 // - scripts, development dependencies and what builds the addon are left out: nothing runs at an installation, nothing
 //   looks as if;
-// - links of the README to files of the repository become addresses there, or the files' names while package.json has
-//   no `repository`: npm's page shows the README alone.
+// - `repository`, `homepage` and `bugs` are of NOMYO_REPOSITORY_URL, where that is set: the release workflow sets it to
+//   the address that it runs at, which npm's provenance compares;
+// - links of the README to files of the repository become addresses there, or the files' names without that: npm's page
+//   shows the README alone.
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { npmReadme } from "./npm-readme.mjs";
+import { published } from "./published-manifest.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const to = resolve(process.argv[2] ?? ".");
@@ -23,37 +26,12 @@ function pack(folder, destination) {
   return execFileSync("npm", args, { cwd: folder, encoding: "utf8" }).trim().split("\n").at(-1);
 }
 
-/** Of `prebuilds/linux-x64/nomyo-native.glibc.node`: linux, x64, glibc. */
-function systems(folder) {
-  const found = readdirSync(folder).flatMap((system) =>
-    readdirSync(join(folder, system)).map((file) => {
-      const [, os, cpu] = /^(\w+)-(\w+)$/.exec(system) ?? [];
-      const [, libc] = /^nomyo-native(?:\.(glibc|musl))?\.node$/.exec(file) ?? [];
-      if (os === undefined || (os === "linux") !== (libc !== undefined)) {
-        throw new Error(`prebuilds/${system}/${file} is no name that lib/native-loader.ts would look for`);
-      }
-      return { os, cpu, libc };
-    }),
-  );
-  if (found.length === 0) throw new Error("prebuilds/ holds no addon: scripts/prebuild");
-  const all = (name) => [...new Set(found.map((system) => system[name]).filter((value) => value !== undefined))].sort();
-  return { os: all("os"), cpu: all("cpu"), ...(all("libc").length === 0 ? {} : { libc: all("libc") }) };
-}
-
-/** What only developers need. */
-const ofDevelopers = ["scripts", "devDependencies", "gypfile", "binary"];
-
-function published(manifest, folder) {
-  const rest = Object.entries(manifest).filter(([name]) => !ofDevelopers.includes(name));
-  return { ...Object.fromEntries(rest), ...systems(join(folder, "prebuilds")) };
-}
-
 try {
   const first = pack(root, work);
   execFileSync("tar", ["-xzf", join(work, first), "-C", work]);
   const folder = join(work, "package");
   const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-  const result = published(manifest, folder);
+  const result = published(manifest, join(folder, "prebuilds"), process.env.NOMYO_REPOSITORY_URL);
   writeFileSync(join(folder, "package.json"), `${JSON.stringify(result, null, 2)}\n`);
   writeFileSync(join(folder, "README.md"), npmReadme(readFileSync(join(folder, "README.md"), "utf8"), result));
   console.log(pack(folder, to));

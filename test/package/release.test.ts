@@ -189,5 +189,45 @@ describe("workflows", () => {
     expect(jobs.map((job) => job.includes("id-token: write"))).toEqual([false, false, true]);
     expect(jobs[2]).toContain("needs: [build, run]");
     expect(jobs[0]).toContain("scripts/check-release");
+    expect(jobs[0]).toContain("NOMYO_REPOSITORY_URL: ${{ github.server_url }}/${{ github.repository }} ");
   });
+});
+
+describe("the manifest of a release", () => {
+  let prebuilds: string;
+  beforeAll(() => {
+    prebuilds = mkdtempSync(join(tmpdir(), "nomyo-manifest-"));
+    mkdirSync(join(prebuilds, "linux-x64"));
+    writeFileSync(join(prebuilds, "linux-x64/nomyo-native.glibc.node"), "");
+  });
+  afterAll(() => rmSync(prebuilds, { recursive: true }));
+  const manifest = { name: "nomyo-native", scripts: { build: "make" }, devDependencies: { jest: "30.0.0" } };
+  const published = (repository?: string): unknown =>
+    evaluate(
+      "published-manifest.mjs",
+      `script.published(${JSON.stringify(manifest)}, ${JSON.stringify(prebuilds)}, ${JSON.stringify(repository)})`,
+    );
+  const always = { name: "nomyo-native", os: ["linux"], cpu: ["x64"], libc: ["glibc"] };
+
+  test("names the repository that the release is made at, its documents and its issues", () => {
+    expect(published("https://git.example/nomyo/nomyo-native")).toEqual({
+      ...always,
+      repository: { type: "git", url: "git+https://git.example/nomyo/nomyo-native.git" },
+      homepage: "https://git.example/nomyo/nomyo-native#readme",
+      bugs: { url: "https://git.example/nomyo/nomyo-native/issues" },
+    });
+  });
+
+  test("names none where none is said", () => expect(published()).toEqual(always));
+
+  test.each([
+    "",
+    "git.example/nomyo",
+    "http://git.example/a/b",
+    "https://git.example",
+    "https://git.example/a b/c",
+    "https://git.example/a/b.git",
+  ])("is not made with %j for an address", (address) =>
+    expect(() => published(address)).toThrow("NOMYO_REPOSITORY_URL must be like https://HOST/OWNER/NAME"),
+  );
 });
