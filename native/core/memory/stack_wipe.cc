@@ -63,15 +63,17 @@ void ClearVectorRegisters() noexcept {
   }
   if (has_avx512) ClearAvx512();
 #elif defined(__GNUC__) && defined(__aarch64__)
-  // v8 to v15 belong to the caller in their lower halves; the compiler saves what it must.
+  // Of v8 to v15 the lower halves are the caller's (AAPCS64, 6.1.2): the compiler saves and restores them, and to load
+  // the lower half of a register zeroes its upper one.
   __asm__ volatile(
       "movi v0.2d, #0\n\tmovi v1.2d, #0\n\tmovi v2.2d, #0\n\tmovi v3.2d, #0\n\tmovi v4.2d, #0\n\tmovi v5.2d, #0\n\t"
-      "movi v6.2d, #0\n\tmovi v7.2d, #0\n\tmovi v16.2d, #0\n\tmovi v17.2d, #0\n\tmovi v18.2d, #0\n\tmovi v19.2d, #0\n\t"
-      "movi v20.2d, #0\n\tmovi v21.2d, #0\n\tmovi v22.2d, #0\n\tmovi v23.2d, #0\n\tmovi v24.2d, #0\n\t"
-      "movi v25.2d, #0\n\tmovi v26.2d, #0\n\tmovi v27.2d, #0\n\tmovi v28.2d, #0\n\tmovi v29.2d, #0\n\t"
-      "movi v30.2d, #0\n\tmovi v31.2d, #0" ::
-          : "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23",
-            "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
+      "movi v6.2d, #0\n\tmovi v7.2d, #0\n\tmovi v8.2d, #0\n\tmovi v9.2d, #0\n\tmovi v10.2d, #0\n\tmovi v11.2d, #0\n\t"
+      "movi v12.2d, #0\n\tmovi v13.2d, #0\n\tmovi v14.2d, #0\n\tmovi v15.2d, #0\n\tmovi v16.2d, #0\n\t"
+      "movi v17.2d, #0\n\tmovi v18.2d, #0\n\tmovi v19.2d, #0\n\tmovi v20.2d, #0\n\tmovi v21.2d, #0\n\t"
+      "movi v22.2d, #0\n\tmovi v23.2d, #0\n\tmovi v24.2d, #0\n\tmovi v25.2d, #0\n\tmovi v26.2d, #0\n\t"
+      "movi v27.2d, #0\n\tmovi v28.2d, #0\n\tmovi v29.2d, #0\n\tmovi v30.2d, #0\n\tmovi v31.2d, #0" ::
+          : "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16",
+            "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
 #elif defined(_MSC_VER) && defined(_M_X64)
   _mm256_zeroall();
 #else
@@ -79,7 +81,7 @@ void ClearVectorRegisters() noexcept {
 #endif
 }
 
-NOMYO_OWN_FRAME void WipeStackBelow() noexcept {
+NOMYO_OWN_FRAME void WipeFramesBelow() noexcept {
 #if defined(_MSC_VER)
   void* below = _alloca(kWipedStackBytes);
 #else

@@ -29,7 +29,9 @@ __attribute__((noinline)) void LeaveSecret(int depth) {
 __attribute__((noinline)) std::size_t CountBelow() {
   const auto* below = static_cast<const std::uint64_t*>(__builtin_alloca(kWipedStackBytes - 8192));
   std::size_t count = 0;
-  __asm__ volatile("" ::: "memory");  // two calls are not one
+  // The assembly could have written there. Otherwise clang takes what was never written to be what it likes, and counts
+  // nothing at all; and two calls are not one.
+  __asm__ volatile("" ::"r"(below) : "memory");
   for (std::size_t at = 0; at < (kWipedStackBytes - 8192) / 8; ++at) {
     std::uint64_t word = 0;
     std::memcpy(&word, below + at, 8);
@@ -90,6 +92,25 @@ __attribute__((target("avx512f"))) void CheckAvx512() {
 TEST(ClearVectorRegisters, ClearsThoseOfAvx512) {
   if (!__builtin_cpu_supports("avx512f")) GTEST_SKIP() << "this processor has no AVX-512";
   CheckAvx512();
+}
+
+#elif defined(__aarch64__)
+
+TEST(ClearVectorRegisters, LeavesZerosAndTheCallersHalves) {
+  using Register = std::array<std::uint64_t, 2>;
+  Register found[6];
+  const auto* ones = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff";
+  __asm__ volatile(
+      "ldr q0, [%0]\n\tldr q7, [%0]\n\tldr q8, [%0]\n\tldr q15, [%0]\n\tldr q16, [%0]\n\tldr q31, [%0]" ::"r"(ones)
+      : "v0", "v7", "v8", "v15", "v16", "v31", "memory");
+  ClearVectorRegisters();
+  __asm__ volatile(
+      "str q0, [%0]\n\tstr q7, [%0, #16]\n\tstr q8, [%0, #32]\n\tstr q15, [%0, #48]\n\tstr q16, [%0, #64]\n\t"
+      "str q31, [%0, #80]" ::"r"(found)
+      : "memory");
+  for (const int at : {0, 1, 4, 5}) EXPECT_EQ(found[at], (Register{0, 0})) << at;
+  // Of v8 to v15 the lower halves are the caller's (AAPCS64, 6.1.2).
+  for (const int at : {2, 3}) EXPECT_EQ(found[at], (Register{~std::uint64_t{0}, 0})) << at;
 }
 
 #endif
