@@ -13,8 +13,9 @@ namespace nomyo {
 // Later calls do nothing. Any thread.
 void GuardForks() noexcept;
 
-// InForkedChild returns whether this process was made by fork() after GuardForks(). A look at one word, which the
-// kernel wipes in children; where it cannot, the process's id is compared. Any thread; never waits.
+// InForkedChild returns whether this process was made by fork() after GuardForks(). A look at two words, of which the C
+// library's fork() sets one in children and the kernel wipes the other, after each call that forks; where it cannot,
+// the process's id is compared. Any thread; never waits.
 bool InForkedChild() noexcept;
 
 // ForkedChildError is what whoever asks for a secret in such a child is told: kMemoryLock. Any thread.
