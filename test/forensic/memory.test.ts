@@ -25,6 +25,7 @@ import {
   secretText,
   textPatterns,
 } from "../support/secret-patterns.js";
+import { circumstancesOf } from "../support/rounds.js";
 import { Subject, withoutMemfdSecret } from "../support/subject.js";
 import type { Circumstances } from "../support/subject.js";
 import { askForReports, writesReports } from "../support/watched-process.js";
@@ -192,10 +193,10 @@ const describeUnless = (reason: string | undefined) => (reason === undefined ? d
 const named = (name: string, reason: string | undefined) =>
   reason === undefined ? name : `${name} (skipped: ${reason})`;
 
-const mechanisms = [
+const mechanisms = circumstancesOf([
   { mechanism: "memfd_secret", circumstances: [], reason: unreadable ?? noMemfdSecret() },
   { mechanism: "mlock", circumstances: withoutMemfdSecret, reason: unreadable },
-] as const;
+] as const);
 
 for (const { mechanism, circumstances, reason } of mechanisms) {
   describeUnless(reason)(named(`a client with ${mechanism}`, reason), () => {

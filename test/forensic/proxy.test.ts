@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { HeldExchange } from "../support/held-exchange.js";
 import { outsidePool, whyNotReadable } from "../support/memory-scan.js";
 import type { Patterns } from "../support/memory-scan.js";
+import { circumstancesOf } from "../support/rounds.js";
 import { samplePatterns, secretText, textPatterns } from "../support/secret-patterns.js";
 import { receiptsIn } from "../support/receipts.js";
 import { withoutMemfdSecret } from "../support/subject.js";
@@ -27,11 +28,12 @@ const unreadable = whyNotReadable();
 const describeUnless = unreadable === undefined ? describe : describe.skip;
 const skipped = unreadable === undefined ? "" : ` (skipped: ${unreadable})`;
 
-describe.each([
+const mechanisms = circumstancesOf([
   { memory: "the usual mechanism", circumstances: [] },
   // What differs is that the pool can be read: it shows that the search finds what is there.
   { memory: "mlock", circumstances: withoutMemfdSecret },
-])("$memory", ({ memory, circumstances }) => {
+]);
+describe.each(mechanisms)("$memory", ({ memory, circumstances }) => {
   describeUnless(`a proxy${skipped}`, () => {
     let exchange: HeldExchange;
     let watched: WatchedProcess;
