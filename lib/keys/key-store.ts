@@ -99,9 +99,12 @@ export async function loadPrivateKey(
   try {
     return await loadOnce(privateKeyPath, publicKeyPath, password, locking);
   } catch (error) {
-    // Perhaps the one file was read before another process replaced the pair, and the other one after it.
+    // Perhaps the one file was read before another process replaced the pair, and the other one after it; or while it
+    // did so, when there is no public key for a moment, though there may be one again by now.
     if (publicKeyPath === undefined || dirname(publicKeyPath) !== dirname(privateKeyPath)) throw error;
-    if ((error as { code?: unknown }).code !== "KEY_MISMATCH" && existsSync(publicKeyPath)) throw error;
+    const { code, cause } = error as { code?: unknown; cause?: { code?: unknown; path?: unknown } };
+    const missing = cause?.code === "ENOENT" && cause.path === publicKeyPath;
+    if (code !== "KEY_MISMATCH" && !missing) throw error;
     return withFolderLock(dirname(privateKeyPath), () => loadOnce(privateKeyPath, publicKeyPath, password, locking));
   }
 }
@@ -270,6 +273,7 @@ function unreadable(path: string, error: unknown): ConfigurationError {
   return new ConfigurationError(
     "keyDir",
     `The key file ${path} cannot be read (${systemReason(error)}). No new key was made in its place.`,
+    { cause: error },
   );
 }
 

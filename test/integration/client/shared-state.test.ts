@@ -1,7 +1,7 @@
 /** Key folders and known-servers files that several processes use at the same time, and what a crash leaves of them. */
 import { execFile } from "node:child_process";
 import { createPrivateKey, createPublicKey } from "node:crypto";
-import {
+import fs, {
   chmodSync,
   chownSync,
   existsSync,
@@ -85,6 +85,32 @@ describe("a key folder of several processes", () => {
     expect(sum("replaced")).toBeGreaterThanOrEqual(6);
     expect(belongTogether()).toBe(true);
     expect(readdirSync(folder).sort()).toEqual(["private_key.pem", "public_key.pem", "stop"]);
+  });
+
+  it("is loaded when its public key was missing for the moment of another process's rotation", async () => {
+    await newPair();
+    const { privateKey, publicKey } = keyFiles(folder);
+    const pem = readFileSync(publicKey);
+    rmSync(publicKey);
+    const read = fs.readFileSync;
+    let missed = 0;
+    const spy = jest.spyOn(fs, "readFileSync").mockImplementation(((path: string, options: "utf8") => {
+      try {
+        return read(path, options);
+      } catch (error) {
+        // The other process's next step, before anybody can look again.
+        missed += 1;
+        writeFileSync(publicKey, pem);
+        throw error;
+      }
+    }) as typeof fs.readFileSync);
+    try {
+      const { key } = await loadPrivateKey(privateKey, publicKey, undefined, "required");
+      key.dispose();
+    } finally {
+      spy.mockRestore();
+    }
+    expect(missed).toBe(1);
   });
 
   it("keeps the key that another process has put there meanwhile", async () => {
