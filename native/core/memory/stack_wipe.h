@@ -13,10 +13,10 @@ inline constexpr std::size_t kWipedStackBytes = std::size_t{64} * 1024;
 // be left that its compiler had no use for.
 void WipeFramesBelow() noexcept;
 
-// WipeStackBelow overwrites kWipedStackBytes below the caller's frame, and the vector registers; every word with GCC and
-// clang, all but some of WipeFramesBelow's frame with MSVC. Called last, from the function that called the work, by a
-// thread that is not the package's own (the JavaScript thread after sealing): then every frame of the work lay below. It
-// needs that much stack to be left. Any thread; costs about two microseconds.
+// WipeStackBelow overwrites kWipedStackBytes below the caller's frame, and the vector registers; with GCC and clang
+// every word, with MSVC all but some of WipeFramesBelow's frame. Called last, from the function that called the work,
+// by a thread that is not the package's own (the JavaScript thread after sealing): then every frame of the work lay
+// below. It needs that much stack to be left. Any thread; costs about two microseconds.
 inline void WipeStackBelow() noexcept {
   WipeFramesBelow();
   // A part of the caller, so that no frame is between: 512 bytes, of which that function's frame takes some 100. (A
