@@ -184,6 +184,7 @@ Napi::Value MemoryInfo(const Napi::CallbackInfo& info) {
   Napi::Object threads = Napi::Object::New(env);
   threads.Set("started", Count(env, work.threads));
   threads.Set("limit", Count(env, work.thread_limit));
+  threads.Set("limitChosen", Napi::Boolean::New(env, work.thread_limit_chosen));
   threads.Set("queued", Count(env, work.queued));
   threads.Set("running", Count(env, work.running));
   result.Set("threads", threads);
@@ -203,6 +204,13 @@ Napi::Value SetMemoryMechanism(const Napi::CallbackInfo& info) {
     return ThrowTypeError(info.Env(), "expected the name of a mechanism");
   }
   const Status status = LockedPool::Instance().ChooseMechanism(info[0].As<Napi::String>().Utf8Value());
+  return status ? info.Env().Undefined() : Throw(info.Env(), status.error());
+}
+
+Napi::Value SetThreadLimit(const Napi::CallbackInfo& info) {
+  const auto threads = GetWhole(info.Env(), info[0], 0, kMostWhole, "expected a whole number of threads");
+  if (!threads) return info.Env().Undefined();
+  const Status status = Executor::Instance().SetThreadLimit(*threads);
   return status ? info.Env().Undefined() : Throw(info.Env(), status.error());
 }
 
@@ -530,6 +538,7 @@ void InitMemory(Napi::Env env, Napi::Object exports) {
   Export<MemoryInfo>(env, exports, "memoryInfo");
   Export<MemorySetbacks>(env, exports, "memorySetbacks");
   Export<SetMemoryMechanism>(env, exports, "setMemoryMechanism");
+  Export<SetThreadLimit>(env, exports, "setThreadLimit");
   Export<Harden>(env, exports, "hardenProcess");
   Export<MemoryProbe>(env, exports, "memoryProbe");
   Export<BufferAlloc>(env, exports, "bufferAlloc");

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -18,6 +19,7 @@
 #include "core/memory/openssl_memory.h"
 #include "core/memory/stack_wipe.h"
 #include "core/threads/job_stack.h"
+#include "core/threads/processors.h"
 #include "core/threads/scheduling.h"
 #include "core/threads/signals_blocked.h"
 
@@ -33,7 +35,7 @@ std::atomic<void (*)()> thread_start{nullptr};
 // The stacks may take a quarter of what can be locked: the rest is for keys and answers. Where not even one stack fits
 // into that, nothing much is locked anyway, and the number of cores decides.
 std::size_t DefaultThreadLimit() {
-  const std::size_t cores = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kMostThreads);
+  const std::size_t cores = std::min(UsableProcessors(), kMostThreads);
   const auto budget = LockedPool::Instance().LockBudget();
   if (!budget) return cores;
   const std::size_t stacks = *budget / 4 / kJobStackBytes;
@@ -56,6 +58,7 @@ struct Executor::Impl {
   std::size_t idle = 0;
   std::size_t running = 0;
   std::size_t limit = DefaultThreadLimit();
+  bool limit_chosen = false;
   // Threads whose stack is locked, and locked stacks that wait for a thread to change its unlocked one for.
   std::size_t locked_stacks = 0;
   std::vector<JobStack> spare;
@@ -228,17 +231,34 @@ void Executor::CancelOwner(const void* owner) {
   }
 }
 
-Status Executor::SetThreadLimit(std::size_t threads) {
+Status Executor::SetThreadLimit(std::size_t threads) try {
   if (threads < 1 || threads > kMostThreads) return Error{Code::kInvalidArgument, "threads must be from 1 to 64."};
+  if (InForkedChild()) return ForkedChildError();
   std::lock_guard lock(impl_->mutex);
+  if (impl_->limit_chosen && impl_->limit != threads) {
+    return Error{Code::kInvalidArgument, "This process keeps to the number of threads that was chosen before, " +
+                                             std::to_string(impl_->limit) + ", and cannot keep to " +
+                                             std::to_string(threads) +
+                                             " as well: all its clients share them. Choose the same number for all."};
+  }
+  // A thread stays: with it would go a stack that may be the only locked one, which jobs in the queue count on.
+  if (impl_->threads > threads) {
+    return Error{Code::kInvalidArgument, std::to_string(impl_->threads) +
+                                             " threads run already, and none of them ends, so this process cannot "
+                                             "keep to " +
+                                             std::to_string(threads) + ". Choose the number for its first client."};
+  }
   impl_->limit = threads;
+  impl_->limit_chosen = true;
   return Status::Ok();
+} catch (const std::bad_alloc&) {
+  return OutOfMemory();
 }
 
 Executor::Stats Executor::stats() const {
   if (InForkedChild()) return {};
   std::lock_guard lock(impl_->mutex);
-  return {impl_->threads, impl_->limit, impl_->queued, impl_->running};
+  return {impl_->threads, impl_->limit, impl_->limit_chosen, impl_->queued, impl_->running};
 }
 
 }  // namespace nomyo

@@ -56,14 +56,17 @@ class Executor {
   // CancelOwner does the same for all jobs of one owner that have not started, in their order. Any thread.
   void CancelOwner(const void* owner);
 
-  // SetThreadLimit sets the largest number of threads (1 to 64). By default it is the number of cores, or fewer where
-  // their stacks would take more than a quarter of what may be locked. Another number is kInvalidArgument, and nothing
-  // changes.
+  // SetThreadLimit chooses the largest number of threads (1 to 64), for good: the same again does nothing. By default
+  // it is UsableProcessors(), or fewer where their stacks would take more than a quarter of what may be locked. Errors,
+  // on which nothing changes: kInvalidArgument when it is no such number, when another was chosen before, and when more
+  // threads have started already (a thread never ends); kMemoryLock in a child that fork() made; kOutOfMemory. Any
+  // thread.
   Status SetThreadLimit(std::size_t threads);
 
   struct Stats {
     std::size_t threads;  // started so far
     std::size_t thread_limit;
+    bool thread_limit_chosen;  // by SetThreadLimit
     std::size_t queued;
     std::size_t running;
   };

@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
+#include <sched.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -270,6 +271,7 @@ TEST(Executor, NothingOfAJobsOpenSslStateIsLeftInThePool) {
 TEST(Executor, RefusesAnUnreasonableThreadLimit) {
   EXPECT_EQ(Executor::Instance().SetThreadLimit(0).error().code, Code::kInvalidArgument);
   EXPECT_EQ(Executor::Instance().SetThreadLimit(65).error().code, Code::kInvalidArgument);
+  EXPECT_FALSE(Executor::Instance().stats().thread_limit_chosen);
 }
 
 // ---- the stacks
@@ -494,6 +496,75 @@ TEST(ExecutorDeathTest, ARequiredJobAfterUnlockedOnesGetsALockedStackAsTheThread
         if (!Executor::Instance().Submit(required, Locking::kRequired, nullptr)) _exit(92);
         required->Wait();
         _exit(locked && Executor::Instance().stats().threads == 1 ? 0 : 93);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+// Submits so many jobs at once, all under way until the last of them is submitted, and waits for their end.
+void RunTogether(int count) {
+  std::atomic<bool> all{false};
+  std::vector<std::shared_ptr<TestJob>> jobs;
+  for (int i = 0; i < count; ++i) {
+    jobs.push_back(Make([&all] { all.wait(false); }));
+    if (!Executor::Instance().Submit(jobs.back(), Locking::kOff, nullptr)) _exit(80);
+  }
+  all = true;
+  all.notify_all();
+  for (const auto& job : jobs) job->Wait();
+}
+
+TEST(ExecutorDeathTest, AChosenThreadLimitIsKeptToWhateverTheCoresAndIsChosenOnce) {
+  for (const std::size_t chosen : {std::size_t{1}, std::size_t{3}}) {
+    EXPECT_EXIT(
+        {
+          Executor& executor = Executor::Instance();
+          if (!executor.SetThreadLimit(chosen)) _exit(90);
+          RunTogether(8);
+          if (executor.stats().threads != chosen) _exit(91);
+          // The same again is nothing new, also after the threads have started.
+          if (!executor.SetThreadLimit(chosen)) _exit(92);
+          for (const std::size_t other : {std::size_t{2}, std::size_t{64}}) {
+            const Status status = executor.SetThreadLimit(other);
+            if (status || status.error().code != Code::kInvalidArgument) _exit(93);
+            if (status.error().message.find("chosen before, " + std::to_string(chosen)) == std::string::npos) _exit(94);
+          }
+          const auto stats = executor.stats();
+          _exit(stats.thread_limit == chosen && stats.thread_limit_chosen ? 0 : 95);
+        },
+        testing::ExitedWithCode(0), "");
+  }
+}
+
+TEST(ExecutorDeathTest, AThreadLimitUnderWhatHasStartedIsRefusedAndALargerOneWorksAtOnce) {
+  if (Executor::Instance().stats().thread_limit < 2) GTEST_SKIP() << "one core";
+  EXPECT_EXIT(
+      {
+        Executor& executor = Executor::Instance();
+        const std::size_t limit = executor.stats().thread_limit;
+        RunTogether(80);
+        if (executor.stats().threads != limit) _exit(90);
+        const Status status = executor.SetThreadLimit(limit - 1);
+        if (status || status.error().code != Code::kInvalidArgument) _exit(91);
+        if (status.error().message.rfind(std::to_string(limit) + " threads run already", 0) != 0) _exit(92);
+        const auto before = executor.stats();
+        if (before.thread_limit != limit || before.thread_limit_chosen) _exit(93);
+        if (!executor.SetThreadLimit(64)) _exit(94);
+        RunTogether(80);
+        _exit(executor.stats().threads == 64 ? 0 : 95);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+TEST(ExecutorDeathTest, WithoutAChoiceThereAreNoMoreThreadsThanCoresThatTheProcessMayUse) {
+  EXPECT_EXIT(
+      {
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(sched_getcpu(), &one);
+        if (sched_setaffinity(0, sizeof one, &one) != 0) _exit(90);
+        RunTogether(8);
+        const auto stats = Executor::Instance().stats();
+        _exit(stats.threads == 1 && stats.thread_limit == 1 ? 0 : 91);
       },
       testing::ExitedWithCode(0), "");
 }
