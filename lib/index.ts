@@ -48,5 +48,6 @@ export { getMemoryProtectionInfo, hardenProcess } from "./memory/protection.js";
 export type { MemoryProtectionInfo } from "./memory/protection.js";
 export { setMemoryMechanism } from "./memory/secure-memory.js";
 export type { MemoryMechanism, SecureMemory, SecureMemoryOptions } from "./memory/secure-memory.js";
+export { setThreadLimit } from "./memory/thread-limit.js";
 export { getBuildInfo } from "./build-info.js";
 export type { BuildInfo, LockFailure, LockMechanism, Locking, PoolStats } from "./native.js";

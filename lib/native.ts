@@ -147,10 +147,17 @@ export interface MemoryInfo {
   /** Whether OpenSSL allocates from the pool. */
   readonly opensslInPool: boolean;
   readonly stats: PoolStats;
+  /** The package's own threads, for private-key work, opening and verifying; all clients of the process share them. */
   readonly threads: {
+    /** Each has a stack of 128 KiB in the pool, and stays. */
     readonly started: number;
+    /** The most that there will be. */
     readonly limit: number;
+    /** Whether `limit` was chosen (the option `threads`), or is what this machine suggests. */
+    readonly limitChosen: boolean;
+    /** Jobs that wait for a thread. */
     readonly queued: number;
+    /** Jobs under way. */
     readonly running: number;
   };
 }
@@ -283,6 +290,11 @@ export interface NativeAddon {
    * it; `UNSUPPORTED`: there is none such.
    */
   setMemoryMechanism(mechanism: LockMechanism): void;
+  /**
+   * Chooses the most threads that there will be, 1 to 64, for good. The same again does nothing. `INVALID_ARGUMENT`:
+   * another number was chosen, more have started already, or it is none of these.
+   */
+  setThreadLimit(threads: number): void;
   /** Checks that the pool can give `bytes` under `locking`; throws `MEMORY_LOCK` with limit and remedy. */
   memoryProbe(bytes: number, locking: Locking): void;
   bufferAlloc(size: number, locking: Locking): BufferHandle;

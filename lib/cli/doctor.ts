@@ -235,11 +235,14 @@ function ptrace({ memory, platform }: Facts): Finding {
 }
 
 function threads({ memory }: Facts): Finding {
-  const { limit } = memory.threads;
+  const { limit, limitChosen } = memory.threads;
+  const chosen = limitChosen ? "; as was chosen" : "";
   return {
     name: "Threads",
     state: "ok",
-    found: `up to ${limit} for private-key work and opening, each on a locked stack that is wiped after every job`,
+    found:
+      `up to ${limit} for private-key work and opening, each on a locked stack of 128 KiB that is wiped after every ` +
+      `job${chosen}`,
   };
 }
 

@@ -26,6 +26,7 @@ export const chatFlags: FlagsOf<NamesOf<ClientOptions & RequestOptions, "serverK
   keyRotationInterval: null,
   padding: null,
   secureMemory: "--secure-memory",
+  threads: null,
   serverKey: null,
   "serverKey.fingerprints": "--pin",
   "serverKey.cacheTtl": null,
@@ -80,6 +81,7 @@ export const routerFlags: FlagsOf<NamesOf<RouterOptions, "tls" | "upstream" | "t
   maxRequests: "--max-requests",
   maxRequestsPerKey: "--max-requests-per-key",
   secureMemory: "--secure-memory",
+  threads: "--threads",
   secureInference: "--no-secure-inference",
   echoDelayMs: "--echo-delay",
   stopTimeoutMs: "--stop-timeout",
@@ -90,7 +92,7 @@ export const routerFlags: FlagsOf<NamesOf<RouterOptions, "tls" | "upstream" | "t
 /** The flags of `keys`, which sets no options; errors about key folders speak of these two. */
 const keysFlags = { keyDir: "--dir", keyPassword: "--password-file or --ask-password" };
 
-/** The flags of `proxy`. What it is towards NOMYO has those of `chat`, and these two of its own. */
+/** The flags of `proxy`. What it is towards NOMYO has those of `chat`, and three of its own. */
 export const proxyFlags: FlagsOf<NamesOf<Omit<ProxyOptions, "client">, "tls" | "receipts">> = {
   host: "--host",
   port: "--port",
@@ -121,6 +123,7 @@ export const proxyFlags: FlagsOf<NamesOf<Omit<ProxyOptions, "client">, "tls" | "
 export const proxyClientFlags = {
   ...chatFlags,
   padding: "--padding",
+  threads: "--threads",
   "serverKey.knownServersFile": "--known-servers",
 };
 

@@ -52,6 +52,9 @@ from arguments, which every account of the machine can read.
   NOMYO_MEMORY_MECHANISM    for all commands: memfd_secret demands it; mlock forgoes it, and never calls it; else the
                             best that there is (docs/memory.md)
 
+  NOMYO_THREADS             for all commands: the most threads that the package has of its own, 1 to 64; else as many
+                            as there are cores (docs/memory.md)
+
   --help, --version
 
 Exit codes
@@ -100,6 +103,11 @@ async function run(args: readonly string[], streams: Streams): Promise<number> {
       // Before a command uses any memory.
       const { applyMechanismVariable } = await import("../memory/secure-memory.js");
       applyMechanismVariable(mechanism);
+    }
+    const threads = streams.env["NOMYO_THREADS"];
+    if (threads !== undefined && threads !== "") {
+      const { applyThreadsVariable } = await import("../memory/thread-limit.js");
+      applyThreadsVariable(threads);
     }
     const command = await load();
     return await command(rest, streams);

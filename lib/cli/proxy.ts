@@ -68,6 +68,8 @@ Limits and memory
                               of these, for one local key: half of them where there are several keys
   --max-connections NUMBER    512
   --secure-memory LOCKING     required (the default), preferred or off: what to do when memory cannot be locked
+  --threads NUMBER            the most threads for private-key work and opening, 1 to 64; as many as there are cores, or
+                              fewer under a low lock limit
   --stop-timeout SECONDS      30 for requests under way after SIGTERM or SIGINT; a second signal ends at once
 
 Output
@@ -112,6 +114,7 @@ const options = {
   "max-requests-per-key": { type: "string" },
   "max-connections": { type: "string" },
   "secure-memory": { type: "string" },
+  threads: { type: "string" },
   "stop-timeout": { type: "string" },
   config: { type: "string" },
   json: { type: "boolean" },
@@ -257,6 +260,7 @@ async function ownClientOptions(
     ...shared,
     serverKey: knownServersFile === undefined ? shared.serverKey : { ...shared.serverKey, knownServersFile },
     padding: values.padding as "none" | undefined,
+    threads: wholeNumber("threads", values.threads),
     logger: { debug: () => undefined, info: tell, warn: tell, error: tell },
   });
 }

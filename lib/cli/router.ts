@@ -61,6 +61,8 @@ Limits and memory
   --max-requests-per-key NUMBER
                               of these, for one API key: half of them where there are several keys
   --secure-memory LOCKING     required, preferred or off: what to do when memory cannot be locked
+  --threads NUMBER            the most threads for private-key work and opening, 1 to 64; as many as there are cores, or
+                              fewer under a low lock limit
   --no-secure-inference       answer 404, secure inference not enabled
   --stop-timeout SECONDS      30 for requests under way after SIGTERM or SIGINT; a second signal ends at once
 
@@ -98,6 +100,7 @@ const options = {
   "max-requests": { type: "string" },
   "max-requests-per-key": { type: "string" },
   "secure-memory": { type: "string" },
+  threads: { type: "string" },
   "no-secure-inference": { type: "boolean" },
   "stop-timeout": { type: "string" },
   json: { type: "boolean" },
@@ -204,6 +207,7 @@ async function routerOptions(
     maxRequests: wholeNumber("max-requests", values["max-requests"]),
     maxRequestsPerKey: wholeNumber("max-requests-per-key", values["max-requests-per-key"]),
     secureMemory: locking,
+    threads: wholeNumber("threads", values.threads),
     secureInference: values["no-secure-inference"] !== true,
     echoDelayMs: wholeNumber("echo-delay", values["echo-delay"], " of milliseconds"),
     stopTimeoutMs: seconds("stop-timeout", values["stop-timeout"], 0),

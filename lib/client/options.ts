@@ -11,6 +11,7 @@ import type { KeyPassword } from "../keys/key-password.js";
 import { KnownServersFile } from "../keys/known-servers.js";
 import { resolveSecureMemory } from "../memory/secure-memory.js";
 import type { SecureMemory } from "../memory/secure-memory.js";
+import { threadLimit } from "../memory/thread-limit.js";
 import { boolean, callable, integer, number, oneOf, resolveByTable, text } from "../option-checks.js";
 import type { OptionTable, ResolvedBy } from "../option-checks.js";
 import { isHex, isPrintableWord } from "../printable.js";
@@ -80,6 +81,13 @@ export interface ClientOptions {
    * (`false`). As an object it can demand a way of locking too.
    */
   readonly secureMemory?: SecureMemory | undefined;
+  /**
+   * The most threads that the package has of its own, for private-key work, opening and verifying: 1 to 64, for the
+   * whole process. By default as many as the process has cores (`taskset` and quotas of containers count), fewer under
+   * a low lock limit. Another client's different number is a `ConfigurationError`, and so is one that more threads than
+   * it have started under.
+   */
+  readonly threads?: number | undefined;
   readonly serverKey?: ServerKeyOptions | undefined;
   /** `"off"`, `"report"` (default), `"require"`, or a policy. */
   readonly attestation?: AttestationOption | undefined;
@@ -146,6 +154,7 @@ export const clientOptions = {
   keyRotationInterval: { otherwise: 86_400_000, parse: integer(0, Number.MAX_SAFE_INTEGER) },
   padding: { otherwise: "none", parse: oneOf<"none" | "bucket">(["none", "bucket"]) },
   secureMemory: { otherwise: "required", parse: (value) => resolveSecureMemory(value) },
+  threads: { parse: threadLimit },
   serverKey: { otherwise: {}, parse: checkServerKey },
   attestation: { otherwise: "report", parse: enforcementOf },
   rateLimit: { parse: checkRateLimit },

@@ -19,6 +19,7 @@ import { RateLimiter } from "../http/rate-limiter.js";
 import { readBody } from "../http/response-body.js";
 import type { Transport } from "../http/transport.js";
 import { applyMechanism } from "../memory/secure-memory.js";
+import { applyThreadLimit } from "../memory/thread-limit.js";
 import { ReceiptWriter } from "../receipts/receipt-writer.js";
 import type { Receipt } from "../receipts/receipt.js";
 import { Attempt, sealRequest } from "./attempt.js";
@@ -94,6 +95,7 @@ export class SecureChannel {
     this.options = options;
     // Before anything of the pool is used.
     applyMechanism(options.secureMemory);
+    applyThreadLimit(options);
     this.#memory = new MemoryCheck(options.secureMemory.locking, options.logger);
     this.#bystanders = new BystanderCheck(options.logger);
     this.#bystanders.report();

@@ -3,6 +3,7 @@ import { explainWeaker } from "../memory/lock-failure.js";
 import { getBuildInfo } from "../build-info.js";
 import { memorySetbacks, probeMemory } from "../memory/protection.js";
 import { applyMechanism } from "../memory/secure-memory.js";
+import { applyThreadLimit } from "../memory/thread-limit.js";
 import type { PublicKeyInfo } from "../native.js";
 import { BodyBudget } from "../http/request-body.js";
 import { Turns } from "../http/turns.js";
@@ -55,6 +56,7 @@ export async function startRouter(options: RouterOptions = {}): Promise<Router> 
   const { attestor, secureMemory } = settings;
   const locking = secureMemory.locking;
   applyMechanism(secureMemory);
+  applyThreadLimit(settings);
   checkMemory(settings);
   let key: ServerKey | undefined;
   const release = async (): Promise<void> => {

@@ -9,6 +9,7 @@ import { checkKeyPassword } from "../keys/key-password.js";
 import type { KeyPassword } from "../keys/key-password.js";
 import { resolveSecureMemory } from "../memory/secure-memory.js";
 import type { SecureMemory } from "../memory/secure-memory.js";
+import { threadLimit } from "../memory/thread-limit.js";
 import type { QuoteOptions } from "../native.js";
 import { boolean, callable, integer, number, oneOf, resolveByTable, text } from "../option-checks.js";
 import type { OptionTable, ResolvedBy } from "../option-checks.js";
@@ -93,6 +94,11 @@ export interface RouterOptions {
    * What to do when memory cannot be locked, `required` by default; as an object it can demand a way of locking too.
    */
   readonly secureMemory?: SecureMemory;
+  /**
+   * The most threads that the package has of its own, 1 to 64, for the whole process; as many as it has cores, or fewer
+   * under a low lock limit.
+   */
+  readonly threads?: number;
   /** False: the router is up, but answers 404, "secure inference not enabled". */
   readonly secureInference?: boolean;
   /** Milliseconds that the echo model takes; 0. */
@@ -172,6 +178,7 @@ const routerOptions = {
   maxRequests: { otherwise: 256, parse: integer(1, MOST_REQUESTS) },
   maxRequestsPerKey: { parse: integer(1, MOST_REQUESTS) },
   secureMemory: { otherwise: "required", parse: (value) => resolveSecureMemory(value) },
+  threads: { parse: threadLimit },
   secureInference: { otherwise: true, parse: boolean },
   echoDelayMs: { otherwise: 0, parse: integer(0, 3_600_000) },
   stopTimeoutMs: { otherwise: 30_000, parse: integer(0, 3_600_000) },

@@ -144,6 +144,7 @@ describe("null", () => {
     ["rateLimit", { rateLimit: null }],
     ["rateLimit.burst", { rateLimit: { requestsPerSecond: 1, burst: null } }],
     ["secureMemory", { secureMemory: null }],
+    ["threads", { threads: null }],
     ["padding", { padding: null }],
   ])("for %s is refused by name", (option, options) => {
     expect(() => resolveClientOptions(options as unknown as ClientOptions)).toThrow(

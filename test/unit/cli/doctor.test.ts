@@ -41,7 +41,7 @@ const good: Facts = {
       totalAllocations: 1,
       chunks: 1,
     },
-    threads: { started: 0, limit: 2, queued: 0, running: 0 },
+    threads: { started: 0, limit: 2, limitChosen: false, queued: 0, running: 0 },
   },
   seccomp: false,
   requiredRefused: undefined,
@@ -155,6 +155,16 @@ describe("the doctor's judgement", () => {
     ["OpenSSL", { ...good, build: { ...good.build, opensslVersion: "OpenSSL 3.0.22 5 Nov 2026" } }],
   ])("%s: what cannot be told, or does not matter, is no advice", (name, facts) => {
     expect(finding(facts, name).state).toBe("ok");
+  });
+});
+
+describe("the doctor says of threads", () => {
+  const found = (limit: number, limitChosen: boolean) =>
+    finding(withMemory({ threads: { ...good.memory.threads, limit, limitChosen } }), "Threads").found;
+
+  it("how many there will be, what a stack takes, and whether somebody chose the number", () => {
+    expect(found(2, false)).toMatch(/^up to 2 for .* stack of 128 KiB .* every job$/);
+    expect(found(5, true)).toMatch(/^up to 5 for .*; as was chosen$/);
   });
 });
 

@@ -116,6 +116,9 @@ test.each<[string, RouterOptions]>([
   ["upstream", { upstream: null as never }],
   ["tierModels", { tierModels: { ultra: [] } as object }],
   ["secureMemory", { secureMemory: "maybe" as "off" }],
+  ["threads", { threads: 0 }],
+  ["threads", { threads: 65 }],
+  ["threads", { threads: "2" as unknown as number }],
 ])("a wrong %s is refused by its name", (option, options) => {
   expect(refusedOption(options)).toBe(option);
 });
@@ -133,6 +136,7 @@ test("what is left out is what the documentation of the options says", () => {
     maxRequests: 256,
     maxRequestsPerKey: 256,
     secureMemory: { locking: "required", mechanism: undefined },
+    threads: undefined,
     secureInference: true,
     echoDelayMs: 0,
     stopTimeoutMs: 30_000,
