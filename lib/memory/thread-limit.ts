@@ -24,8 +24,10 @@ export function applyThreadLimit({ threads }: { readonly threads: number | undef
 
 /** The same for the environment variable of the command line. The library itself never reads it. */
 export function applyThreadsVariable(value: string): void {
-  choose(THREADS_VARIABLE, threadLimit(/^\d{1,3}$/.test(value) ? Number(value) : undefined, THREADS_VARIABLE));
+  const number = Number(value);
+  choose(THREADS_VARIABLE, threadLimit(String(number) === value ? number : undefined, THREADS_VARIABLE));
 }
+
 /** What the command line reads. */
 export const THREADS_VARIABLE = "NOMYO_THREADS";
 

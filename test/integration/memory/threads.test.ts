@@ -181,23 +181,20 @@ describe("the command line", () => {
     expect(code).toBe(2);
   });
 
-  test.each(["router", "proxy"])(
-    "%s --threads: checked, and not against the variable",
-    (name) => {
-      const tooMany = run([cli, name, "--threads", "65"], { NOMYO_API_KEY: "" });
-      expect(tooMany).toMatchObject({
-        code: 2,
-        err: expect.stringContaining("--threads must be a whole number from 1 to 64"),
-      });
-      expect(run([cli, name, "--threads", "some"])).toMatchObject({
-        code: 2,
-        err: expect.stringContaining("--threads takes"),
-      });
-      const both = run([cli, name, "--threads", "2"], { NOMYO_THREADS: "1", NOMYO_API_KEY: "" });
-      expect(both).toMatchObject({
-        code: 2,
-        err: expect.stringContaining("chosen before, 1, and cannot keep to 2 as well"),
-      });
-    },
-  );
+  test.each(["router", "proxy"])("%s --threads: checked, and not against the variable", (name) => {
+    const tooMany = run([cli, name, "--threads", "65"], { NOMYO_API_KEY: "" });
+    expect(tooMany).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("--threads must be a whole number from 1 to 64"),
+    });
+    expect(run([cli, name, "--threads", "some"])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("--threads takes"),
+    });
+    const both = run([cli, name, "--threads", "2"], { NOMYO_THREADS: "1", NOMYO_API_KEY: "k" });
+    expect(both).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("chosen before, 1, and cannot keep to 2 as well"),
+    });
+  });
 });
