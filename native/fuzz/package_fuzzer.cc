@@ -7,6 +7,7 @@
 #include <iterator>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/crypto/rsa_key.h"
 #include "core/crypto/rsa_oaep.h"
@@ -23,8 +24,9 @@ const nomyo::RsaPrivateKey& Key() {
     const std::string pem{std::istreambuf_iterator<char>(file), {}};
     auto read = nomyo::RsaPrivateKey::Import({reinterpret_cast<const std::uint8_t*>(pem.data()), pem.size()}, {});
     if (!read) std::abort();
-    // A thread's first error of OpenSSL makes the list that it keeps for errors, in the pool where that is OpenSSL's.
-    if (nomyo::OaepDecrypt(*read, {})) std::abort();
+    // What a thread's first operation leaves in the pool, where that is OpenSSL's memory: the key's blinding for this
+    // thread (OpenSSL 3.5 has one for each), and with the first error the list that a thread keeps of errors.
+    if (nomyo::OaepDecrypt(*read, std::vector<std::uint8_t>(read->size(), 1))) std::abort();
     return std::move(*read);
   }();
   return key;

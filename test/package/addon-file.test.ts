@@ -48,14 +48,6 @@ describe("the addon file", () => {
     expect(run("readelf", "-lW", file)).toMatch(/GNU_RELRO/);
   });
 
-  test("asks for no newer glibc than Debian 12 has", () => {
-    const versions = [...run("objdump", "-T", file).matchAll(/GLIBC_(\d+)\.(\d+)/g)].map(
-      (m) => Number(m[1]) * 1000 + Number(m[2]),
-    );
-    expect(versions.length).toBeGreaterThan(0);
-    expect(Math.max(...versions)).toBeLessThanOrEqual(2036);
-  });
-
   test("runs an OpenSSL 3 of its own, not the one of Node", () => {
     const info = native.getBuildInfo();
     expect(info.opensslIsOwn).toBe(true);

@@ -13,10 +13,14 @@ export const withoutMemfdSecret: Circumstances = [
   "memfd_secret=ENOSYS",
 ];
 
-/** An account without privileges or capabilities, and what it may lock in bytes (soft and hard limit). Needs root. */
+/**
+ * An account without privileges or capabilities, and what it may lock in bytes (soft and hard limit): for root another
+ * account, for any other itself.
+ */
 export const unprivileged = (lockLimit: number): Circumstances => [
-  ...["prlimit", `--memlock=${lockLimit}:${lockLimit}`, "--"],
-  ...["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--no-new-privs", "--"],
+  ...["prlimit", `--memlock=${lockLimit}:${lockLimit}`, "--", "setpriv", "--no-new-privs"],
+  ...(process.getuid?.() === 0 ? ["--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all"] : []),
+  "--",
 ];
 
 /** How a process ended: `code` or `signal`. */

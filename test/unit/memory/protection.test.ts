@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { getMemoryProtectionInfo, hardenProcess, SecureBuffer } from "../../../lib/index.js";
 import { copyPackage } from "../../support/package-copy.js";
 import type { PackageCopy } from "../../support/package-copy.js";
+import { unprivileged } from "../../support/subject.js";
 
 // Other accounts run it too, and cannot enter the folder of one who has checked it out at home.
 let copy: PackageCopy;
@@ -112,12 +113,6 @@ describe("the mechanism", () => {
   });
 });
 
-/** An account without CAP_IPC_LOCK under a lock limit, as services have it. */
-const asOrdinaryAccount = (limit: number): string[] =>
-  process.getuid?.() === 0
-    ? ["prlimit", `--memlock=${limit}`, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    : ["prlimit", `--memlock=${limit}`];
-
 describe("what is made of an answer when no more can be locked", () => {
   // Strings with escapes are decoded in memory of the pool.
   const code = (locking: string) => `
@@ -139,7 +134,7 @@ describe("what is made of an answer when no more can be locked", () => {
     })();`;
 
   onLinux("under required it stays in locked memory, in smaller pieces", () => {
-    expect(inProcess(code("required"), asOrdinaryAccount(2 << 20))).toEqual({
+    expect(inProcess(code("required"), unprivileged(2 << 20))).toEqual({
       same: true,
       degraded: false,
       unlocked: 0,
@@ -147,7 +142,7 @@ describe("what is made of an answer when no more can be locked", () => {
   });
 
   onLinux("under preferred it goes on, and that is reported if the memory was not locked", () => {
-    const result = inProcess(code("preferred"), asOrdinaryAccount(2 << 20)) as { unlocked: number };
+    const result = inProcess(code("preferred"), unprivileged(2 << 20)) as { unlocked: number };
     expect(result).toMatchObject({ same: true, degraded: result.unlocked > 0 });
   });
 });
@@ -163,7 +158,7 @@ describe("an account with a lock limit", () => {
             degraded: native.memoryInfo().degraded, soft: native.memoryInfo().lockLimitSoft });`;
 
   onLinux("of 64 KiB: required explains itself, preferred works and is reported", () => {
-    const result = inProcess(tryBoth, asOrdinaryAccount(64 * 1024)) as { required: { message: string } };
+    const result = inProcess(tryBoth, unprivileged(64 * 1024)) as { required: { message: string } };
     expect(result).toMatchObject({
       required: { code: "MEMORY_LOCK" },
       preferred: false,
@@ -184,7 +179,7 @@ describe("an account with a lock limit", () => {
   });
 
   onLinux("of 8 MiB: required works", () => {
-    expect(inProcess(tryBoth, asOrdinaryAccount(8 << 20))).toMatchObject({
+    expect(inProcess(tryBoth, unprivileged(8 << 20))).toMatchObject({
       required: "works",
       preferred: true,
       off: false,
@@ -194,7 +189,7 @@ describe("an account with a lock limit", () => {
   });
 
   onLinux("has its soft limit raised to the hard one when need be", () => {
-    const [prlimit = "", , ...rest] = asOrdinaryAccount(0);
+    const [prlimit = "", , ...rest] = unprivileged(0);
     const result = inProcess(tryBoth, [prlimit, `--memlock=65536:${8 << 20}`, ...rest]);
     expect(result).toMatchObject({ required: "works", soft: 8 << 20 });
   });
