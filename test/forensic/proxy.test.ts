@@ -12,6 +12,7 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HeldExchange } from "../support/held-exchange.js";
+import { asLockable } from "../support/lockable.js";
 import { outsidePool, whyNotReadable } from "../support/memory-scan.js";
 import type { Patterns } from "../support/memory-scan.js";
 import { circumstancesOf } from "../support/rounds.js";
@@ -105,7 +106,7 @@ describe.each(mechanisms)("$memory", ({ memory, circumstances }) => {
       { bytes: 1_000, stream: true, chunked: true, slow: false },
       { bytes: 300_000, stream: false, chunked: true, slow: false },
       { bytes: 300_000, stream: true, chunked: false, slow: false },
-      { bytes: 3_000_000, stream: true, chunked: false, slow: true },
+      { bytes: asLockable(64 << 20, 3_000_000, 800_000), stream: true, chunked: false, slow: true },
     ])(
       "has prompt and answer of $bytes bytes in the pool alone (stream: $stream, chunked: $chunked, slow: $slow)",
       async ({ bytes, stream, chunked, slow }) => {

@@ -51,7 +51,8 @@ const reason = whyNot();
         const { messages } = JSON.parse(request) as { messages: { content: string }[] };
         return "a".repeat(Number(messages[0]!.content));
       });
-      router = await startLocalRouter({ upstream: model.url });
+      // The account of the tests itself may have no more than the client is to have.
+      router = await startLocalRouter({ upstream: model.url, args: ["--secure-memory", "preferred"] });
       copy = copyPackage(subjectFile);
     });
     afterAll(async () => {
