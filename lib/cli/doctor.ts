@@ -234,16 +234,24 @@ function ptrace({ memory, platform }: Facts): Finding {
   return { name, state: "advice", found, next };
 }
 
+/** Bytes of locked memory that each of the package's threads takes. */
+const STACK_BYTES = 128 * 1024;
+
 function threads({ memory }: Facts): Finding {
   const { limit, limitChosen } = memory.threads;
+  const name = "Threads";
   const chosen = limitChosen ? "; as was chosen" : "";
-  return {
-    name: "Threads",
-    state: "ok",
-    found:
-      `up to ${limit} for private-key work and opening, each on a locked stack of 128 KiB that is wiped after every ` +
-      `job${chosen}`,
-  };
+  const found =
+    `up to ${limit} for private-key work and opening, each on a locked stack of ${bytes(STACK_BYTES)} that is wiped ` +
+    `after every job${chosen}`;
+  const room = memory.lockLimitHard === null ? Infinity : Math.floor(memory.lockLimitHard / 2 / STACK_BYTES);
+  if (limitChosen && limit > room) {
+    const next =
+      `No more than ${room} will start: stacks take half of the lock limit at most. Raise the limit, or choose a ` +
+      "smaller number (docs/memory.md).";
+    return { name, state: "advice", found, next };
+  }
+  return { name, state: "ok", found };
 }
 
 function tss({ tss: info }: Facts): Finding {

@@ -53,7 +53,7 @@ from arguments, which every account of the machine can read.
                             best that there is (docs/memory.md)
 
   NOMYO_THREADS             for all commands: the most threads that the package has of its own, 1 to 64; else as many
-                            as there are cores (docs/memory.md)
+                            as there are cores, or fewer under a low lock limit (docs/memory.md)
 
   --help, --version
 
@@ -98,13 +98,15 @@ async function run(args: readonly string[], streams: Streams): Promise<number> {
     if (load === undefined) {
       throw noCommand(name);
     }
-    const mechanism = streams.env["NOMYO_MEMORY_MECHANISM"];
+    // Help needs neither. (As the first argument alone: elsewhere it may be the text of an option.)
+    const help = rest[0] === "--help" || rest[0] === "-h";
+    const mechanism = help ? undefined : streams.env["NOMYO_MEMORY_MECHANISM"];
     if (mechanism !== undefined && mechanism !== "") {
       // Before a command uses any memory.
       const { applyMechanismVariable } = await import("../memory/secure-memory.js");
       applyMechanismVariable(mechanism);
     }
-    const threads = streams.env["NOMYO_THREADS"];
+    const threads = help ? undefined : streams.env["NOMYO_THREADS"];
     if (threads !== undefined && threads !== "") {
       const { applyThreadsVariable } = await import("../memory/thread-limit.js");
       applyThreadsVariable(threads);

@@ -83,9 +83,9 @@ export interface ClientOptions {
   readonly secureMemory?: SecureMemory | undefined;
   /**
    * The most threads that the package has of its own, for private-key work, opening and verifying: 1 to 64, for the
-   * whole process. By default as many as the process has cores (`taskset` and quotas of containers count), fewer under
-   * a low lock limit. Another client's different number is a `ConfigurationError`, and so is one that more threads than
-   * it have started under.
+   * whole process. By default as many as the process has cores (on Linux `taskset` and quotas of containers count),
+   * fewer under a low lock limit. A number other than an earlier client's is a `ConfigurationError`, and so is one that
+   * is smaller than the number of threads which have started.
    */
   readonly threads?: number | undefined;
   readonly serverKey?: ServerKeyOptions | undefined;

@@ -95,8 +95,9 @@ export class SecureChannel {
     this.options = options;
     // Before anything of the pool is used.
     applyMechanism(options.secureMemory);
-    applyThreadLimit(options);
     this.#memory = new MemoryCheck(options.secureMemory.locking, options.logger);
+    // After what may fail, since it cannot be taken back.
+    applyThreadLimit(options);
     this.#bystanders = new BystanderCheck(options.logger);
     this.#bystanders.report();
     this.keys = new ClientKeys({ ...options, locking: options.secureMemory.locking }, options.logger);

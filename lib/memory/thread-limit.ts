@@ -9,7 +9,7 @@ export const threadLimit = integer(1, 64);
 
 /**
  * Sets how many threads of its own the package may have in this process, 1 to 64. Call it before anything is opened or
- * verified and before a key is made, where that is not the option `threads` of the first client or of the router.
+ * verified and before a key is made, unless you give `threads` to the first client or the router.
  *
  * @throws ConfigurationError when another number was chosen before, or more threads have started already.
  */
@@ -31,11 +31,16 @@ export function applyThreadsVariable(value: string): void {
 /** What the command line reads. */
 export const THREADS_VARIABLE = "NOMYO_THREADS";
 
+/** What has chosen first, as far as this thread knows: who meets the conflict may not have set it. */
+let chosenBy: string | undefined;
+
 function choose(option: string, threads: number): void {
   try {
     native.setThreadLimit(threads);
+    chosenBy ??= option;
   } catch (error) {
-    if (nativeCode(error) === "INVALID_ARGUMENT") throw new ConfigurationError(option, (error as Error).message);
-    throw fromNative(error, "opening");
+    if (nativeCode(error) !== "INVALID_ARGUMENT") throw fromNative(error, "opening");
+    const first = chosenBy === undefined || chosenBy === option ? "" : ` The first choice was \`${chosenBy}\`.`;
+    throw new ConfigurationError(option, `\`${option}\`: ${(error as Error).message}${first}`);
   }
 }

@@ -56,8 +56,8 @@ export async function startRouter(options: RouterOptions = {}): Promise<Router> 
   const { attestor, secureMemory } = settings;
   const locking = secureMemory.locking;
   applyMechanism(secureMemory);
-  applyThreadLimit(settings);
   checkMemory(settings);
+  applyThreadLimit(settings);
   let key: ServerKey | undefined;
   const release = async (): Promise<void> => {
     await attestor?.close();

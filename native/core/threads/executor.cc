@@ -32,14 +32,19 @@ constexpr std::size_t kMostThreads = 64;
 
 std::atomic<void (*)()> thread_start{nullptr};
 
-// The stacks may take a quarter of what can be locked: the rest is for keys and answers. Where not even one stack fits
-// into that, nothing much is locked anyway, and the number of cores decides.
-std::size_t DefaultThreadLimit() {
-  const std::size_t cores = std::min(UsableProcessors(), kMostThreads);
+// How many stacks fit into a part of what can be locked, at most kMostThreads. Where not even one does, nothing much is
+// locked anyway, and they are not what takes it.
+std::size_t StacksInLockBudget(std::size_t parts) {
   const auto budget = LockedPool::Instance().LockBudget();
-  if (!budget) return cores;
-  const std::size_t stacks = *budget / 4 / kJobStackBytes;
-  return stacks == 0 ? cores : std::min(cores, stacks);
+  if (!budget) return kMostThreads;
+  const std::size_t stacks = *budget / parts / kJobStackBytes;
+  return stacks == 0 ? kMostThreads : std::min(stacks, kMostThreads);
+}
+
+// By default stacks take a quarter of what can be locked at most; where somebody chose, a half: the rest is for keys
+// and answers. A thread never ends, so what its stack has taken is gone.
+std::size_t DefaultThreadLimit() {
+  return std::min(UsableProcessors(), StacksInLockBudget(4));
 }
 
 }  // namespace
@@ -130,7 +135,7 @@ struct Executor::Impl {
   Status EnsureThread(Locking locking) {
     const bool required = locking == Locking::kRequired;
     const bool served = required ? locked_stacks != 0 : threads != 0;
-    const bool more = idle <= queued && threads < limit;
+    const bool more = idle <= queued && threads < limit && threads < StacksInLockBudget(2);
     if (served && !more) return Status::Ok();
     auto stack = JobStack::Allocate(locking);
     if (!stack) return served ? Status::Ok() : Status(stack.error());
@@ -236,10 +241,10 @@ Status Executor::SetThreadLimit(std::size_t threads) try {
   if (InForkedChild()) return ForkedChildError();
   std::lock_guard lock(impl_->mutex);
   if (impl_->limit_chosen && impl_->limit != threads) {
-    return Error{Code::kInvalidArgument, "This process keeps to the number of threads that was chosen before, " +
-                                             std::to_string(impl_->limit) + ", and cannot keep to " +
-                                             std::to_string(threads) +
-                                             " as well: all its clients share them. Choose the same number for all."};
+    return Error{Code::kInvalidArgument,
+                 "This process keeps to the number of threads that was chosen before, " + std::to_string(impl_->limit) +
+                     ", and cannot keep to " + std::to_string(threads) +
+                     " as well: all that runs in it shares them. Choose the same number everywhere."};
   }
   // A thread stays: with it would go a stack that may be the only locked one, which jobs in the queue count on.
   if (impl_->threads > threads) {

@@ -57,7 +57,8 @@ class Executor {
   void CancelOwner(const void* owner);
 
   // SetThreadLimit chooses the largest number of threads (1 to 64), for good: the same again does nothing. By default
-  // it is UsableProcessors(), or fewer where their stacks would take more than a quarter of what may be locked. Errors,
+  // it is UsableProcessors(), or fewer where their stacks would take more than a quarter of what may be locked; of a
+  // chosen number no more start than have room for their stacks in a half. Errors,
   // on which nothing changes: kInvalidArgument when it is no such number, when another was chosen before, and when more
   // threads have started already (a thread never ends); kMemoryLock in a child that fork() made; kOutOfMemory. Any
   // thread.

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "core/memory/locked_pool.h"
+#include "core/memory/locking.h"
 #include "core/memory/openssl_memory.h"
 #include "core/memory/secure_buffer.h"
 #include "core/memory/stack_wipe.h"
@@ -501,12 +502,12 @@ TEST(ExecutorDeathTest, ARequiredJobAfterUnlockedOnesGetsALockedStackAsTheThread
 }
 
 // Submits so many jobs at once, all under way until the last of them is submitted, and waits for their end.
-void RunTogether(int count) {
+void RunTogether(int count, Locking locking = Locking::kOff) {
   std::atomic<bool> all{false};
   std::vector<std::shared_ptr<TestJob>> jobs;
   for (int i = 0; i < count; ++i) {
     jobs.push_back(Make([&all] { all.wait(false); }));
-    if (!Executor::Instance().Submit(jobs.back(), Locking::kOff, nullptr)) _exit(80);
+    if (!Executor::Instance().Submit(jobs.back(), locking, nullptr)) _exit(80);
   }
   all = true;
   all.notify_all();
@@ -606,6 +607,24 @@ TEST(ExecutorDeathTest, AThreadStartsWithNothingOfItsCreatorsRegisters) {
 }
 
 #endif
+
+TEST(ExecutorDeathTest, StacksOfAChosenNumberLeaveHalfOfWhatMayBeLocked) {
+  for (const Locking locking : {Locking::kRequired, Locking::kPreferred}) {
+    EXPECT_EXIT(
+        {
+          constexpr std::size_t kLimit = 4 << 20;
+          BecomeOrdinaryWith(kLimit);
+          Executor& executor = Executor::Instance();
+          if (!executor.SetThreadLimit(64)) _exit(90);
+          RunTogether(80, locking);
+          const std::size_t threads = executor.stats().threads;
+          if (threads != kLimit / 2 / kJobStackBytes || LockedPool::Instance().degraded()) _exit(91);
+          const LockingScope scope(Locking::kRequired);
+          _exit(SecureBuffer::Allocate(1 << 20) ? 0 : 92);
+        },
+        testing::ExitedWithCode(0), "");
+  }
+}
 
 TEST(ExecutorDeathTest, StacksTakeAtMostAQuarterOfTheLockLimit) {
   EXPECT_EXIT(

@@ -1,6 +1,7 @@
 // How many cores this process may compute on: the affinity mask, and the quotas of control groups.
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -33,6 +34,18 @@ class System {
     const std::filesystem::path file = root_ + path;
     std::filesystem::create_directories(file.parent_path());
     std::ofstream(file) << text;
+    return *this;
+  }
+
+  System& Link(const std::string& path, const char* to) {
+    const std::filesystem::path file = root_ + path;
+    std::filesystem::create_directories(file.parent_path());
+    std::filesystem::create_symlink(to, file);
+    return *this;
+  }
+
+  System& Fifo(const std::string& path) {
+    EXPECT_EQ(mkfifo((root_ + path).c_str(), 0600), 0);
     return *this;
   }
 
@@ -91,6 +104,23 @@ TEST(Processors, AQuotaOfVersionOneCountsForItsController) {
   EXPECT_EQ(system.Quota(), 3u);
   system.File("/sys/fs/cgroup/cpu/docker/1/cpu.cfs_quota_us", "-1\n");
   EXPECT_EQ(system.Quota(), std::nullopt);
+}
+
+TEST(Processors, NothingOutsideIsAsked) {
+  System system;
+  system.File("/proc/self/cgroup", "0::/../../outside\n")
+      .File("/sys/outside/cpu.max", "100000 100000\n")
+      .File("/sys/fs/cgroup/cpu.max", "300000 100000\n");
+  EXPECT_EQ(system.Quota(), 3u);
+}
+
+TEST(Processors, AFileThatNeverEndsOrNeverBeginsIsNotWaitedFor) {
+  System system;
+  system.File("/proc/self/cgroup", "0::/\n").Link("/sys/fs/cgroup/cpu.max", "/dev/zero");
+  EXPECT_EQ(system.Quota(), std::nullopt);
+  System other;
+  other.File("/proc/self/cgroup", "0::/\n").File("/sys/fs/cgroup/other", "").Fifo("/sys/fs/cgroup/cpu.max");
+  EXPECT_EQ(other.Quota(), std::nullopt);
 }
 
 TEST(Processors, WithoutAQuotaOrWithoutFilesThereIsNone) {

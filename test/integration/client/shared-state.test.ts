@@ -188,7 +188,7 @@ describe("refused, with what to do", () => {
       const file = new KnownServersFile(process.argv[1]);
       file.remember("https://x.example", "0".repeat(64)).catch((e) => console.log(e.name, e.message));`;
     chmodSync(folder, 0o755);
-    const { stdout } = await run(copy.node, ["-e", script, join(folder, "known_servers")]).finally(() => {
+    const { stdout } = await run(copy.node, ["-e", script, join(folder, "known_servers")], { cwd: "/" }).finally(() => {
       copy.remove();
     });
     expect(stdout).toContain(ConfigurationError.name);

@@ -6,10 +6,13 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeKeyFolder } from "../../support/key-folder.js";
+import { copyPackage } from "../../support/package-copy.js";
 import { routerKeyFile } from "../../support/router-key.js";
+import { unprivileged } from "../../support/subject.js";
 
-const root = join(__dirname, "..", "..", "..");
-const cli = join(root, "dist", "cli", "main.js");
+const cli = join(__dirname, "../../../dist/cli/main.js");
+const copy = copyPackage();
+const dist = copy.path("dist");
 
 jest.setTimeout(240_000); // on a busy machine
 
@@ -20,8 +23,13 @@ interface Ended {
 }
 
 function run(args: readonly string[], env: Record<string, string> = {}, before: readonly string[] = []): Ended {
-  const [command, ...rest] = [...before, process.execPath, ...args];
-  const ended = spawnSync(command!, rest, { encoding: "utf8", env: { ...process.env, ...env }, timeout: 200_000 });
+  const [command, ...rest] = [...before, copy.node, ...args];
+  const ended = spawnSync(command!, rest, {
+    cwd: "/",
+    encoding: "utf8",
+    env: { ...process.env, ...env },
+    timeout: 200_000,
+  });
   return { code: ended.status, out: ended.stdout, err: ended.stderr };
 }
 
@@ -31,10 +39,10 @@ function run(args: readonly string[], env: Record<string, string> = {}, before: 
  */
 function inPackage(code: string, env: Record<string, string> = {}, before: readonly string[] = []): unknown {
   const script = `
-    const nomyo = require(${JSON.stringify(join(root, "dist", "index.js"))});
-    const { startRouter } = require(${JSON.stringify(join(root, "dist", "router", "index.js"))});
-    const { startProxy } = require(${JSON.stringify(join(root, "dist", "proxy", "index.js"))});
-    const { native } = require(${JSON.stringify(join(root, "dist", "native.js"))});
+    const nomyo = require(${JSON.stringify(join(dist, "index.js"))});
+    const { startRouter } = require(${JSON.stringify(join(dist, "router/index.js"))});
+    const { startProxy } = require(${JSON.stringify(join(dist, "proxy/index.js"))});
+    const { native } = require(${JSON.stringify(join(dist, "native.js"))});
     const { Worker } = require("node:worker_threads");
     const print = (value) => process.stdout.write(JSON.stringify(value));
     const attempt = async (work) => {
@@ -73,6 +81,7 @@ const eightRequests = (threads: number, keyFile: string, keyDir: string) => `
 const routerKey = routerKeyFile();
 const clientKeys = makeKeyFolder();
 afterAll(() => {
+  copy.remove();
   routerKey.remove();
   clientKeys.remove();
 });
@@ -131,7 +140,7 @@ describe("one number for the process", () => {
           "  const tell = () => parentPort.postMessage(nomyo.getMemoryProtectionInfo().threads);" +
           "  native.generatePrivateKey(2048, 'required').then(tell);" +
           "} catch ({ name, option, message }) { parentPort.postMessage({ name, option, message }); }";
-        const folder = ${JSON.stringify(join(root, "dist"))};
+        const folder = ${JSON.stringify(dist)};
         const workerData = { path: folder + "/index.js", native: folder + "/native.js", threads };
         new Worker(code, { eval: true, workerData }).once("message", resolve).once("error", reject);
       });
@@ -159,14 +168,45 @@ describe("one number for the process", () => {
     else {
       expect(refused.refused).toEqual({
         ...other,
-        message: expect.stringMatching(/^\d+ threads run already, .* keep to 1\./),
+        message: expect.stringMatching(/^`threads`: \d+ threads run already, .* keep to 1\./),
       });
       expect(refused.threads).toMatchObject({ limitChosen: false });
     }
   });
 });
 
+test("a construction or a start that fails for want of locked memory chooses nothing", () => {
+  const code = `
+    const refused = await attempt(() => client(5));
+    const router = await attempt(() => startRouter({ threads: 5 }));
+    print({ refused, router, threads: threads() });`;
+  const limit = 64 * 1024;
+  if (process.platform !== "linux") return;
+  expect(inPackage(code, {}, unprivileged(limit))).toMatchObject({
+    refused: { name: "MemoryProtectionError" },
+    router: { name: "MemoryProtectionError" },
+    threads: { limitChosen: false },
+  });
+});
+
+test("stacks of a chosen number leave half of the lock limit to keys and answers", () => {
+  if (process.platform !== "linux") return;
+  const code = `
+    nomyo.setThreadLimit(64);
+    await jobs(64);
+    const buffer = native.bufferAlloc(1 << 20, "required");
+    print({ started: threads().started, locked: native.bufferLocked(buffer) });`;
+  expect(inPackage(code, {}, unprivileged(4 << 20))).toEqual({ started: 16, locked: true });
+});
+
 describe("the command line", () => {
+  test("help needs none of the variables", () => {
+    for (const name of ["chat", "router", "proxy", "doctor"]) {
+      const { code, out } = run([cli, name, "--help"], { NOMYO_THREADS: "abc", NOMYO_MEMORY_MECHANISM: "abc" });
+      expect([name, code, out.includes("Usage: nomyo-native " + name)]).toEqual([name, 0, true]);
+    }
+  });
+
   test("NOMYO_THREADS is for all commands; the library never reads it", () => {
     const { out } = run([cli, "doctor", "--json"], { NOMYO_THREADS: "3" });
     const { facts, findings } = JSON.parse(out) as { facts: { memory: object }; findings: Record<string, string>[] };
@@ -194,7 +234,9 @@ describe("the command line", () => {
     const both = run([cli, name, "--threads", "2"], { NOMYO_THREADS: "1", NOMYO_API_KEY: "k" });
     expect(both).toMatchObject({
       code: 2,
-      err: expect.stringContaining("chosen before, 1, and cannot keep to 2 as well"),
+      err: expect.stringMatching(
+        /--threads.*chosen before, 1, and cannot keep to 2 as well.* The first choice was `NOMYO_THREADS`\.\n$/,
+      ),
     });
   });
 });

@@ -166,6 +166,17 @@ describe("the doctor says of threads", () => {
     expect(found(2, false)).toMatch(/^up to 2 for .* stack of 128 KiB .* every job$/);
     expect(found(5, true)).toMatch(/^up to 5 for .*; as was chosen$/);
   });
+
+  it("that of a chosen number no more start than half of the lock limit has room for", () => {
+    const of = (limit: number, lockLimitHard: number | null) =>
+      finding(withMemory({ lockLimitHard, threads: { ...good.memory.threads, limit, limitChosen: true } }), "Threads");
+    expect(of(32, 8 << 20).state).toBe("ok");
+    expect(of(64, null).state).toBe("ok");
+    expect(of(33, 8 << 20)).toMatchObject({
+      state: "advice",
+      next: expect.stringMatching(/^No more than 32 will start: .*Raise the limit, or choose a smaller number/),
+    });
+  });
 });
 
 describe("the doctor's report", () => {

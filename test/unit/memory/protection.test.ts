@@ -20,7 +20,8 @@ function inProcess(code: string, before: readonly string[] = []): unknown {
   const script =
     `const native = require(${addon}); const print = (v) => process.stdout.write(JSON.stringify(v)); ` + code;
   const command = [...before, copy.node, "-e", script];
-  return JSON.parse(execFileSync(command[0]!, command.slice(1), { encoding: "utf8" }));
+  // Not in this folder, which other accounts may not be able to read: `node -e` asks where it is.
+  return JSON.parse(execFileSync(command[0]!, command.slice(1), { cwd: "/", encoding: "utf8" }));
 }
 
 describe("getMemoryProtectionInfo", () => {
