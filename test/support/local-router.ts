@@ -1,6 +1,7 @@
 /** The local router as the process that users start: `nomyo-native router`. */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
+import { routerKeyFile } from "./router-key.js";
 
 const command = join(__dirname, "../../dist/cli/main.js");
 
@@ -21,8 +22,9 @@ export async function startLocalRouter(
   } = {},
 ): Promise<LocalRouter> {
   const upstream = options.upstream === undefined ? [] : ["--upstream", options.upstream];
-  const line = [...(options.circumstances ?? []), process.execPath, command, "router", "--json"];
-  const [program, args] = [line[0]!, line.slice(1)];
+  const key = routerKeyFile();
+  const [program, ...args] = [...(options.circumstances ?? []), process.execPath, command, "router", "--json"];
+  if (!options.args?.includes("--key-file")) args.push("--key-file", key.path);
   const child = spawn(program, [...args, ...upstream, ...(options.args ?? [])], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { PATH: process.env["PATH"], ...options.env },
@@ -43,6 +45,7 @@ export async function startLocalRouter(
   const exit = new Promise<void>((resolve) =>
     child.once("close", () => {
       ended = true;
+      key.remove();
       wake();
       resolve();
     }),

@@ -2,11 +2,13 @@
  * A server of the protocol, written from the specification with Node's own crypto, independent of the package's core:
  * the client must get along with it. Each test may replace a step.
  */
-import { createHash, createPublicKey, generateKeyPairSync } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
 import type { KeyObject } from "node:crypto";
+import { readFileSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
 import type { AddressInfo, Socket } from "node:net";
+import { join } from "node:path";
 import { openBytes, sealBytes, unwrapKey } from "../../lib/bench/node-envelope.js";
 
 export interface KeyPair {
@@ -32,9 +34,13 @@ function describeKey(privateKey: KeyObject, publicKey: KeyObject): KeyPair {
   };
 }
 
-/** One key for a whole test file: making one takes a second. */
 let shared: KeyPair | undefined;
-export const sharedKeyPair = (): KeyPair => (shared ??= makeKeyPair());
+/** The key of all servers that need none of their own: making one takes a second. Not the vectors' key. */
+export function sharedKeyPair(): KeyPair {
+  if (shared !== undefined) return shared;
+  const privateKey = createPrivateKey(readFileSync(join(__dirname, "keys/reference_server.pem")));
+  return (shared = describeKey(privateKey, createPublicKey(privateKey)));
+}
 
 /** Opens a package as PROTOCOL section 2 describes it. */
 export function openWithNode(

@@ -77,6 +77,22 @@ assert p == open(sys.argv[3], "rb").read()
 print(k.key_size)
 `;
 
+/** Puts the vectors' private key into a folder, under the password. */
+function putEncrypted(keyDir: string): void {
+  const [plain, target] = [join(keyVectors, "client_private.pem"), join(keyDir, "private_key.pem")];
+  const form = ["pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout", `pass:${password}`];
+  execFileSync("openssl", [...form, "-in", plain, "-out", target]);
+  chmodSync(target, 0o600);
+}
+
+/** A whole pair, as old as can be: to be replaced at once. */
+function putOldPair(keyDir: string): void {
+  mkdirSync(keyDir, { mode: 0o700 });
+  putEncrypted(keyDir);
+  copyFileSync(join(keyVectors, "client_public.pem"), join(keyDir, "public_key.pem"));
+  utimesSync(join(keyDir, "private_key.pem"), 0, 0);
+}
+
 describe("a key in memory", () => {
   it("has 4096 bits, is made from construction on, and is another one for each client", async () => {
     const options = { baseUrl: server.url, allowHttp: true, keyDir: undefined };
@@ -184,27 +200,6 @@ describe("files are exchanged", () => {
 });
 
 describe("a password", () => {
-  const encrypted = (): void => {
-    copyFileSync(join(keyVectors, "client_private.pem"), at("plain.pem"));
-    execFileSync(
-      "openssl",
-      [
-        "pkcs8",
-        "-topk8",
-        "-v2",
-        "aes-256-cbc",
-        "-in",
-        "plain.pem",
-        "-out",
-        "private_key.pem",
-        "-passout",
-        `pass:${password}`,
-      ],
-      { cwd: folder },
-    );
-    chmodSync(at("private_key.pem"), 0o600);
-  };
-
   it.each([
     ["a SecureBuffer", () => SecureBuffer.from(password, "required")],
     ["a function that gives a string", () => () => password],
@@ -213,7 +208,7 @@ describe("a password", () => {
       () => () => Promise.resolve(SecureBuffer.from(password, "required")),
     ],
   ])("may be %s", async (_form, make) => {
-    encrypted();
+    putEncrypted(folder);
     await clients.make({ baseUrl: server.url, keyDir: folder, keyPassword: make() }).ready();
   });
 
@@ -221,7 +216,7 @@ describe("a password", () => {
     ["wrong", "not the right one", "KEY_PASSWORD"],
     ["missing", undefined, "KEY_PASSWORD"],
   ])("that is %s: an error, and the file stays", async (_what, keyPassword, code) => {
-    encrypted();
+    putEncrypted(folder);
     const before = readFileSync(at("private_key.pem"));
     const client = clients.make({ baseUrl: server.url, keyDir: folder, keyPassword });
     const error: unknown = await client.create(request).catch((e: unknown) => e);
@@ -257,7 +252,7 @@ describe("a password", () => {
     ["gives nothing", () => undefined as unknown as string],
     ["gives an empty string", () => ""],
   ])("whose function %s is an error that keeps the cause to itself", async (_what, keyPassword) => {
-    encrypted();
+    putEncrypted(folder);
     const error: unknown = await clients
       .make({ baseUrl: server.url, keyDir: folder, keyPassword })
       .ready()
@@ -267,7 +262,7 @@ describe("a password", () => {
   });
 
   it("passes an error of this package's own through", async () => {
-    encrypted();
+    putEncrypted(folder);
     const mine = new ConfigurationError("vault", "no vault");
     await expect(
       clients.make({ baseUrl: server.url, keyDir: folder, keyPassword: () => Promise.reject(mine) }).ready(),
@@ -400,9 +395,8 @@ describe("rotation", () => {
 
   it("replaces the files too, when they are old enough, under the same password", async () => {
     const keyDir = at("keys");
-    await clients.make({ baseUrl: server.url, keyDir, keyPassword: password }).ready();
+    putOldPair(keyDir);
     const old = readFileSync(join(keyDir, "public_key.pem"), "utf8");
-    utimesSync(join(keyDir, "private_key.pem"), 0, 0);
     const client = clients.make({
       baseUrl: server.url,
       keyDir,
@@ -427,8 +421,7 @@ describe("rotation", () => {
 
   it("that fails is logged, and the present key goes on", async () => {
     const keyDir = at("keys");
-    await clients.make({ baseUrl: server.url, keyDir, keyPassword: password }).ready();
-    utimesSync(join(keyDir, "private_key.pem"), 0, 0);
+    putOldPair(keyDir);
     const lines: string[] = [];
     const log = (): void => undefined;
     const logger = { debug: log, info: log, warn: log, error: (message: string) => void lines.push(message) };

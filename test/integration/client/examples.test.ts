@@ -14,12 +14,14 @@ import { runCommand } from "../../support/command-line.js";
 import { makeCertificates } from "../../support/certificates.js";
 import type { Certificates } from "../../support/certificates.js";
 import { echo, ReferenceServer } from "../../support/reference-server.js";
+import { routerKeyFile } from "../../support/router-key.js";
 import { SoftwareTpm } from "../../support/software-tpm.js";
 
 let router: Router;
 let tpm: SoftwareTpm;
 let certificates: Certificates;
 let folder: string;
+const routerKey = routerKeyFile();
 const ran = new Set<string>();
 // Each example makes a key of its own, which takes a second of a core.
 jest.setTimeout(240_000);
@@ -27,7 +29,7 @@ jest.setTimeout(240_000);
 beforeAll(async () => {
   buildPackage();
   tpm = await SoftwareTpm.start();
-  router = await startRouter({ tpm: { tcti: tpm.tcti } });
+  router = await startRouter({ keyFile: routerKey.path, tpm: { tcti: tpm.tcti } });
   certificates = makeCertificates();
   folder = mkdtempSync(join(tmpdir(), "examples-"));
 }, 300_000);
@@ -35,6 +37,7 @@ afterAll(async () => {
   await router.close();
   await tpm.close();
   certificates.remove();
+  routerKey.remove();
   rmSync(folder, { recursive: true });
 });
 

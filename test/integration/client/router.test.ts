@@ -3,10 +3,14 @@ import { SecureChatCompletion } from "../../../lib/client/secure-chat-completion
 import { AuthenticationError, ServiceUnavailableError } from "../../../lib/errors.js";
 import { startRouter } from "../../../lib/router/index.js";
 import type { Router } from "../../../lib/router/index.js";
+import { makeKeyFolder } from "../../support/key-folder.js";
+import { routerKeyFile } from "../../support/router-key.js";
 import { SoftwareTpm } from "../../support/software-tpm.js";
 
 const apiKey = "test-key-0123456789";
 const request = { model: "m", messages: [{ role: "user" as const, content: "Grüße 👋" }] };
+const routerKey = routerKeyFile();
+const clientKeys = makeKeyFolder();
 let tpm: SoftwareTpm;
 let router: Router;
 let plain: Router;
@@ -14,15 +18,24 @@ let client: SecureChatCompletion;
 
 beforeAll(async () => {
   tpm = await SoftwareTpm.start();
-  router = await startRouter({ apiKeys: [apiKey], tpm: { tcti: tpm.tcti } });
-  plain = await startRouter({});
-  client = new SecureChatCompletion({ baseUrl: router.url, allowHttp: true, apiKey, maxRetries: 0 });
+  router = await startRouter({ keyFile: routerKey.path, apiKeys: [apiKey], tpm: { tcti: tpm.tcti } });
+  plain = await startRouter({ keyFile: routerKey.path });
+  client = new SecureChatCompletion({
+    baseUrl: router.url,
+    allowHttp: true,
+    apiKey,
+    maxRetries: 0,
+    keyDir: clientKeys.path,
+    keyRotationInterval: 0,
+  });
 });
 afterAll(async () => {
   await client.close();
   await router.close();
   await plain.close();
   await tpm.close();
+  routerKey.remove();
+  clientKeys.remove();
 });
 
 it("answers, with the echo model", async () => {
