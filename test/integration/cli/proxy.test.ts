@@ -78,6 +78,7 @@ test.each<[string, unknown, RegExp]>([
   ["a list of options", [], /one JSON object/],
   ["no JSON", "port: 8585", /proxy\.json is not usable/],
   ["a port that is none", { port: 65_536 }, /--port/],
+  ["too many threads", { threads: 65 }, /--threads[^]*64/],
   ["a mode that is none", { attestation: "sometimes" }, /off, report or require/],
 ])("%s in the file: exit code 2, and it says which", async (_what, value, said) => {
   const { code, stdout, stderr } = await runCommand(["proxy", "--config", config(value)], {
