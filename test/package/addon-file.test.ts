@@ -1,18 +1,23 @@
 /** The built addon as a file: what it exports, what it needs, and whose OpenSSL it runs. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { native } from "../../lib/native.js";
 
 const root = join(__dirname, "../..");
 const file = join(root, "build/Release/nomyo_native.node");
 const run = (command: string, ...args: string[]) => execFileSync(command, args, { encoding: "utf8" });
 
-const globObjects = (folder: string) =>
-  readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".o"))
-    .map((name) => join(folder, name));
+/** What the addon was linked from: one object for each file of `native/addon`, or for several. */
+function linkedObjects(): readonly string[] {
+  const build = join(root, "build/cmake");
+  const line = /^build \S*nomyo_native\.node: \S*LINKER\S* (.*)$/m.exec(
+    readFileSync(join(build, "build.ninja"), "utf8"),
+  );
+  const inputs = line?.[1]?.split(" | ")[0]?.split(" ") ?? [];
+  return inputs.filter((name) => name.endsWith(".o")).map((name) => join(build, name));
+}
 
 /** Highway's library, where the core was built with it. */
 const highway = () => {
@@ -59,11 +64,7 @@ describe("the addon file", () => {
   test("linked without the flags that hide its OpenSSL, it refuses to load", () => {
     const folder = mkdtempSync(join(tmpdir(), "nomyo-addon-"));
     try {
-      // An older build may have left objects of sources that are no more.
-      const folderOfObjects = join(root, "build/cmake/native/CMakeFiles/nomyo_native.dir");
-      const objects = globObjects(folderOfObjects).filter((object) =>
-        existsSync(join(root, "native", relative(folderOfObjects, object).replace(/\.o$/, ""))),
-      );
+      const objects = linkedObjects();
       expect(objects.length).toBeGreaterThan(0);
       const wrong = join(folder, "wrong.node");
       const core = join(root, "build/cmake/native/libnomyo_core.a");
