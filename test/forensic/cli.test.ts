@@ -6,9 +6,9 @@
  * that is full, a key that takes hours to derive. Under mlock, where the pool can be read: what the search finds there
  * shows that it looks for the right thing.
  */
-import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { createPrivateKey, randomBytes } from "node:crypto";
 import type { KeyObject } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HeldExchange } from "../support/held-exchange.js";
@@ -96,11 +96,10 @@ function keyFilePatterns(key: KeyObject): Patterns {
   };
 }
 
-const newKey = () => generateKeyPairSync("rsa", { modulusLength: 4096 });
+const privateKey = createPrivateKey(readFileSync(join(__dirname, "../vectors/keys/client_private.pem")));
 
 describeUnless(`keys${unreadable === undefined ? "" : ` (skipped: ${unreadable})`}`, () => {
   test("show leaves nothing of a private key's file, when it is done", async () => {
-    const { privateKey } = newKey();
     const pem = privateKey.export({ type: "pkcs8", format: "pem" });
     await start(["keys", "show", file("shown.pem", pem)], fullOutput);
     await watched!.waitsForOutput();
@@ -109,7 +108,6 @@ describeUnless(`keys${unreadable === undefined ? "" : ` (skipped: ${unreadable})
   });
 
   test("check leaves nothing of key and password, when it is done", async () => {
-    const { privateKey } = newKey();
     const password = secretText(40);
     const dir = join(folder, "checked");
     mkdirSync(dir, { mode: 0o700 });
@@ -180,7 +178,6 @@ describeUnless(`chat${unreadable === undefined ? "" : ` (skipped: ${unreadable})
     const connection = () => ["--base-url", exchange.baseUrl, "--allow-http", "--pin", exchange.keySha256];
 
     test("has key file, password, and all of a conversation at a terminal in the pool alone", async () => {
-      const { privateKey } = newKey();
       const password = secretText(40);
       const dir = join(folder, "conversation");
       mkdirSync(dir, { mode: 0o700 });

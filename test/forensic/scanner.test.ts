@@ -143,6 +143,19 @@ whenReadable(`the scanner${unreadable === undefined ? "" : ` (skipped: ${unreada
     expect(names).not.toContain("absent (UTF-16)");
   });
 
+  test("finds what stands in the middle of memory that is reserved and else unused, which it does not read", async () => {
+    const reserved = 1 << 28;
+    const secret = randomBytes(40);
+    const scan = await holding(
+      secret,
+      `globalThis.kept = Buffer.allocUnsafeSlow(${reserved}); bytes.copy(kept, ${reserved / 2 - 20}); bytes.fill(0)`,
+      (pid) => scanProcess(pid, { secret: [pattern(secret)] }),
+    );
+    // It spans two pages.
+    expect(scan.hits.map(({ bytes }) => bytes)).toContain(40);
+    expect(scan.bytesRead).toBeLessThan(reserved);
+  });
+
   test("refuses what would be found by chance, and what repeats itself", async () => {
     const look = (bytes: Buffer, fragment: number) => scanProcess(process.ppid, { it: [{ bytes, fragment }] });
     await expect(look(randomBytes(40), 11)).rejects.toThrow("fewer than 12 bytes");

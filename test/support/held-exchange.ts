@@ -5,8 +5,8 @@
  * Recorder and model run in the test's own process, the router in one of its own, so none of their memory is the
  * client's.
  */
-import { generateKeyPairSync } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createPrivateKey } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,7 +25,8 @@ export interface SealedPackage {
 export class HeldExchange {
   #router!: LocalRouter;
   readonly #folder = mkdtempSync(join(tmpdir(), "nomyo-exchange-"));
-  readonly #routerKey = generateKeyPairSync("rsa", { modulusLength: 4096 }).privateKey;
+  /** Another one than clients of tests load. Made for each exchange, it would take a second or more. */
+  readonly #routerKey = createPrivateKey(readFileSync(join(__dirname, "keys/reference_server.pem")));
   #model!: TestServer;
   #recorder!: TestServer;
   #opened = new Gate<string>();

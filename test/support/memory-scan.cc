@@ -83,6 +83,19 @@ class File {
     return part;
   }
 
+  /** [start, end) of what was written; between them are holes, of zeros alone (lseek(2), SEEK_DATA). */
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> WrittenParts() const {
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> parts;
+    for (off_t at = 0;;) {
+      const auto start = lseek(descriptor_, at, SEEK_DATA);
+      if (start < 0 && errno == ENXIO) return parts;
+      if (start < 0) throw SystemError("SEEK_DATA");
+      at = lseek(descriptor_, start, SEEK_HOLE);
+      if (at < 0) throw SystemError("SEEK_HOLE");
+      parts.emplace_back(static_cast<std::uint64_t>(start), static_cast<std::uint64_t>(at));
+    }
+  }
+
   std::uint64_t Size() const {
     struct stat facts{};
     if (fstat(descriptor_, &facts) != 0) throw SystemError("stat");
@@ -352,6 +365,9 @@ struct Mapping {
     return std::nullopt;
   }
 
+  /** Whether it is memory of the process alone: of a page that the kernel does not have, each byte is zero. */
+  bool IsAnonymous() const { return path.empty() || path.starts_with("[heap]") || path.starts_with("[anon"); }
+
   /**
    * Whether it has nothing but what its file has (programs and libraries, some hundred MB of each scan): the kernel
    * knows no page of it that was written to. Files in memory (memfd, /dev/shm, secretmem) and deleted ones are read all
@@ -430,9 +446,33 @@ class Stopped {
   int pid_;
 };
 
+/**
+ * The parts of [start, end) whose pages are in memory or swapped out: bits 63 and 62 of their entries in
+ * /proc/PID/pagemap. V8 reserves hundreds of MB of which it has used nothing.
+ */
+std::vector<std::pair<std::uint64_t, std::uint64_t>> UsedParts(const File& pagemap, std::uint64_t start,
+                                                               std::uint64_t end) {
+  const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> parts;
+  std::vector<std::uint8_t> entries;
+  for (auto at = start; at < end; at += entries.size() / 8 * page) {
+    entries = pagemap.ReadAll(std::min<std::uint64_t>((end - at) / page, 65536) * 8, at / page * 8);
+    for (std::size_t entry = 0; entry < entries.size(); entry += 8) {
+      if (KeyAt(entries.data() + entry) >> 62 == 0) continue;
+      const auto from = at + entry / 8 * page;
+      if (!parts.empty() && parts.back().second == from)
+        parts.back().second += page;
+      else
+        parts.emplace_back(from, from + page);
+    }
+  }
+  return parts;
+}
+
 Json ScanProcess(int pid, Fragments& fragments) {
   const Stopped stopped(pid);
   const File memory("/proc/" + std::to_string(pid) + "/mem");
+  const File pagemap("/proc/" + std::to_string(pid) + "/pagemap");
   std::uint64_t read = 0;
   int count = 0;
   Json pools = Json::array();
@@ -446,13 +486,15 @@ Json ScanProcess(int pid, Fragments& fragments) {
     if (mapping.IsFilesOwn()) continue;
     Hits hits;
     try {
-      read += Search(memory, mapping.start, mapping.end, fragments,
-                     [&](const std::string& name, std::uint64_t address, std::size_t bytes) {
-                       hits.Add(name, address, bytes, [&](Hit& hit) {
-                         hit.place = mapping.Place();
-                         hit.in_pool = pool.has_value();
+      for (const auto [start, end] : mapping.IsAnonymous() ? UsedParts(pagemap, mapping.start, mapping.end)
+                                                           : std::vector{std::pair{mapping.start, mapping.end}})
+        read += Search(memory, start, end, fragments,
+                       [&](const std::string& name, std::uint64_t address, std::size_t bytes) {
+                         hits.Add(name, address, bytes, [&](Hit& hit) {
+                           hit.place = mapping.Place();
+                           hit.in_pool = pool.has_value();
+                         });
                        });
-                     });
       count++;
     } catch (const SystemError& error) {
       unreadable.push_back({{"place", mapping.Place()}, {"inPool", pool.has_value()}, {"code", error.Code()}});
@@ -566,16 +608,17 @@ Json ScanCore(const std::string& path, Fragments& fragments) {
   const auto segments = SegmentsOf(file);
   Hits hits;
   // The file as a whole: headers and notes too.
-  const auto read =
-      Search(file, 0, file.Size(), fragments, [&](const std::string& name, std::uint64_t offset, std::size_t bytes) {
-        hits.Add(name, offset, bytes, [&](Hit& hit) {
-          const auto segment = std::find_if(segments.begin(), segments.end(),
-                                            [offset](const Segment& s) { return offset >= s.at && offset < s.end; });
-          const bool none = segment == segments.end();
-          hit.place = none ? "core: outside segments" : segment->notes ? "core: notes" : "core: memory";
-          hit.address = none || segment->notes ? offset : segment->address + offset - segment->at;
-        });
+  std::uint64_t read = 0;
+  for (const auto [start, end] : file.WrittenParts())
+    read += Search(file, start, end, fragments, [&](const std::string& name, std::uint64_t offset, std::size_t bytes) {
+      hits.Add(name, offset, bytes, [&](Hit& hit) {
+        const auto segment = std::find_if(segments.begin(), segments.end(),
+                                          [offset](const Segment& s) { return offset >= s.at && offset < s.end; });
+        const bool none = segment == segments.end();
+        hit.place = none ? "core: outside segments" : segment->notes ? "core: notes" : "core: memory";
+        hit.address = none || segment->notes ? offset : segment->address + offset - segment->at;
       });
+    });
   std::map<std::string, int> registers{{"general", 0}, {"vector", 0}};
   for (const auto& segment : segments)
     if (segment.notes) SearchRegisters(file, segment, fragments, registers, hits.list);
