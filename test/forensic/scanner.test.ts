@@ -143,7 +143,7 @@ whenReadable(`the scanner${unreadable === undefined ? "" : ` (skipped: ${unreada
     expect(names).not.toContain("absent (UTF-16)");
   });
 
-  test("finds what stands in the middle of memory that is reserved and else unused, which it does not read", async () => {
+  test("finds what stands in the middle of memory that is reserved and else unused, which is not read", async () => {
     const reserved = 1 << 28;
     const secret = randomBytes(40);
     const scan = await holding(

@@ -43,7 +43,7 @@ constexpr std::size_t kBlockBytes = 4 << 20;
 /** Bytes that are looked up: any 11 bytes hold that many at an address that is a multiple of four. */
 constexpr std::size_t kKeyBytes = 8;
 /** Above that many bytes of patterns fewer of them are looked up, and at more addresses. */
-constexpr std::size_t kLargePatterns = 4 << 20;
+constexpr std::size_t kLargePatterns = 1 << 20;
 /** How often the same eight bytes are looked for: what repeats itself is no secret, and slow to search for. */
 constexpr int kMaxRepeats = 64;
 
