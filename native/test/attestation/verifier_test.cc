@@ -101,10 +101,13 @@ std::string CaseName(const testing::TestParamInfo<Case>& info) {
   return info.param.name;
 }
 
-// A list of cases, without a TPM and with one.
-#define INSTANTIATE_ON_BOTH(name, ...)                                 \
-  INSTANTIATE_TEST_SUITE_P(name, VerifierCase, __VA_ARGS__, CaseName); \
-  INSTANTIATE_TEST_SUITE_P(name, VerifierCaseOnTpm, __VA_ARGS__, CaseName)
+// A list of cases, without a TPM and with one. In a function, so that it is compiled once.
+#define INSTANTIATE_ON_BOTH(name, ...)                                                      \
+  std::vector<Case> name##Cases() {                                                         \
+    return {__VA_ARGS__};                                                                   \
+  }                                                                                         \
+  INSTANTIATE_TEST_SUITE_P(name, VerifierCase, testing::ValuesIn(name##Cases()), CaseName); \
+  INSTANTIATE_TEST_SUITE_P(name, VerifierCaseOnTpm, testing::ValuesIn(name##Cases()), CaseName)
 
 // ---- good blocks ----------------------------------------------------------------------------------------------------
 
@@ -118,101 +121,98 @@ void AddSha384Bank(Forgery& forgery) {
 }
 
 INSTANTIATE_ON_BOTH(
-    Good, testing::Values(
-              Case{"Rsa2048RsassaSha256", [] { return Forgery(Key::kRsa2048); }, "ok"},
-              Case{"Rsa2048RsassaSha384", [] { return Forgery(Key::kRsa2048, test::kRsassa, test::kSha384); }, "ok"},
-              Case{"Rsa2048RsassaSha512", [] { return Forgery(Key::kRsa2048, test::kRsassa, test::kSha512); }, "ok"},
-              Case{"Rsa3072Rsassa", [] { return Forgery(Key::kRsa3072); }, "ok"},
-              Case{"Rsa4096Rsassa", [] { return Forgery(Key::kRsa4096); }, "ok"},
-              Case{"Rsa2048RsapssSaltOfDigestLength", [] { return Forgery(Key::kRsa2048, test::kRsapss); }, "ok"},
-              Case{"Rsa2048RsapssNoSalt",
-                   [] {
-                     Forgery forgery(Key::kRsa2048, test::kRsapss);
-                     forgery.salt_length = 0;
-                     return forgery;
-                   },
-                   "ok"},
-              Case{"Rsa2048RsapssLongestSalt",
-                   [] {
-                     Forgery forgery(Key::kRsa2048, test::kRsapss, test::kSha384);
-                     forgery.salt_length = -3;
-                     return forgery;
-                   },
-                   "ok"},
-              Case{"P256Sha256", [] { return Forgery(Key::kP256); }, "ok"},
-              Case{"P384Sha384", [] { return Forgery(Key::kP384, test::kEcdsa, test::kSha384); }, "ok"},
-              Case{"P521Sha512", [] { return Forgery(Key::kP521, test::kEcdsa, test::kSha512); }, "ok"},
-              Change(
-                  "SizedQuote", [](Forgery& f) { f.sized_quote = true; }, "ok"),
-              Change(
-                  "ExponentSpeltOut", [](Forgery& f) { f.exponent = 65537; }, "ok"),
-              Change("SeveralBanksInAnotherOrder", AddSha384Bank, "ok"),
-              Change(
-                  "FourBytesOfPcrSelect", [](Forgery& f) { f.selection[0].second.push_back(0); }, "ok"),
-              Change(
-                  "UpperCaseHex",
-                  [](Forgery& f) {
-                    for (char& c : f.pcr_values["sha256"]["7"]) c = static_cast<char>(std::toupper(c));
-                  },
-                  "ok"),
-              Change(
-                  "UnsafeClock", [](Forgery& f) { f.safe = 0; }, "ok"),
-              Change(
-                  "NameAlgSha512", [](Forgery& f) { f.name_algorithm = test::kSha512; }, "ok"),
-              Change(
-                  "FreeAttributes",
-                  [](Forgery& f) {
-                    f.attributes |= test::kStClear | test::kNoDa | test::kAdminWithPolicy;
-                    f.attributes &= ~test::kUserWithAuth;
-                    f.auth_policy = Bytes(32, 0x5A);
-                  },
-                  "ok"),
-              ChangeEcc(
-                  "CoordinateWithoutLeadingZeros",
-                  [](Forgery& f) {
-                    while (!f.x.empty() && f.x.front() == 0) f.x.erase(f.x.begin());
-                  },
-                  "ok"),
-              Change("UnknownFieldsAreIgnored", [](Forgery& f) { f.fields["later_extension"] = "[1,{}]"; }, "ok")));
+    Good, Case{"Rsa2048RsassaSha256", [] { return Forgery(Key::kRsa2048); }, "ok"},
+    Case{"Rsa2048RsassaSha384", [] { return Forgery(Key::kRsa2048, test::kRsassa, test::kSha384); }, "ok"},
+    Case{"Rsa2048RsassaSha512", [] { return Forgery(Key::kRsa2048, test::kRsassa, test::kSha512); }, "ok"},
+    Case{"Rsa3072Rsassa", [] { return Forgery(Key::kRsa3072); }, "ok"},
+    Case{"Rsa4096Rsassa", [] { return Forgery(Key::kRsa4096); }, "ok"},
+    Case{"Rsa2048RsapssSaltOfDigestLength", [] { return Forgery(Key::kRsa2048, test::kRsapss); }, "ok"},
+    Case{"Rsa2048RsapssNoSalt",
+         [] {
+           Forgery forgery(Key::kRsa2048, test::kRsapss);
+           forgery.salt_length = 0;
+           return forgery;
+         },
+         "ok"},
+    Case{"Rsa2048RsapssLongestSalt",
+         [] {
+           Forgery forgery(Key::kRsa2048, test::kRsapss, test::kSha384);
+           forgery.salt_length = -3;
+           return forgery;
+         },
+         "ok"},
+    Case{"P256Sha256", [] { return Forgery(Key::kP256); }, "ok"},
+    Case{"P384Sha384", [] { return Forgery(Key::kP384, test::kEcdsa, test::kSha384); }, "ok"},
+    Case{"P521Sha512", [] { return Forgery(Key::kP521, test::kEcdsa, test::kSha512); }, "ok"},
+    Change(
+        "SizedQuote", [](Forgery& f) { f.sized_quote = true; }, "ok"),
+    Change(
+        "ExponentSpeltOut", [](Forgery& f) { f.exponent = 65537; }, "ok"),
+    Change("SeveralBanksInAnotherOrder", AddSha384Bank, "ok"),
+    Change(
+        "FourBytesOfPcrSelect", [](Forgery& f) { f.selection[0].second.push_back(0); }, "ok"),
+    Change(
+        "UpperCaseHex",
+        [](Forgery& f) {
+          for (char& c : f.pcr_values["sha256"]["7"]) c = static_cast<char>(std::toupper(c));
+        },
+        "ok"),
+    Change(
+        "UnsafeClock", [](Forgery& f) { f.safe = 0; }, "ok"),
+    Change(
+        "NameAlgSha512", [](Forgery& f) { f.name_algorithm = test::kSha512; }, "ok"),
+    Change(
+        "FreeAttributes",
+        [](Forgery& f) {
+          f.attributes |= test::kStClear | test::kNoDa | test::kAdminWithPolicy;
+          f.attributes &= ~test::kUserWithAuth;
+          f.auth_policy = Bytes(32, 0x5A);
+        },
+        "ok"),
+    ChangeEcc(
+        "CoordinateWithoutLeadingZeros",
+        [](Forgery& f) {
+          while (!f.x.empty() && f.x.front() == 0) f.x.erase(f.x.begin());
+        },
+        "ok"),
+    Change("UnknownFieldsAreIgnored", [](Forgery& f) { f.fields["later_extension"] = "[1,{}]"; }, "ok"));
 
 // ---- the key --------------------------------------------------------------------------------------------------------
 
-INSTANTIATE_ON_BOTH(
-    AikType, testing::Values(Case{"Rsa1024", [] { return Forgery(Key::kRsa1024); }, "AIK_TYPE"},
-                             Case{"Exponent3",
-                                  [] {
-                                    Forgery forgery(Key::kRsaExponent3);
-                                    forgery.exponent = 3;
-                                    return forgery;
-                                  },
-                                  "AIK_TYPE"},
-                             Change(
-                                 "Exponent1", [](Forgery& f) { f.exponent = 1; }, "AIK_TYPE"),
-                             Change(
-                                 "EvenModulus", [](Forgery& f) { f.modulus.back() &= 0xFE; }, "AIK_TYPE"),
-                             Change(
-                                 "ModulusWithoutTopBit", [](Forgery& f) { f.modulus.front() &= 0x7F; }, "AIK_TYPE"),
-                             Change(
-                                 "ModulusShorterThanDeclared", [](Forgery& f) { f.key_bits = 3072; }, "AIK_TYPE"),
-                             Change(
-                                 "EmptyModulus", [](Forgery& f) { f.modulus.clear(); }, "AIK_TYPE"),
-                             Change(
-                                 "ShorterThanThePolicyWants", [](Forgery&) {}, "AIK_TYPE",
-                                 R"({"signature":{"minRsaBits":3072}})"),
-                             Case{"P192", [] { return Forgery(Key::kP192); }, "AIK_TYPE"},
-                             ChangeEcc(
-                                 "PointOffTheCurve", [](Forgery& f) { f.y.back() ^= 1; }, "AIK_TYPE"),
-                             ChangeEcc(
-                                 "PointOfAnotherCurve", [](Forgery& f) { f.curve = 4; }, "AIK_TYPE"),
-                             ChangeEcc(
-                                 "Infinity", [](Forgery& f) { f.x.clear(), f.y.clear(); }, "AIK_TYPE"),
-                             ChangeEcc(
-                                 "ZeroPoint", [](Forgery& f) { f.x.assign(32, 0), f.y.assign(32, 0); }, "AIK_TYPE"),
-                             ChangeEcc("LongCoordinate", [](Forgery& f) { f.x.insert(f.x.begin(), 0); }, "AIK_TYPE")));
+INSTANTIATE_ON_BOTH(AikType, Case{"Rsa1024", [] { return Forgery(Key::kRsa1024); }, "AIK_TYPE"},
+                    Case{"Exponent3",
+                         [] {
+                           Forgery forgery(Key::kRsaExponent3);
+                           forgery.exponent = 3;
+                           return forgery;
+                         },
+                         "AIK_TYPE"},
+                    Change(
+                        "Exponent1", [](Forgery& f) { f.exponent = 1; }, "AIK_TYPE"),
+                    Change(
+                        "EvenModulus", [](Forgery& f) { f.modulus.back() &= 0xFE; }, "AIK_TYPE"),
+                    Change(
+                        "ModulusWithoutTopBit", [](Forgery& f) { f.modulus.front() &= 0x7F; }, "AIK_TYPE"),
+                    Change(
+                        "ModulusShorterThanDeclared", [](Forgery& f) { f.key_bits = 3072; }, "AIK_TYPE"),
+                    Change(
+                        "EmptyModulus", [](Forgery& f) { f.modulus.clear(); }, "AIK_TYPE"),
+                    Change(
+                        "ShorterThanThePolicyWants", [](Forgery&) {}, "AIK_TYPE",
+                        R"({"signature":{"minRsaBits":3072}})"),
+                    Case{"P192", [] { return Forgery(Key::kP192); }, "AIK_TYPE"},
+                    ChangeEcc(
+                        "PointOffTheCurve", [](Forgery& f) { f.y.back() ^= 1; }, "AIK_TYPE"),
+                    ChangeEcc(
+                        "PointOfAnotherCurve", [](Forgery& f) { f.curve = 4; }, "AIK_TYPE"),
+                    ChangeEcc(
+                        "Infinity", [](Forgery& f) { f.x.clear(), f.y.clear(); }, "AIK_TYPE"),
+                    ChangeEcc(
+                        "ZeroPoint", [](Forgery& f) { f.x.assign(32, 0), f.y.assign(32, 0); }, "AIK_TYPE"),
+                    ChangeEcc("LongCoordinate", [](Forgery& f) { f.x.insert(f.x.begin(), 0); }, "AIK_TYPE"));
 
-INSTANTIATE_ON_BOTH(
-    AikAttributes,
-    testing::Values(Change(
+INSTANTIATE_ON_BOTH(AikAttributes,
+                    Change(
                         "NameAlgSha1", [](Forgery& f) { f.name_algorithm = test::kSha1; }, "AIK_ATTRIBUTES"),
                     Change(
                         "NameAlgNull", [](Forgery& f) { f.name_algorithm = test::kNull; }, "AIK_ATTRIBUTES"),
@@ -231,7 +231,7 @@ INSTANTIATE_ON_BOTH(
                           f.attributes &= ~test::kRestricted;
                           for (auto& [index, value] : f.pcr_values["sha256"]) value.assign(64, '0');
                         },
-                        "AIK_ATTRIBUTES")));
+                        "AIK_ATTRIBUTES"));
 
 TEST(VerifierAttributes, EachBitAloneIsRequiredFreeOrForbidden) {
   const std::map<int, bool> free = {{2, true}, {6, true}, {7, true}, {10, true}};
@@ -248,80 +248,79 @@ TEST(VerifierAttributes, EachBitAloneIsRequiredFreeOrForbidden) {
 
 INSTANTIATE_ON_BOTH(
     Schemes,
-    testing::Values(
-        Change(
-            "RsassaRelabelledRsapss",
-            [](Forgery& f) { f.signature_scheme = test::kRsapss, f.signing_scheme = test::kRsassa; }, "AIK_SCHEME"),
-        Case{"RsapssRelabelledRsassa",
-             [] {
-               Forgery forgery(Key::kRsa2048, test::kRsapss);
-               forgery.signature_scheme = test::kRsassa;
-               forgery.signing_scheme = test::kRsapss;
-               return forgery;
-             },
-             "AIK_SCHEME"},
-        Change(
-            "RelabelledInTheKeyToo",
-            [](Forgery& f) {
-              f.key_scheme = f.signature_scheme = test::kRsapss;
-              f.signing_scheme = test::kRsassa;
-            },
-            "SIGNATURE_INVALID"),
-        Change(
-            "OtherSchemeThatVerifies", [](Forgery& f) { f.signature_scheme = test::kRsapss; }, "AIK_SCHEME"),
-        Change(
-            "OtherHashThatVerifies", [](Forgery& f) { f.signature_hash = test::kSha384; }, "AIK_SCHEME"),
-        Change(
-            "Sha1Signature", [](Forgery& f) { f.signature_hash = test::kSha1; }, "AIK_SCHEME"),
-        Case{"Sha1KeyAndSignature", [] { return Forgery(Key::kRsa2048, test::kRsassa, test::kSha1); }, "AIK_SCHEME"},
-        Change(
-            "RestrictedKeyWithoutScheme", [](Forgery& f) { f.key_scheme = test::kNull; }, "AIK_SCHEME"),
-        Change(
-            "NullSignature", [](Forgery& f) { f.edit_signature = [](Bytes& b) { b = {0x00, 0x10}; }; }, "AIK_SCHEME"),
-        Change(
-            "NullKeyAndSignature",
-            [](Forgery& f) {
-              f.key_scheme = test::kNull;
-              f.edit_signature = [](Bytes& b) { b = {0x00, 0x10}; };
-            },
-            "AIK_SCHEME"),
-        Change(
-            "HmacSignature",
-            [](Forgery& f) {
-              f.edit_signature = [](Bytes& b) { b = Packer().U16(0x0005).U16(0x000B).Raw(Bytes(32, 7)).bytes(); };
-            },
-            "AIK_SCHEME"),
-        Change(
-            "EcdsaSignatureOfRsaKey",
-            [](Forgery& f) { f.signing_key = test::KeyOf(Key::kP256), f.signature_scheme = test::kEcdsa; },
-            "AIK_SCHEME"),
-        Change(
-            "EcdsaSchemeAndSignatureOfRsaKey",
-            [](Forgery& f) {
-              f.signing_key = test::KeyOf(Key::kP256);
-              f.key_scheme = f.signature_scheme = test::kEcdsa;
-            },
-            "SIGNATURE_SCHEME"),
-        ChangeEcc(
-            "RsassaSignatureOfEccKey",
-            [](Forgery& f) { f.signing_key = test::KeyOf(Key::kRsa2048), f.signature_scheme = test::kRsassa; },
-            "AIK_SCHEME"),
-        ChangeEcc(
-            "RsassaSchemeAndSignatureOfEccKey",
-            [](Forgery& f) {
-              f.signing_key = test::KeyOf(Key::kRsa2048);
-              f.key_scheme = f.signature_scheme = test::kRsassa;
-            },
-            "SIGNATURE_SCHEME"),
-        ChangeEcc(
-            "Ecdaa", [](Forgery& f) { f.key_scheme = f.signature_scheme = test::kEcdaa; }, "SIGNATURE_SCHEME"),
-        ChangeEcc(
-            "Sm2", [](Forgery& f) { f.key_scheme = f.signature_scheme = test::kSm2; }, "SIGNATURE_SCHEME"),
-        ChangeEcc(
-            "Schnorr", [](Forgery& f) { f.key_scheme = f.signature_scheme = test::kEcschnorr; }, "SIGNATURE_SCHEME"),
-        Change(
-            "SchemeNotInThePolicy", [](Forgery&) {}, "SIGNATURE_SCHEME", R"({"signature":{"schemes":["ecdsa"]}})"),
-        Change("HashNotInThePolicy", [](Forgery&) {}, "SIGNATURE_SCHEME", R"({"signature":{"hashes":["sha384"]}})")));
+
+    Change(
+        "RsassaRelabelledRsapss",
+        [](Forgery& f) { f.signature_scheme = test::kRsapss, f.signing_scheme = test::kRsassa; }, "AIK_SCHEME"),
+    Case{"RsapssRelabelledRsassa",
+         [] {
+           Forgery forgery(Key::kRsa2048, test::kRsapss);
+           forgery.signature_scheme = test::kRsassa;
+           forgery.signing_scheme = test::kRsapss;
+           return forgery;
+         },
+         "AIK_SCHEME"},
+    Change(
+        "RelabelledInTheKeyToo",
+        [](Forgery& f) {
+          f.key_scheme = f.signature_scheme = test::kRsapss;
+          f.signing_scheme = test::kRsassa;
+        },
+        "SIGNATURE_INVALID"),
+    Change(
+        "OtherSchemeThatVerifies", [](Forgery& f) { f.signature_scheme = test::kRsapss; }, "AIK_SCHEME"),
+    Change(
+        "OtherHashThatVerifies", [](Forgery& f) { f.signature_hash = test::kSha384; }, "AIK_SCHEME"),
+    Change(
+        "Sha1Signature", [](Forgery& f) { f.signature_hash = test::kSha1; }, "AIK_SCHEME"),
+    Case{"Sha1KeyAndSignature", [] { return Forgery(Key::kRsa2048, test::kRsassa, test::kSha1); }, "AIK_SCHEME"},
+    Change(
+        "RestrictedKeyWithoutScheme", [](Forgery& f) { f.key_scheme = test::kNull; }, "AIK_SCHEME"),
+    Change(
+        "NullSignature", [](Forgery& f) { f.edit_signature = [](Bytes& b) { b = {0x00, 0x10}; }; }, "AIK_SCHEME"),
+    Change(
+        "NullKeyAndSignature",
+        [](Forgery& f) {
+          f.key_scheme = test::kNull;
+          f.edit_signature = [](Bytes& b) { b = {0x00, 0x10}; };
+        },
+        "AIK_SCHEME"),
+    Change(
+        "HmacSignature",
+        [](Forgery& f) {
+          f.edit_signature = [](Bytes& b) { b = Packer().U16(0x0005).U16(0x000B).Raw(Bytes(32, 7)).bytes(); };
+        },
+        "AIK_SCHEME"),
+    Change(
+        "EcdsaSignatureOfRsaKey",
+        [](Forgery& f) { f.signing_key = test::KeyOf(Key::kP256), f.signature_scheme = test::kEcdsa; }, "AIK_SCHEME"),
+    Change(
+        "EcdsaSchemeAndSignatureOfRsaKey",
+        [](Forgery& f) {
+          f.signing_key = test::KeyOf(Key::kP256);
+          f.key_scheme = f.signature_scheme = test::kEcdsa;
+        },
+        "SIGNATURE_SCHEME"),
+    ChangeEcc(
+        "RsassaSignatureOfEccKey",
+        [](Forgery& f) { f.signing_key = test::KeyOf(Key::kRsa2048), f.signature_scheme = test::kRsassa; },
+        "AIK_SCHEME"),
+    ChangeEcc(
+        "RsassaSchemeAndSignatureOfEccKey",
+        [](Forgery& f) {
+          f.signing_key = test::KeyOf(Key::kRsa2048);
+          f.key_scheme = f.signature_scheme = test::kRsassa;
+        },
+        "SIGNATURE_SCHEME"),
+    ChangeEcc(
+        "Ecdaa", [](Forgery& f) { f.key_scheme = f.signature_scheme = test::kEcdaa; }, "SIGNATURE_SCHEME"),
+    ChangeEcc(
+        "Sm2", [](Forgery& f) { f.key_scheme = f.signature_scheme = test::kSm2; }, "SIGNATURE_SCHEME"),
+    ChangeEcc(
+        "Schnorr", [](Forgery& f) { f.key_scheme = f.signature_scheme = test::kEcschnorr; }, "SIGNATURE_SCHEME"),
+    Change(
+        "SchemeNotInThePolicy", [](Forgery&) {}, "SIGNATURE_SCHEME", R"({"signature":{"schemes":["ecdsa"]}})"),
+    Change("HashNotInThePolicy", [](Forgery&) {}, "SIGNATURE_SCHEME", R"({"signature":{"hashes":["sha384"]}})"));
 
 // EditValue changes the RSA signature's value; its size follows.
 std::function<void(Forgery&)> EditValue(std::function<void(Bytes&)> edit) {
@@ -359,124 +358,122 @@ std::function<void(Forgery&)> EditRs(std::function<void(BIGNUM* r, BIGNUM* s, co
 
 INSTANTIATE_ON_BOTH(
     Signatures,
-    testing::Values(
-        Change(
-            "OfAnotherAik", [](Forgery& f) { f.signing_key = test::KeyOf(Key::kRsa2048Other); }, "SIGNATURE_INVALID"),
-        ChangeEcc(
-            "OfAnotherEccAik", [](Forgery& f) { f.signing_key = test::KeyOf(Key::kP256Other); }, "SIGNATURE_INVALID"),
-        Change(
-            "OverAnotherHash", [](Forgery& f) { f.signing_hash = test::kSha384; }, "SIGNATURE_INVALID"),
-        Change("AllZero", EditValue([](Bytes& v) { v.assign(256, 0); }), "SIGNATURE_INVALID"),
-        Change("EmptyValue", EditValue([](Bytes& v) { v.clear(); }), "SIGNATURE_INVALID"),
-        Change("OneByteShort", EditValue([](Bytes& v) { v.pop_back(); }), "SIGNATURE_INVALID"),
-        Change("OneByteLong", EditValue([](Bytes& v) { v.push_back(0); }), "SIGNATURE_INVALID"),
-        Change("OneZeroByteInFront", EditValue([](Bytes& v) { v.insert(v.begin(), 0); }), "SIGNATURE_INVALID"),
-        Change(
-            "EmptyField", [](Forgery& f) { f.fields["signature_b64"] = R"("")"; }, "ATTESTATION_MISSING"),
-        Change(
-            "QuoteOfAnotherClock", [](Forgery& f) { f.edit_signed_quote = [](Bytes& q) { q[70] ^= 1; }; },
-            "SIGNATURE_INVALID"),
-        ChangeEcc("ShortRAndS", EditRs([](BIGNUM*, BIGNUM*, const BIGNUM*) {}), "ok"),
-        ChangeEcc("NegatedSVerifiesToo", EditRs([](BIGNUM*, BIGNUM* s, const BIGNUM* n) { BN_sub(s, n, s); }), "ok"),
-        ChangeEcc("RZero", EditRs([](BIGNUM* r, BIGNUM*, const BIGNUM*) { BN_zero(r); }), "SIGNATURE_INVALID"),
-        ChangeEcc("SZero", EditRs([](BIGNUM*, BIGNUM* s, const BIGNUM*) { BN_zero(s); }), "SIGNATURE_INVALID"),
-        ChangeEcc("ROrder", EditRs([](BIGNUM* r, BIGNUM*, const BIGNUM* n) { BN_copy(r, n); }), "SIGNATURE_INVALID"),
-        ChangeEcc("SOrder", EditRs([](BIGNUM*, BIGNUM* s, const BIGNUM* n) { BN_copy(s, n); }), "SIGNATURE_INVALID"),
-        ChangeEcc("SPlusOrder", EditRs([](BIGNUM*, BIGNUM* s, const BIGNUM* n) { BN_add(s, s, n); }),
-                  "SIGNATURE_INVALID"),
-        ChangeEcc("RPlusOrder", EditRs([](BIGNUM* r, BIGNUM*, const BIGNUM* n) { BN_add(r, r, n); }),
-                  "SIGNATURE_INVALID"),
-        ChangeEcc(
-            "LongR", [](Forgery& f) { f.edit_signature = [](Bytes& b) { b[5] = 33, b.insert(b.begin() + 6, 0); }; },
-            "SIGNATURE_INVALID"),
-        ChangeEcc(
-            "EmptyRAndS", [](Forgery& f) { f.edit_signature = [](Bytes& b) { b.resize(4), b.insert(b.end(), 4, 0); }; },
-            "SIGNATURE_INVALID")));
+
+    Change(
+        "OfAnotherAik", [](Forgery& f) { f.signing_key = test::KeyOf(Key::kRsa2048Other); }, "SIGNATURE_INVALID"),
+    ChangeEcc(
+        "OfAnotherEccAik", [](Forgery& f) { f.signing_key = test::KeyOf(Key::kP256Other); }, "SIGNATURE_INVALID"),
+    Change(
+        "OverAnotherHash", [](Forgery& f) { f.signing_hash = test::kSha384; }, "SIGNATURE_INVALID"),
+    Change("AllZero", EditValue([](Bytes& v) { v.assign(256, 0); }), "SIGNATURE_INVALID"),
+    Change("EmptyValue", EditValue([](Bytes& v) { v.clear(); }), "SIGNATURE_INVALID"),
+    Change("OneByteShort", EditValue([](Bytes& v) { v.pop_back(); }), "SIGNATURE_INVALID"),
+    Change("OneByteLong", EditValue([](Bytes& v) { v.push_back(0); }), "SIGNATURE_INVALID"),
+    Change("OneZeroByteInFront", EditValue([](Bytes& v) { v.insert(v.begin(), 0); }), "SIGNATURE_INVALID"),
+    Change(
+        "EmptyField", [](Forgery& f) { f.fields["signature_b64"] = R"("")"; }, "ATTESTATION_MISSING"),
+    Change(
+        "QuoteOfAnotherClock", [](Forgery& f) { f.edit_signed_quote = [](Bytes& q) { q[70] ^= 1; }; },
+        "SIGNATURE_INVALID"),
+    ChangeEcc("ShortRAndS", EditRs([](BIGNUM*, BIGNUM*, const BIGNUM*) {}), "ok"),
+    ChangeEcc("NegatedSVerifiesToo", EditRs([](BIGNUM*, BIGNUM* s, const BIGNUM* n) { BN_sub(s, n, s); }), "ok"),
+    ChangeEcc("RZero", EditRs([](BIGNUM* r, BIGNUM*, const BIGNUM*) { BN_zero(r); }), "SIGNATURE_INVALID"),
+    ChangeEcc("SZero", EditRs([](BIGNUM*, BIGNUM* s, const BIGNUM*) { BN_zero(s); }), "SIGNATURE_INVALID"),
+    ChangeEcc("ROrder", EditRs([](BIGNUM* r, BIGNUM*, const BIGNUM* n) { BN_copy(r, n); }), "SIGNATURE_INVALID"),
+    ChangeEcc("SOrder", EditRs([](BIGNUM*, BIGNUM* s, const BIGNUM* n) { BN_copy(s, n); }), "SIGNATURE_INVALID"),
+    ChangeEcc("SPlusOrder", EditRs([](BIGNUM*, BIGNUM* s, const BIGNUM* n) { BN_add(s, s, n); }), "SIGNATURE_INVALID"),
+    ChangeEcc("RPlusOrder", EditRs([](BIGNUM* r, BIGNUM*, const BIGNUM* n) { BN_add(r, r, n); }), "SIGNATURE_INVALID"),
+    ChangeEcc(
+        "LongR", [](Forgery& f) { f.edit_signature = [](Bytes& b) { b[5] = 33, b.insert(b.begin() + 6, 0); }; },
+        "SIGNATURE_INVALID"),
+    ChangeEcc(
+        "EmptyRAndS", [](Forgery& f) { f.edit_signature = [](Bytes& b) { b.resize(4), b.insert(b.end(), 4, 0); }; },
+        "SIGNATURE_INVALID"));
 
 // ---- the signed structure -------------------------------------------------------------------------------------------
 
 INSTANTIATE_ON_BOTH(
     Structure,
-    testing::Values(
-        Change(
-            "WrongMagicSignedByRestrictedKey", [](Forgery& f) { f.magic = 0xFF544346; }, "QUOTE_MAGIC"),
-        Change(
-            "ZeroMagicSized", [](Forgery& f) { f.magic = 0, f.sized_quote = true; }, "QUOTE_MAGIC"),
-        Change(
-            "WrongMagicAndTrailingByte",
-            [](Forgery& f) { f.magic = 0, f.edit_quote = [](Bytes& q) { q.push_back(0); }; }, "ATTESTATION_MALFORMED"),
-        Change(
-            "WrongMagicAndType", [](Forgery& f) { f.magic = 0, f.attest_type = 0x8017; }, "ATTESTATION_MALFORMED"),
-        Change(
-            "TypeChangedAfterSigning", [](Forgery& f) { f.edit_signed_quote = [](Bytes& q) { q[5] = 0x17; }; },
-            "SIGNATURE_INVALID"),
-        Change(
-            "TypeChangedBeforeSigning", [](Forgery& f) { f.attest_type = 0x8017; }, "QUOTE_TYPE"),
-        // TPMS_CERTIFY_INFO: name, qualifiedName.
-        Change(
-            "Certify",
-            [](Forgery& f) {
-              f.attest_type = 0x8017;
-              f.attested = Packer().Sized(Bytes(34, 1)).Sized(Bytes(34, 2)).bytes();
-            },
-            "QUOTE_TYPE"),
-        // TPMS_TIME_ATTEST_INFO: time, clockInfo, firmwareVersion.
-        Change(
-            "GetTime",
-            [](Forgery& f) {
-              f.attest_type = 0x8019;
-              f.attested = Packer().U64(1).U64(2).U32(3).U32(4).U8(1).U64(5).bytes();
-            },
-            "QUOTE_TYPE"),
-        // TPMS_CREATION_INFO: objectName, creationHash.
-        Change(
-            "Creation",
-            [](Forgery& f) {
-              f.attest_type = 0x801A;
-              f.attested = Packer().Sized(Bytes(34, 1)).Sized(Bytes(32, 2)).bytes();
-            },
-            "QUOTE_TYPE"),
-        // TPMS_NV_CERTIFY_INFO: indexName, offset, nvContents.
-        Change(
-            "Nv",
-            [](Forgery& f) {
-              f.attest_type = 0x8014;
-              f.attested = Packer().Sized(Bytes(34, 1)).U16(0).Sized(Bytes(64, 3)).bytes();
-            },
-            "QUOTE_TYPE"),
-        // A certification whose content reads as a quote's: only its type tells.
-        Change(
-            "CertifyThatReadsLikeAQuote",
-            [](Forgery& f) {
-              f.attest_type = 0x8017;
-              f.attested = Packer().U32(1).U16(test::kSha256).U8(3).Raw({0x81, 4, 0}).Sized(Bytes(32, 1)).bytes();
-            },
-            "QUOTE_TYPE"),
-        Change(
-            "QualifiedSignerEmpty", [](Forgery& f) { f.qualified_signer = Bytes(); }, "SIGNER_NAME"),
-        Change(
-            "QualifiedSignerIsAHandle", [](Forgery& f) { f.qualified_signer = Bytes{0x40, 0, 0, 1}; }, "SIGNER_NAME"),
-        Change(
-            "QualifiedSignerOneByteShort",
-            [](Forgery& f) { f.qualified_signer = Packer().U16(0xB).Raw(Bytes(31)).bytes(); }, "SIGNER_NAME"),
-        Change(
-            "QualifiedSignerOfAnotherHash",
-            [](Forgery& f) { f.qualified_signer = Packer().U16(test::kSha384).Raw(Bytes(48)).bytes(); }, "SIGNER_NAME"),
-        Change(
-            "ChildWhereAPrimaryIsWanted",
-            [](Forgery& f) { f.qualified_signer = Packer().U16(0xB).Raw(Bytes(32, 9)).bytes(); }, "SIGNER_NAME",
-            R"({"requirePrimary":true})"),
-        Change(
-            "SafeOfTwo", [](Forgery& f) { f.safe = 2; }, "ATTESTATION_MALFORMED"),
-        Change(
-            "NonceOfNoBytes", [](Forgery& f) { f.nonce.clear(); }, "NONCE_MISMATCH"),
-        Change(
-            "NonceOf15Bytes", [](Forgery& f) { f.nonce.pop_back(); }, "NONCE_MISMATCH"),
-        Change(
-            "NonceOf17Bytes", [](Forgery& f) { f.nonce.push_back(0); }, "NONCE_MISMATCH"),
-        Change(
-            "NonceOf32Bytes", [](Forgery& f) { f.nonce.resize(32); }, "NONCE_MISMATCH"),
-        Change("NonceOfAnotherRequest", [](Forgery& f) { f.nonce = Bytes(16, 0x33); }, "NONCE_MISMATCH")));
+
+    Change(
+        "WrongMagicSignedByRestrictedKey", [](Forgery& f) { f.magic = 0xFF544346; }, "QUOTE_MAGIC"),
+    Change(
+        "ZeroMagicSized", [](Forgery& f) { f.magic = 0, f.sized_quote = true; }, "QUOTE_MAGIC"),
+    Change(
+        "WrongMagicAndTrailingByte", [](Forgery& f) { f.magic = 0, f.edit_quote = [](Bytes& q) { q.push_back(0); }; },
+        "ATTESTATION_MALFORMED"),
+    Change(
+        "WrongMagicAndType", [](Forgery& f) { f.magic = 0, f.attest_type = 0x8017; }, "ATTESTATION_MALFORMED"),
+    Change(
+        "TypeChangedAfterSigning", [](Forgery& f) { f.edit_signed_quote = [](Bytes& q) { q[5] = 0x17; }; },
+        "SIGNATURE_INVALID"),
+    Change(
+        "TypeChangedBeforeSigning", [](Forgery& f) { f.attest_type = 0x8017; }, "QUOTE_TYPE"),
+    // TPMS_CERTIFY_INFO: name, qualifiedName.
+    Change(
+        "Certify",
+        [](Forgery& f) {
+          f.attest_type = 0x8017;
+          f.attested = Packer().Sized(Bytes(34, 1)).Sized(Bytes(34, 2)).bytes();
+        },
+        "QUOTE_TYPE"),
+    // TPMS_TIME_ATTEST_INFO: time, clockInfo, firmwareVersion.
+    Change(
+        "GetTime",
+        [](Forgery& f) {
+          f.attest_type = 0x8019;
+          f.attested = Packer().U64(1).U64(2).U32(3).U32(4).U8(1).U64(5).bytes();
+        },
+        "QUOTE_TYPE"),
+    // TPMS_CREATION_INFO: objectName, creationHash.
+    Change(
+        "Creation",
+        [](Forgery& f) {
+          f.attest_type = 0x801A;
+          f.attested = Packer().Sized(Bytes(34, 1)).Sized(Bytes(32, 2)).bytes();
+        },
+        "QUOTE_TYPE"),
+    // TPMS_NV_CERTIFY_INFO: indexName, offset, nvContents.
+    Change(
+        "Nv",
+        [](Forgery& f) {
+          f.attest_type = 0x8014;
+          f.attested = Packer().Sized(Bytes(34, 1)).U16(0).Sized(Bytes(64, 3)).bytes();
+        },
+        "QUOTE_TYPE"),
+    // A certification whose content reads as a quote's: only its type tells.
+    Change(
+        "CertifyThatReadsLikeAQuote",
+        [](Forgery& f) {
+          f.attest_type = 0x8017;
+          f.attested = Packer().U32(1).U16(test::kSha256).U8(3).Raw({0x81, 4, 0}).Sized(Bytes(32, 1)).bytes();
+        },
+        "QUOTE_TYPE"),
+    Change(
+        "QualifiedSignerEmpty", [](Forgery& f) { f.qualified_signer = Bytes(); }, "SIGNER_NAME"),
+    Change(
+        "QualifiedSignerIsAHandle", [](Forgery& f) { f.qualified_signer = Bytes{0x40, 0, 0, 1}; }, "SIGNER_NAME"),
+    Change(
+        "QualifiedSignerOneByteShort",
+        [](Forgery& f) { f.qualified_signer = Packer().U16(0xB).Raw(Bytes(31)).bytes(); }, "SIGNER_NAME"),
+    Change(
+        "QualifiedSignerOfAnotherHash",
+        [](Forgery& f) { f.qualified_signer = Packer().U16(test::kSha384).Raw(Bytes(48)).bytes(); }, "SIGNER_NAME"),
+    Change(
+        "ChildWhereAPrimaryIsWanted",
+        [](Forgery& f) { f.qualified_signer = Packer().U16(0xB).Raw(Bytes(32, 9)).bytes(); }, "SIGNER_NAME",
+        R"({"requirePrimary":true})"),
+    Change(
+        "SafeOfTwo", [](Forgery& f) { f.safe = 2; }, "ATTESTATION_MALFORMED"),
+    Change(
+        "NonceOfNoBytes", [](Forgery& f) { f.nonce.clear(); }, "NONCE_MISMATCH"),
+    Change(
+        "NonceOf15Bytes", [](Forgery& f) { f.nonce.pop_back(); }, "NONCE_MISMATCH"),
+    Change(
+        "NonceOf17Bytes", [](Forgery& f) { f.nonce.push_back(0); }, "NONCE_MISMATCH"),
+    Change(
+        "NonceOf32Bytes", [](Forgery& f) { f.nonce.resize(32); }, "NONCE_MISMATCH"),
+    Change("NonceOfAnotherRequest", [](Forgery& f) { f.nonce = Bytes(16, 0x33); }, "NONCE_MISMATCH"));
 
 TEST(VerifierNonce, AnEmptyExpectationIsNeverMet) {
   Forgery forgery;
@@ -495,129 +492,126 @@ std::function<void(Forgery&)> WithDigestOf(std::function<void(Forgery&)> change)
 
 INSTANTIATE_ON_BOTH(
     Pcrs,
-    testing::Values(
-        Change("ValuesSwapped",
-               WithDigestOf([](Forgery& f) { std::swap(f.pcr_values["sha256"]["0"], f.pcr_values["sha256"]["7"]); }),
-               "PCR_DIGEST"),
-        Change("OneBitOfAValue", WithDigestOf([](Forgery& f) {
-                 char& digit = f.pcr_values["sha256"]["7"][5];
-                 digit = digit == '0' ? '1' : '0';
-               }),
-               "PCR_DIGEST"),
-        Change("ValuesUnderAnotherIndex", WithDigestOf([](Forgery& f) {
-                 auto node = f.pcr_values["sha256"].extract("7");
-                 node.key() = "8";
-                 f.pcr_values["sha256"].insert(std::move(node));
-               }),
-               "PCR_SELECTION"),
-        Change("BanksAndValuesUnderAnotherIndex", WithDigestOf([](Forgery& f) {
-                 auto node = f.pcr_values["sha256"].extract("7");
-                 node.key() = "8";
-                 f.pcr_values["sha256"].insert(std::move(node));
-                 f.pcr_banks = "sha256:0,8,10";
-               }),
-               "PCR_SELECTION"),
-        Change("ValuesUnderAnotherBank", WithDigestOf([](Forgery& f) {
-                 f.pcr_banks = "sha384:0,7,10";
-                 f.pcr_values = {
-                     {"sha384",
-                      {{"0", std::string(96, '1')}, {"7", std::string(96, '2')}, {"10", std::string(96, '3')}}}};
-               }),
-               "PCR_SELECTION"),
-        // CVE-2022-0317: the digest is right, the bank a weaker one than shown.
-        Change("QuoteOfSha1ShownAsSha256", WithDigestOf([](Forgery& f) { f.selection[0].first = test::kSha1; }),
-               "PCR_SELECTION", kSha1Policy),
-        Change("OneMoreInValues", WithDigestOf([](Forgery& f) { f.pcr_values["sha256"]["1"] = std::string(64, '1'); }),
-               "PCR_SELECTION"),
-        Change(
-            "OneMoreInBanks", [](Forgery& f) { f.pcr_banks = "sha256:0,1,7,10"; }, "PCR_SELECTION"),
-        Change("OneMoreInTheQuote", WithDigestOf([](Forgery& f) { f.selection[0].second[0] |= 2; }), "PCR_SELECTION"),
-        Change("OneMissingInValues", WithDigestOf([](Forgery& f) { f.pcr_values["sha256"].erase("7"); }),
-               "PCR_SELECTION"),
-        Change(
-            "OneMissingInBanks", [](Forgery& f) { f.pcr_banks = "sha256:0,10"; }, "PCR_SELECTION"),
-        Change("OneMissingInTheQuote", WithDigestOf([](Forgery& f) { f.selection[0].second[0] &= 0x7F; }),
-               "PCR_SELECTION"),
-        Change(
-            "BankTwiceInTheQuote",
-            [](Forgery& f) {
-              f.pcr_digest = test::HashOf(test::kSha256, f.SelectedValues());
-              f.selection = {{test::kSha256, {0x81, 0, 0}}, {test::kSha256, {0, 4, 0}}};
-            },
-            "PCR_SELECTION"),
-        Change(
-            "BankTwiceInBanks", [](Forgery& f) { f.pcr_banks = "sha256:0,7+sha256:10"; }, "ATTESTATION_MALFORMED"),
-        Change(
-            "IndexTwiceInBanks", [](Forgery& f) { f.pcr_banks = "sha256:0,7,10,7"; }, "ATTESTATION_MALFORMED"),
-        // CVE-2024-29039: nothing is selected, and the digest of nothing is right.
-        Change(
-            "EmptySelectionAndRightDigest",
-            [](Forgery& f) {
-              f.selection.clear();
-              f.pcr_digest = test::HashOf(test::kSha256, {});
-            },
-            "PCR_SELECTION"),
-        Change(
-            "EmptyBankAndRightDigest",
-            [](Forgery& f) {
-              f.selection = {{test::kSha256, {0, 0, 0}}};
-              f.pcr_digest = test::HashOf(test::kSha256, {});
-            },
-            "PCR_SELECTION"),
-        Change(
-            "EmptySelectionEverywhere",
-            [](Forgery& f) {
-              f.selection.clear();
-              f.pcr_digest = test::HashOf(test::kSha256, {});
-              f.pcr_banks.clear();
-              f.pcr_values.clear();
-            },
-            "ATTESTATION_MISSING"),
-        Change("BitsOver23", WithDigestOf([](Forgery& f) { f.selection[0].second.push_back(1); }), "PCR_SELECTION"),
-        Change(
-            "BankWithoutPcrsBesides", [](Forgery& f) { f.selection.push_back({test::kSha384, {0, 0, 0}}); },
-            "PCR_SELECTION"),
-        Change(
-            "DigestInTheClaimedOrder",
-            [](Forgery& f) {
-              AddSha384Bank(f);
-              Forgery claimed = f;
-              std::swap(claimed.selection[0], claimed.selection[1]);
-              f.pcr_digest = test::HashOf(test::kSha256, claimed.SelectedValues());
-            },
-            "PCR_DIGEST"),
-        Case{"DigestWithTheBanksHash",
-             [] {
-               Forgery forgery(Key::kRsa2048, test::kRsassa, test::kSha384);
-               forgery.digest_hash = test::kSha256;
-               return forgery;
-             },
-             "PCR_DIGEST"},
-        Change(
-            "EmptyDigest", [](Forgery& f) { f.pcr_digest = Bytes(); }, "PCR_DIGEST"),
-        Change(
-            "Sha1BankUnasked",
-            [](Forgery& f) {
-              f.selection = {{test::kSha1, {1, 0, 0}}};
-              f.pcr_banks = "sha1:0";
-              f.pcr_values = {{"sha1", {{"0", std::string(40, 'a')}}}};
-            },
-            "PCR_BANK"),
-        Change(
-            "Sha1BankAsked",
-            [](Forgery& f) {
-              f.selection = {{test::kSha1, {1, 0, 0}}};
-              f.pcr_banks = "sha1:0";
-              f.pcr_values = {{"sha1", {{"0", std::string(40, 'a')}}}};
-            },
-            "ok", kSha1Policy),
-        Change(
-            "BankNotInThePolicy", [](Forgery&) {}, "PCR_BANK", R"({"banks":["sha384"]})"),
-        Change(
-            "RequiredPcrsAreThere", [](Forgery&) {}, "ok", R"({"required":{"sha256":[0,7]}})"),
-        Change(
-            "RequiredPcrMissing", [](Forgery&) {}, "PCR_SELECTION", R"({"required":{"sha256":[0,7,8]}})"),
-        Change("RequiredPcrInAnotherBank", [](Forgery&) {}, "PCR_SELECTION", R"({"required":{"sha384":[0]}})")));
+
+    Change("ValuesSwapped",
+           WithDigestOf([](Forgery& f) { std::swap(f.pcr_values["sha256"]["0"], f.pcr_values["sha256"]["7"]); }),
+           "PCR_DIGEST"),
+    Change("OneBitOfAValue", WithDigestOf([](Forgery& f) {
+             char& digit = f.pcr_values["sha256"]["7"][5];
+             digit = digit == '0' ? '1' : '0';
+           }),
+           "PCR_DIGEST"),
+    Change("ValuesUnderAnotherIndex", WithDigestOf([](Forgery& f) {
+             auto node = f.pcr_values["sha256"].extract("7");
+             node.key() = "8";
+             f.pcr_values["sha256"].insert(std::move(node));
+           }),
+           "PCR_SELECTION"),
+    Change("BanksAndValuesUnderAnotherIndex", WithDigestOf([](Forgery& f) {
+             auto node = f.pcr_values["sha256"].extract("7");
+             node.key() = "8";
+             f.pcr_values["sha256"].insert(std::move(node));
+             f.pcr_banks = "sha256:0,8,10";
+           }),
+           "PCR_SELECTION"),
+    Change("ValuesUnderAnotherBank", WithDigestOf([](Forgery& f) {
+             f.pcr_banks = "sha384:0,7,10";
+             f.pcr_values = {
+                 {"sha384", {{"0", std::string(96, '1')}, {"7", std::string(96, '2')}, {"10", std::string(96, '3')}}}};
+           }),
+           "PCR_SELECTION"),
+    // CVE-2022-0317: the digest is right, the bank a weaker one than shown.
+    Change("QuoteOfSha1ShownAsSha256", WithDigestOf([](Forgery& f) { f.selection[0].first = test::kSha1; }),
+           "PCR_SELECTION", kSha1Policy),
+    Change("OneMoreInValues", WithDigestOf([](Forgery& f) { f.pcr_values["sha256"]["1"] = std::string(64, '1'); }),
+           "PCR_SELECTION"),
+    Change(
+        "OneMoreInBanks", [](Forgery& f) { f.pcr_banks = "sha256:0,1,7,10"; }, "PCR_SELECTION"),
+    Change("OneMoreInTheQuote", WithDigestOf([](Forgery& f) { f.selection[0].second[0] |= 2; }), "PCR_SELECTION"),
+    Change("OneMissingInValues", WithDigestOf([](Forgery& f) { f.pcr_values["sha256"].erase("7"); }), "PCR_SELECTION"),
+    Change(
+        "OneMissingInBanks", [](Forgery& f) { f.pcr_banks = "sha256:0,10"; }, "PCR_SELECTION"),
+    Change("OneMissingInTheQuote", WithDigestOf([](Forgery& f) { f.selection[0].second[0] &= 0x7F; }), "PCR_SELECTION"),
+    Change(
+        "BankTwiceInTheQuote",
+        [](Forgery& f) {
+          f.pcr_digest = test::HashOf(test::kSha256, f.SelectedValues());
+          f.selection = {{test::kSha256, {0x81, 0, 0}}, {test::kSha256, {0, 4, 0}}};
+        },
+        "PCR_SELECTION"),
+    Change(
+        "BankTwiceInBanks", [](Forgery& f) { f.pcr_banks = "sha256:0,7+sha256:10"; }, "ATTESTATION_MALFORMED"),
+    Change(
+        "IndexTwiceInBanks", [](Forgery& f) { f.pcr_banks = "sha256:0,7,10,7"; }, "ATTESTATION_MALFORMED"),
+    // CVE-2024-29039: nothing is selected, and the digest of nothing is right.
+    Change(
+        "EmptySelectionAndRightDigest",
+        [](Forgery& f) {
+          f.selection.clear();
+          f.pcr_digest = test::HashOf(test::kSha256, {});
+        },
+        "PCR_SELECTION"),
+    Change(
+        "EmptyBankAndRightDigest",
+        [](Forgery& f) {
+          f.selection = {{test::kSha256, {0, 0, 0}}};
+          f.pcr_digest = test::HashOf(test::kSha256, {});
+        },
+        "PCR_SELECTION"),
+    Change(
+        "EmptySelectionEverywhere",
+        [](Forgery& f) {
+          f.selection.clear();
+          f.pcr_digest = test::HashOf(test::kSha256, {});
+          f.pcr_banks.clear();
+          f.pcr_values.clear();
+        },
+        "ATTESTATION_MISSING"),
+    Change("BitsOver23", WithDigestOf([](Forgery& f) { f.selection[0].second.push_back(1); }), "PCR_SELECTION"),
+    Change(
+        "BankWithoutPcrsBesides", [](Forgery& f) { f.selection.push_back({test::kSha384, {0, 0, 0}}); },
+        "PCR_SELECTION"),
+    Change(
+        "DigestInTheClaimedOrder",
+        [](Forgery& f) {
+          AddSha384Bank(f);
+          Forgery claimed = f;
+          std::swap(claimed.selection[0], claimed.selection[1]);
+          f.pcr_digest = test::HashOf(test::kSha256, claimed.SelectedValues());
+        },
+        "PCR_DIGEST"),
+    Case{"DigestWithTheBanksHash",
+         [] {
+           Forgery forgery(Key::kRsa2048, test::kRsassa, test::kSha384);
+           forgery.digest_hash = test::kSha256;
+           return forgery;
+         },
+         "PCR_DIGEST"},
+    Change(
+        "EmptyDigest", [](Forgery& f) { f.pcr_digest = Bytes(); }, "PCR_DIGEST"),
+    Change(
+        "Sha1BankUnasked",
+        [](Forgery& f) {
+          f.selection = {{test::kSha1, {1, 0, 0}}};
+          f.pcr_banks = "sha1:0";
+          f.pcr_values = {{"sha1", {{"0", std::string(40, 'a')}}}};
+        },
+        "PCR_BANK"),
+    Change(
+        "Sha1BankAsked",
+        [](Forgery& f) {
+          f.selection = {{test::kSha1, {1, 0, 0}}};
+          f.pcr_banks = "sha1:0";
+          f.pcr_values = {{"sha1", {{"0", std::string(40, 'a')}}}};
+        },
+        "ok", kSha1Policy),
+    Change(
+        "BankNotInThePolicy", [](Forgery&) {}, "PCR_BANK", R"({"banks":["sha384"]})"),
+    Change(
+        "RequiredPcrsAreThere", [](Forgery&) {}, "ok", R"({"required":{"sha256":[0,7]}})"),
+    Change(
+        "RequiredPcrMissing", [](Forgery&) {}, "PCR_SELECTION", R"({"required":{"sha256":[0,7,8]}})"),
+    Change("RequiredPcrInAnotherBank", [](Forgery&) {}, "PCR_SELECTION", R"({"required":{"sha384":[0]}})"));
 
 TEST(VerifierPcrs, Every24IsVerified) {
   Forgery forgery(Key::kP256);
