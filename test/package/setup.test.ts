@@ -79,3 +79,33 @@ test("a package that the release does not have is named with what it is for, and
   expect(stderr).toContain("no package libhwy-dev. Needed: Google Highway, headers.");
   expect(installed()).toEqual([]);
 });
+
+/** A release that has every package. */
+const candidates = `printf '%s:\\n  Installed: (none)\\n  Candidate: 1.0\\n' "$2"`;
+
+test("npm's failure beside apt-get's success is a failure, with npm's own words", () => {
+  rmSync(join(machine, "node_modules/.package-lock.json"));
+  program("apt-cache", candidates);
+  program("npm", "echo 'npm error no such thing' >&2; exit 1");
+  const { status, stderr } = setup();
+  expect(status).toBe(1);
+  expect(stderr).toBe("npm error no such thing\nsetup: npm failed; its lines are above\n");
+  expect(installed()).not.toEqual([]);
+});
+
+test("nothing of npm goes on when apt-get has failed", () => {
+  rmSync(join(machine, "node_modules/.package-lock.json"));
+  const started = join(machine, "started");
+  program("apt-cache", candidates);
+  program("npm", `echo $$ >'${started}.new' && mv '${started}.new' '${started}' && exec sleep 1000`);
+  program(
+    "apt-get",
+    `[ "$1" = update ] || { until [ -e '${started}' ]; do sleep 0.01; done; echo 'E: broken'; exit 100; }`,
+  );
+  const { status, stderr } = setup();
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^E: broken\nsetup: .*apt-get install .* failed; its last lines are above\n$/);
+  // Ended, or just about to: a signal that was sent arrives.
+  const pid = readFileSync(started, "utf8").trim();
+  while (existsSync(`/proc/${pid}`)) spawnSync("sleep", ["0.01"]);
+});
