@@ -93,6 +93,17 @@ test("npm's failure beside apt-get's success is a failure, with npm's own words"
   expect(installed()).not.toEqual([]);
 });
 
+test("a Node that runs only with what apt-get brings is asked again then; without one, it says so", () => {
+  program("apt-cache", candidates);
+  program("node", `[ -e '${join(machine, "installed")}' ] && exec '${process.execPath}' "$@"; exit 127`);
+  expect(setup()).toMatchObject({ status: 0, stderr: "" });
+  program("node", "echo 'no libatomic.so.1' >&2; exit 127");
+  expect(setup()).toMatchObject({
+    status: 1,
+    stderr: "setup: Node.js 20 or newer is needed; found: no libatomic.so.1\n",
+  });
+});
+
 test("nothing of npm goes on when apt-get has failed", () => {
   rmSync(join(machine, "node_modules/.package-lock.json"));
   const started = join(machine, "started");
