@@ -1,6 +1,6 @@
 /** docs/support.md says what CI runs, and scripts/setup installs what the scripts start. */
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 const root = join(__dirname, "../..");
@@ -110,4 +110,14 @@ test("no package is named after one release's soname in scripts/setup", () => {
   for (const goal of ["demo", "test", "bench"]) {
     expect(packages(goal)).not.toEqual(expect.arrayContaining([expect.stringMatching(/^libtss2-(?!dev$)/)]));
   }
+});
+
+test.each(["clang-format", "clang-tidy"])("%s is of one version, which setup installs and the page names", (tool) => {
+  const named = readdirSync(join(root, "scripts"))
+    .filter((name) => statSync(join(root, "scripts", name)).isFile())
+    .map((name) => read(`scripts/${name}`))
+    .flatMap((script) => [...script.matchAll(new RegExp(`\\b${tool}(-\\d+)? (?:--|"\\$)`, "g"))].map(([, at]) => at));
+  expect(new Set(named)).toEqual(new Set(["-19"]));
+  expect(packages("test").filter((name) => name.startsWith(tool))).toEqual([`${tool}-19`]);
+  expect(read("docs/support.md")).toMatch(new RegExp(`${tool} .*\\b19\\b`));
 });
