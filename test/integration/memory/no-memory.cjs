@@ -129,24 +129,34 @@ async function left() {
 }
 
 async function main() {
-  const calls = callsOf(await given());
   order("begin", `0x${pages[0][1]}`);
   order("end", `0x${pages[0][2]}`);
   const outcomes = {};
-  const all = async () => {
-    for (const [name, call] of Object.entries(calls)) outcomes[name] = await sweep(call);
+  /**
+   * Sweeps over all calls, with `between` them, and gives back what they were given: a key in use keeps blindings, as
+   * many and as long as chance has it.
+   */
+  const twice = async (between = () => {}) => {
+    const made = await given();
+    const calls = callsOf(made);
+    const all = async () => {
+      for (const [name, call] of Object.entries(calls)) outcomes[name] = await sweep(call);
+    };
+    await all();
+    await between(calls);
+    await all();
+    native.privateKeyDispose(made.key);
+    for (const buffer of [made.text, made.asked, made.answered]) native.bufferDispose(buffer);
   };
-  // What is made once, and kept: also each thread's own random generators, and a key's blinding for the threads other
-  // than its first.
-  await all();
-  for (let round = 0; round < 20; round++) {
-    const atOnce = Array.from({ length: 8 }, () => Object.values(calls).map((call) => call()));
-    await Promise.all(atOnce.flat());
-  }
-  await all();
+  // What is made once, and kept: each thread's own random generators, its list of errors.
+  await twice(async (calls) => {
+    for (let round = 0; round < 20; round++) {
+      const atOnce = Array.from({ length: 8 }, () => Object.values(calls).map((call) => call()));
+      await Promise.all(atOnce.flat());
+    }
+  });
   const first = await left();
-  await all();
-  await all();
+  await twice();
   console.log(JSON.stringify({ outcomes, first, last: await left() }));
 }
 
