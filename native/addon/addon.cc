@@ -18,6 +18,8 @@
 
 namespace nomyo::addon {
 
+namespace {
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   // First whose OpenSSL it is: nothing of another copy may be touched.
   InitBuildInfo(env, exports);
@@ -40,6 +42,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitAttestation(env, exports);
   return exports;
 }
+
+}  // namespace
 
 NODE_API_MODULE(nomyo_native, Init)
 

@@ -96,7 +96,7 @@ class OpenJob final : public PromiseJob {
       auto hmac = HmacSha256::Start(std::as_const(*digest_key_).bytes());
       if (!hmac) return hmac.error();
       digest_key_.reset();
-      const Status status = hmac->Update(std::as_const(opened_->package.plaintext).bytes());
+      Status status = hmac->Update(std::as_const(opened_->package.plaintext).bytes());
       if (!status) return status;
       auto digest = hmac->Finish();
       if (!digest) return digest.error();

@@ -25,6 +25,8 @@ struct PolicyFault {
 }
 
 // `where` is a view: a reference to a temporary string would look, to GCC 13 and newer, like what the result refers to.
+// `value` is a part of the policy's tree, which outlives all that is read from it.
+// NOLINTBEGIN(bugprone-return-const-ref-from-parameter)
 const json& Object(const json& value, std::string_view where) {
   if (!value.is_object() || value.empty()) Refuse(std::string(where) + " must be an object that is not empty");
   return value;
@@ -34,6 +36,8 @@ const json& Array(const json& value, std::string_view where) {
   if (!value.is_array() || value.empty()) Refuse(std::string(where) + " must be a list that is not empty");
   return value;
 }
+
+// NOLINTEND(bugprone-return-const-ref-from-parameter)
 
 const std::string& String(const json& value, std::string_view where) {
   if (!value.is_string()) Refuse(std::string(where) + " must be a string");

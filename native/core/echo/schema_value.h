@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <string_view>
-#include <utility>
 
 #include "core/echo/members.h"
 #include "core/echo/message_text.h"
@@ -28,7 +27,7 @@ class SchemaValue {
 
   // `root` is what `$ref` points into. All must outlive this.
   SchemaValue(const Request& request, Value root, MessageText said, GrowingText& out)
-      : request_(request), root_(root), said_(std::move(said)), out_(out), writer_(out) {}
+      : request_(request), root_(root), said_(said), out_(out), writer_(out) {}
 
   // WriteObject writes an object with what `schema` requires, an empty one if it is no schema. Errors of both:
   // kTooLarge over a bound or the text's limit, kMemoryLock, kOutOfMemory; a part has been written then, and the text

@@ -116,7 +116,7 @@ Result<ScannedMembers> ScanMembers(std::span<std::uint8_t> text, const MemberSca
   // A cancelled walk ends early, and knows nothing of what it has not seen.
   if (IsCancelled(cancellation)) return Error{Code::kCancelled, "The work was cancelled."};
   if (names.HasTwice()) return NotUsable("a name occurs twice");
-  for (const auto& [from, to] : blanks) std::fill(text.begin() + from, text.begin() + to, std::uint8_t{' '});
+  for (const auto& [from, to] : blanks) std::fill(text.data() + from, text.data() + to, std::uint8_t{' '});
   return scanned;
 }
 

@@ -108,6 +108,8 @@ class LinuxPageAllocator final : public PageAllocator {
   LockFailure Choose(LockMechanism mechanism) override {
     if (mechanism == LockMechanism::kMemfdSecret && !ProbeSecret()) return no_secret_;
     if (mechanism != LockMechanism::kMemfdSecret && mechanism != LockMechanism::kMlock) {
+      // A literal, which ends in NUL.
+      // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage)
       return {NameOf(mechanism).data(), ENOSYS, LockFailure::Cause::kUnavailable};
     }
     chosen_ = mechanism;
