@@ -104,7 +104,21 @@ test("a Node that runs only with what apt-get brings is asked again then; withou
   });
 });
 
+/** Notes when it is asked to install, and by which program. */
+const noting = (program: string) => `echo ${program} >>'${join(machine, "order")}'`;
+
+test("npm waits for apt-get where sudo may ask for a password: it sets the terminal's modes", () => {
+  rmSync(join(machine, "node_modules/.package-lock.json"));
+  program("id", "echo 1000");
+  program("apt-cache", candidates);
+  program("apt-get", `[ "$1" = update ] || { sleep 0.2; ${noting("apt-get")}; }`);
+  program("npm", `${noting("npm")}; echo '{}' >'${join(machine, "node_modules/.package-lock.json")}'`);
+  expect(setup()).toMatchObject({ status: 0, stderr: "" });
+  expect(readFileSync(join(machine, "order"), "utf8")).toBe("apt-get\nnpm\n");
+});
+
 test("nothing of npm goes on when apt-get has failed", () => {
+  program("id", "echo 0");
   rmSync(join(machine, "node_modules/.package-lock.json"));
   const started = join(machine, "started");
   program("apt-cache", candidates);

@@ -366,7 +366,9 @@ struct Mapping {
   }
 
   /** Whether it is memory of the process alone: of a page that the kernel does not have, each byte is zero. */
-  bool IsAnonymous() const { return path.empty() || path.starts_with("[heap]") || path.starts_with("[anon"); }
+  bool IsAnonymous() const {
+    return permissions[3] == 'p' && (path.empty() || path.starts_with("[heap]") || path.starts_with("[anon:"));
+  }
 
   /**
    * Whether it has nothing but what its file has (programs and libraries, some hundred MB of each scan): the kernel
